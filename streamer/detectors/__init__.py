@@ -1,0 +1,29 @@
+"""Who finds faces. One file per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from streamer.picture import Picture
+from streamer.types import Detection
+
+__all__ = ["Detector"]
+
+
+class Detector(Protocol):
+    """Finds faces. Used by one thread at a time."""
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Find every face in a batch of pictures.
+
+        pictures: read-only; not kept after the return. They may differ in size.
+        Returns one list per picture: boxes and landmarks in that picture's pixels, score in [0, 1]; empty when there is
+        no face. Reports down to its own low threshold; who counts as a face is the tracker's business.
+        Raises DetectorError or any other exception when it fails; never returns None.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free everything; calling it twice is fine."""
+        ...

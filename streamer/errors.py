@@ -1,0 +1,110 @@
+"""Everything that can go wrong, as one tree, and the rule that no secret leaves in a message.
+
+StreamerError                 exit code
+|- UsageError                 2   wrong arguments
+|  `- ConfigError             2   wrong configuration (all problems at once)
+|  `- ModelError              2   a model file is missing, damaged or not licensed
+|  `- DeviceError             2   the device asked for cannot be had
+|- InputError                 3   the input could not be opened
+|- SourceLost                 -   a live source broke off; capture retries it
+|- DetectorError              1   a detector failed; its frames are covered
+|- EffectError                1   an effect failed; its frames are covered
+|- SinkError                  1   an output could not be opened or written
+`- StuckError                 1   a thread did not end, or a part did not answer
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "DetectorError",
+    "DeviceError",
+    "EffectError",
+    "InputError",
+    "ModelError",
+    "SinkError",
+    "SourceLost",
+    "StreamerError",
+    "StuckError",
+    "UsageError",
+    "redact",
+]
+
+
+class StreamerError(Exception):
+    """Base of every error this package raises on purpose. `exit_code` is what the program returns."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class UsageError(StreamerError):
+    """The program was called wrongly."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration is wrong. One line per problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = [redact(problem) for problem in problems]
+        super().__init__("\n".join(problems))
+
+
+class ModelError(UsageError):
+    """A model file is missing, damaged, or its licence was not accepted."""
+
+
+class DeviceError(UsageError):
+    """The device asked for was not obtained. There is no silent fall-back."""
+
+
+class InputError(StreamerError):
+    """The input could not be opened."""
+
+    exit_code = 3
+
+
+class SourceLost(StreamerError):
+    """A source that was open broke off. Live sources are opened again."""
+
+
+class DetectorError(StreamerError):
+    """A detector raised, or returned boxes that are no boxes."""
+
+
+class EffectError(StreamerError):
+    """An effect raised, or returned something that is no picture."""
+
+
+class SinkError(StreamerError):
+    """An output could not be opened, written or finished."""
+
+
+class StuckError(StreamerError):
+    """A thread did not end in time, or a part did not answer in time."""
+
+
+# `scheme://user:password@host`: everything between the scheme and the last @ before the path is secret.
+# The match is greedy up to the last @ of the authority, because passwords may hold an @ themselves.
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"]*@")
+# A password with a slash in it escapes the rule above: the rest of the word up to an @ goes too.
+_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s/?#'\"@:]+):[^\s'\"]*@")
+_QUERY = re.compile(r"(?P<key>[?&](?:user|usr|username|pass|password|pwd|token|key|auth)=)[^&\s'\"]*", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Return `text` with the credentials of every URL in it replaced by `***`.
+
+    >>> redact("cannot open rtsp://ann:s3cret@10.0.0.7/live")
+    'cannot open rtsp://***@10.0.0.7/live'
+    """
+    text = _SLASHED.sub(r"\g<scheme>***@", text)
+    text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    return _QUERY.sub(r"\g<key>***", text)

@@ -1,0 +1,31 @@
+"""Where pictures come from. One file per kind."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamer.types import Captured, Sound, SourceInfo
+
+__all__ = ["Source"]
+
+
+class Source(Protocol):
+    """An open source. It is used by one thread; only `close()` may come from another.
+
+    `build(options, ctx)` opens it, within its own time limit, or raises InputError naming the input and the remedy.
+    """
+
+    info: SourceInfo
+
+    def read(self) -> Captured | Sound | None:
+        """The next picture (or stretch of sound); None at the end.
+
+        Returns or raises within the source's read time limit. A live source has no end: when it breaks off it raises
+        SourceLost. Other sources raise SourceLost too when they break in the middle. A damaged stretch that the decoder
+        can step over is stepped over. The picture is the caller's; the source never touches its memory again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free everything; calling it twice is fine."""
+        ...
