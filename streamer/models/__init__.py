@@ -1,0 +1,1 @@
+"""Model files: what there is (`catalogue`) and where it lies on this machine (`store`)."""
