@@ -1,0 +1,161 @@
+"""What the sources that decode with FFmpeg share: stepping over damage, turning upright, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from streamer.picture import Picture, even
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+__all__ = ["Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
+
+_READ_ERRORS_IN_A_ROW = 16
+"""Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
+_SANE_ASPECT = (0.25, 4.0)
+"""Shapes of pixels outside this range are mistakes of whoever wrote the file."""
+_JUMP_BACK_S = 1.0
+"""Times that go back by more than this are a new clock (joined recordings), not a stray frame."""
+
+
+class Decoder:
+    """Frames of one video stream, in order of display, with damage stepped over and counted.
+
+    Frames that the decoder itself calls damaged are left out: in a smeared picture a face may stand where no detector
+    finds it and still be read by a person.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._container = container
+        self._stream = stream
+        self._packets: Iterator[Packet[VideoStream]] = container.demux(stream)
+        self._ready: list[av.VideoFrame] = []
+        self._failed_reads = 0
+        self._last_failure: Exception | None = None
+        self.damaged = 0
+        """Packets that could not be decoded and frames left out because they were damaged."""
+        self.cut = False
+        """The last packet was incomplete: the container ends before its time."""
+
+    def frame(self) -> av.VideoFrame | None:
+        """The next good frame; None at the end. Raises av.error.FFmpegError or OSError when reading keeps failing."""
+        while True:
+            while self._ready:
+                frame = self._ready.pop(0)
+                if not frame.is_corrupt:
+                    return frame
+                self.damaged += 1
+            packet = self._packet()
+            if packet is None:
+                return None
+            self._decode(packet)
+
+    def _packet(self) -> Packet[VideoStream] | None:
+        import av
+
+        while True:
+            try:
+                packet = next(self._packets, None)
+            except av.error.InvalidDataError:
+                self._failed_reads += 1
+                self.damaged += 1
+                if self._failed_reads >= _READ_ERRORS_IN_A_ROW:
+                    raise
+                self._packets = self._container.demux(self._stream)
+            else:
+                self._failed_reads = 0
+                return packet
+
+    def _decode(self, packet: Packet[VideoStream]) -> None:
+        import av
+
+        if packet.is_corrupt:
+            self.cut = True
+        elif packet.size:
+            self.cut = False
+        try:
+            self._ready.extend(packet.decode())
+        except av.error.EOFError:  # the decoder was already told that nothing follows
+            return
+        except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
+            self.damaged += 1
+
+
+class Timeline:
+    """Seconds for frames, always growing, from time stamps that may be missing, repeated or set back."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._offset_s = 0.0
+        self._last_s: float | None = None
+
+    def place(self, t: float | None) -> float:
+        """The time of the next frame. t: its own time stamp in seconds, None when it has none."""
+        if t is None:
+            t = 0.0 if self._last_s is None else self._last_s + self._interval_s
+        else:
+            t += self._offset_s
+            if self._last_s is not None and t <= self._last_s:
+                if t < self._last_s - _JUMP_BACK_S:
+                    self._offset_s += self._last_s + self._interval_s - t
+                    t = self._last_s + self._interval_s
+                else:
+                    t = self._last_s + min(1e-3, self._interval_s)
+        self._last_s = t
+        return t
+
+
+def pick_video(container: InputContainer) -> VideoStream | None:
+    """The stream to show: the first that can be decoded and is not the cover picture of a piece of music."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        has_decoder = stream.codec_context is not None
+        if has_decoder and not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _aspect(frame: av.VideoFrame, stream: VideoStream) -> float:
+    """Width of a pixel over its height."""
+    shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    aspect = float(shape) if shape else 1.0
+    return aspect if _SANE_ASPECT[0] <= aspect <= _SANE_ASPECT[1] else 1.0
+
+
+def _quarter(frame: av.VideoFrame) -> int:
+    """How far the display matrix turns the frame counter-clockwise, to the nearest quarter: 0, 90, 180 or 270."""
+    return round(frame.rotation / 90) % 4 * 90
+
+
+def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height of the frame as a person should see it."""
+    width, height = frame.width, frame.height
+    aspect = _aspect(frame, stream)
+    if aspect != 1.0:
+        width = even(round(width * aspect))
+    return (height, width) if _quarter(frame) % 180 else (width, height)
+
+
+def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
+    """The frame as a person should see it: square pixels, turned as its metadata say."""
+    picture = Picture.from_av(frame)
+    if _aspect(frame, stream) != 1.0:
+        width = even(round(frame.width * _aspect(frame, stream)))
+        picture = picture.scaled(width, frame.height)
+    return picture.rotated(_quarter(frame))
+
+
+def describe(frame: av.VideoFrame, stream: VideoStream) -> str:
+    """For people: codec, samples, and what is done to show it right."""
+    parts = [stream.codec_context.name, frame.format.name]
+    if (frame.width, frame.height) != shown_size(frame, stream):
+        parts.append(f"stored as {frame.width}x{frame.height}")
+    if quarter := _quarter(frame):
+        parts.append(f"turned by {quarter} degrees")
+    return ", ".join(parts)
