@@ -28,7 +28,7 @@ __all__ = ["Context", "PartOptions", "Probe", "build", "kinds", "load", "options
 class PartOptions(BaseModel):
     """Base of every part's `Options`: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
+from streamer._suggest import suggest
 from streamer.errors import ModelError
 
 __all__ = ["CATALOGUE", "Model", "Wheel", "find"]
@@ -75,9 +75,6 @@ CATALOGUE: dict[str, Model] = {model.name: model for model in _MODELS}
 
 def find(name: str) -> Model:
     """One model of the catalogue. Raises ModelError, naming the choices, when there is none of that name."""
-    try:
-        return CATALOGUE[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, CATALOGUE, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CATALOGUE)}"
-        raise ModelError(f"unknown model {name!r}; {hint}") from None
+    if name not in CATALOGUE:
+        raise ModelError(f"unknown model {name!r}{suggest(name, CATALOGUE)}")
+    return CATALOGUE[name]

@@ -1,0 +1,232 @@
+"""Configuration: YAML -> frozen, checked options. Every problem is reported at once, with its dotted path.
+
+Sections are of three sorts:
+
+fixed     `run`, `capture`, `detect`, `track`, `mask`, `output`: one model each.
+choices   `detector` and `effect`: a `kind`, and beside it the options of that kind; only that part is imported.
+families  `source` and `sink`: one sub-section per kind, used when the command line asks for that kind. Addresses (which
+          file, which camera) come from the command line and have no place here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, create_model
+
+from streamer import parts
+from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
+from streamer._suggest import nearest
+from streamer.anonymize import MaskOptions
+from streamer.capture import CaptureOptions
+from streamer.errors import ConfigError
+from streamer.output import OutputOptions
+from streamer.parts import PartOptions
+from streamer.planner import PlannerOptions
+from streamer.track import TrackOptions
+
+__all__ = ["ADDRESS_KEYS", "CHOICES", "FAMILIES", "FIXED", "Choice", "Config", "RunOptions", "family_model", "load"]
+
+ADDRESS_KEYS = frozenset({"path", "url", "device", "force"})
+"""Options of sources and sinks that only the command line sets."""
+
+
+class RunOptions(PartOptions):
+    """The run as a whole."""
+
+    target_fps: float | None = Field(
+        None, gt=0, le=240, description="frames per second to hold on a live source; null takes the source's own"
+    )
+    duration_s: float | None = Field(None, gt=0, description="stop after this many seconds of the input; null: never")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where the models run; never anything else in silence")
+    max_failures: int = Field(
+        5, ge=1, description="failures in a row of the detector or the effect after which the run ends"
+    )
+    stop_timeout_s: float = Field(5.0, gt=0, le=60, description="longest time an orderly stop may take")
+    cover_all: bool = Field(False, description="start with the whole picture hidden; a window's space key switches it")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One part chosen by its kind, with that kind's options."""
+
+    kind: str
+    options: PartOptions
+
+
+FIXED: dict[str, type[PartOptions]] = {
+    "run": RunOptions,
+    "capture": CaptureOptions,
+    "detect": PlannerOptions,
+    "track": TrackOptions,
+    "mask": MaskOptions,
+    "output": OutputOptions,
+}
+CHOICES = {"detector": ("detectors", "yunet"), "effect": ("effects", "pixelate")}
+"""Section -> folder of the parts, and the kind taken when none is named."""
+FAMILIES = {"source": "sources", "sink": "sinks"}
+
+
+def _default(name: str) -> Choice:
+    folder, kind = CHOICES[name]
+    return Choice(kind, parts.options_type(folder, kind)())
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set. `Config()` is the defaults; change it with `updated()` or `with_overrides()`."""
+
+    run: RunOptions = field(default_factory=RunOptions)
+    source: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per kind of source, the options that are not at their default."""
+    capture: CaptureOptions = field(default_factory=CaptureOptions)
+    detector: Choice = field(default_factory=lambda: _default("detector"))
+    detect: PlannerOptions = field(default_factory=PlannerOptions)
+    track: TrackOptions = field(default_factory=TrackOptions)
+    mask: MaskOptions = field(default_factory=MaskOptions)
+    effect: Choice = field(default_factory=lambda: _default("effect"))
+    output: OutputOptions = field(default_factory=OutputOptions)
+    sink: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Per kind of sink, the options that are not at their default."""
+
+    @classmethod
+    def from_mapping(cls, data: object) -> Config:
+        """Check a nested mapping, as YAML gives it. Raises ConfigError with all problems."""
+        problems: list[str] = []
+        given = section(data, "", problems)
+        problems += [unknown("", name, list(cls.__dataclass_fields__)) for name in given if name not in _READERS]
+        read = {name: _READERS[name](name, given[name], problems) for name in given if name in _READERS}
+        if problems:
+            raise ConfigError(problems)
+        return cls(**read)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The settings that are not at their defaults, as plain data that `from_mapping()` takes."""
+        data: dict[str, Any] = {name: _plain(getattr(self, name)) for name in FIXED}
+        for name in CHOICES:
+            choice: Choice = getattr(self, name)
+            data[name] = {"kind": choice.kind, **_plain(choice.options)}
+        for name in FAMILIES:
+            data[name] = {kind: dict(options) for kind, options in getattr(self, name).items()}
+        return {name: values for name, values in data.items() if values}
+
+    def updated(self, values: Mapping[str, Any]) -> Config:
+        """Another configuration with some settings changed, for example {"detect.every": 2}.
+
+        Another `kind` in a section starts from that kind's defaults. Raises ConfigError with all problems.
+        """
+        data = self.to_mapping()
+        # Kinds first: they decide what the other keys of their section may be.
+        for path in sorted(values, key=lambda path: not path.endswith(".kind")):
+            *sections, key = path.split(".")
+            target = data
+            for name in sections:
+                if not isinstance(target.get(name), dict):
+                    target[name] = {}
+                target = target[name]
+            if key == "kind" and target.get("kind") != values[path]:
+                target.clear()
+            target[key] = values[path]
+        return self.from_mapping(data)
+
+    def with_overrides(self, items: list[str]) -> Config:
+        """`updated()` from text: ["detect.every=2", ...], each value read as YAML. Raises ConfigError."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for item in items:
+            path, equals, text = item.partition("=")
+            if not equals or not path.strip():
+                problems.append(f"{item!r}: write it as key.path=value, for example detect.every=2")
+                continue
+            try:
+                values[path.strip()] = parse_yaml(text)
+            except ConfigError as error:
+                problems += [f"{path.strip()}: {problem}" for problem in error.problems]
+        if problems:
+            raise ConfigError(problems)
+        return self.updated(values)
+
+    def options_for(self, family: Literal["source", "sink"], kind: str, address: Mapping[str, Any]) -> PartOptions:
+        """The full options of one source or sink: what is set here, and the address from the command line.
+
+        Raises ConfigError; UsageError when there is no such kind.
+        """
+        model = parts.options_type(FAMILIES[family], kind)
+        chosen: Mapping[str, Any] = getattr(self, family).get(kind, {})
+        try:
+            return model.model_validate({**chosen, **address})
+        except ValidationError as error:
+            raise ConfigError(explained(error, model, f"{family}.{kind}")) from None
+
+
+def load(path: Path | str) -> Config:
+    """Read a configuration file. Raises ConfigError, every line beginning with the file's name."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: is not a text file in UTF-8"]) from None
+    try:
+        return Config.from_mapping(parse_yaml(text))
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+
+
+@cache
+def family_model(family: str, kind: str) -> type[PartOptions]:
+    """The options of one kind of source or sink that a configuration may set: all but the address."""
+    options = parts.options_type(FAMILIES[family], kind)
+    settable: dict[str, Any] = {
+        name: (info.annotation, info) for name, info in options.model_fields.items() if name not in ADDRESS_KEYS
+    }
+    return create_model(f"{kind} options", __base__=PartOptions, __doc__=options.__doc__, **settable)
+
+
+def _plain(options: PartOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json", exclude_defaults=True)
+
+
+def _read_fixed(name: str, value: object, problems: list[str]) -> Any:
+    return checked(FIXED[name], section(value, name, problems), name, problems)
+
+
+def _read_choice(name: str, value: object, problems: list[str]) -> Choice | None:
+    folder, default = CHOICES[name]
+    values = section(value, name, problems)
+    kind = values.pop("kind", default)
+    if kind not in parts.kinds(folder):
+        known = parts.kinds(folder)
+        problems.append(f"{name}.kind: must be one of {', '.join(known)}, got {shown(kind)}{nearest(str(kind), known)}")
+        return None
+    options = checked(parts.options_type(folder, kind), values, name, problems)
+    return None if options is None else Choice(kind, options)
+
+
+def _read_family(name: str, value: object, problems: list[str]) -> dict[str, dict[str, Any]]:
+    known = parts.kinds(FAMILIES[name])
+    chosen: dict[str, dict[str, Any]] = {}
+    for kind, options in section(value, name, problems).items():
+        path = f"{name}.{kind}"
+        if kind not in known:
+            problems.append(unknown(name, kind, known))
+            continue
+        values = section(options, path, problems)
+        for key in ADDRESS_KEYS & values.keys():
+            problems.append(f"{path}.{key}: belongs on the command line, not into the configuration")
+            del values[key]
+        read = checked(family_model(name, kind), values, path, problems)
+        if read is not None and _plain(read):
+            chosen[kind] = _plain(read)
+    return chosen
+
+
+_READERS = {
+    **dict.fromkeys(FIXED, _read_fixed),
+    **dict.fromkeys(CHOICES, _read_choice),
+    **dict.fromkeys(FAMILIES, _read_family),
+}
