@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
 from pydantic import Field
 
+from streamer.channel import Channel, Closed
+from streamer.errors import InputError, SourceLost
 from streamer.parts import PartOptions
+from streamer.sources import Source
+from streamer.stats import Stats
+from streamer.types import Captured, Frame, Sound
 
-__all__ = ["CaptureOptions"]
+__all__ = ["Capture", "CaptureOptions", "Framer"]
+
+_CLOCK_SLIP_S = 0.5
+"""Live: when a source's own time differs from its arrival by more than this, its clock has jumped."""
+_SAME_TIME_S = 1e-4
+"""Steps of time smaller than this are none."""
+_DEFAULT_STEP_S = 1 / 25
 
 
 class CaptureOptions(PartOptions):
@@ -17,3 +31,166 @@ class CaptureOptions(PartOptions):
     retry_for_s: float | None = Field(
         None, gt=0, description="give up when a lost source stays away this long; null tries for ever"
     )
+
+
+class Framer:
+    """Captured pictures -> numbered frames on the pipeline's clock. Pure: `now` comes in.
+
+    A live frame's time is its arrival, smoothed by the source's own clock: that gives regular steps, never lies in the
+    future, and follows when the source's clock jumps. A file's time is its own. A new epoch begins with a
+    (re)connection, another size, time that runs backwards, and with every still.
+
+    target_fps: frames above this rate are left out, evenly; None keeps all.
+    """
+
+    def __init__(self, *, live: bool, stills: bool, fps: float | None, target_fps: float | None) -> None:
+        self._live = live
+        self._stills = stills
+        self._step = 1 / fps if fps else _DEFAULT_STEP_S
+        self._target_step = 1 / target_fps if target_fps else 0.0
+        self._seq = -1
+        self._epoch = 0
+        self._fresh = True
+        self._size: tuple[int, int] | None = None
+        self._last_t: float | None = None
+        self._due_t: float | None = None
+        self._offset: float | None = None
+
+    def reconnected(self) -> None:
+        """The source was opened again: nothing learned so far holds."""
+        self._fresh = True
+        self._offset = None
+
+    def frame(self, captured: Captured, now: float) -> Frame | None:
+        """The next frame; None when it is left out to keep the target rate."""
+        t = self._time(captured.t, now)
+        backwards = self._last_t is not None and t < self._last_t + _SAME_TIME_S
+        if backwards and self._last_t is not None:
+            # Whatever the source says, the pipeline's time moves on, and stays moved.
+            self._offset = (self._offset or 0.0) + self._last_t + self._step - t
+            t = self._last_t + self._step
+        if self._leave_out(t):
+            return None
+        new = self._fresh or self._stills or captured.image.size != self._size or (backwards and not self._live)
+        self._epoch += 1 if new and self._seq >= 0 else 0
+        self._fresh, self._size, self._last_t = False, captured.image.size, t
+        self._seq += 1
+        return Frame(self._seq, self._epoch, t, captured.image, captured.name)
+
+    def _time(self, source_t: float | None, now: float) -> float:
+        if not self._live:
+            if source_t is not None:
+                return source_t + (self._offset or 0.0)
+            return 0.0 if self._last_t is None else self._last_t + self._step
+        if source_t is None:
+            return now
+        if self._offset is None or abs(source_t + self._offset - now) > _CLOCK_SLIP_S:
+            self._offset = now - source_t
+        # The least delayed frame shows where the source's clock stands; no frame can be newer than its arrival.
+        self._offset = min(self._offset, now - source_t)
+        return source_t + self._offset
+
+    def _leave_out(self, t: float) -> bool:
+        if not self._target_step or self._stills:
+            return False
+        if self._due_t is not None and t < self._due_t - self._target_step / 4:
+            return True
+        on_grid = self._due_t is not None and t - self._due_t < self._target_step
+        self._due_t = (self._due_t if on_grid and self._due_t is not None else t) + self._target_step
+        return False
+
+
+class Capture:
+    """The capture thread's work: read, frame, and put into `raw` until the source or the run ends.
+
+    source: the open source; `reopen` opens it again after it was lost.
+    wait: sleeps so many seconds, or returns True at once when the run is to stop.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reopen: Callable[[], Source],
+        framer: Framer,
+        raw: Channel[Frame],
+        stats: Stats,
+        options: CaptureOptions,
+        *,
+        clock: Callable[[], float],
+        wait: Callable[[float], bool],
+        duration_s: float | None,
+    ) -> None:
+        self._source = source
+        self._reopen = reopen
+        self._framer = framer
+        self._raw = raw
+        self._stats = stats
+        self._options = options
+        self._clock = clock
+        self._wait = wait
+        self._duration_s = duration_s
+
+    def work(self) -> None:
+        """The thread. Raises SourceLost when a lost source cannot be had again, or was no live one."""
+        try:
+            self._loop()
+        except Closed:
+            return
+        finally:
+            self._raw.close()
+            self._source.close()
+
+    def _loop(self) -> None:
+        first_t: float | None = None
+        started = self._clock()
+        live = self._source.info.live
+        while not self._wait(0):
+            if live and self._duration_s is not None and self._clock() - started >= self._duration_s:
+                return
+            try:
+                with self._stats.timed("capture"):
+                    item = self._source.read()
+            except SourceLost as lost:
+                if not live:
+                    raise
+                self._stats.count("lost")
+                self._stats.note(f"lost: {lost}")
+                if not self._reconnect(lost):
+                    return
+                continue
+            if item is None:
+                return
+            if isinstance(item, Sound):
+                self._stats.count("sound_dropped")
+                continue
+            now = self._clock()
+            frame = self._framer.frame(item, now)
+            if frame is None:
+                self._stats.dropped("capture: above target_fps")
+                continue
+            first_t = frame.t if first_t is None else first_t
+            # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
+            if self._duration_s is not None and frame.t - first_t >= self._duration_s - _SAME_TIME_S:
+                return
+            self._stats.captured(frame.seq, now)
+            self._raw.put(frame)
+
+    def _reconnect(self, lost: SourceLost) -> bool:
+        """Open the source again, waiting longer each time. False when the run is to stop meanwhile."""
+        self._source.close()
+        since, pause = self._clock(), self._options.retry_first_s
+        while True:
+            # Jitter, so that many streams of one restarted server do not all knock at the same moment.
+            if self._wait(pause * random.uniform(0.8, 1.0)):
+                return False
+            try:
+                self._source = self._reopen()
+            except InputError as error:
+                waited = self._clock() - since
+                if self._options.retry_for_s is not None and waited >= self._options.retry_for_s:
+                    raise SourceLost(f"{lost}; not back after {waited:.0f} s: {error}") from None
+                pause = min(pause * 2, self._options.retry_max_s)
+                continue
+            self._framer.reconnected()
+            self._stats.count("reconnected")
+            return True

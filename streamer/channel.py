@@ -34,16 +34,24 @@ class Channel(Generic[T]):
     capacity: how many items fit, at least 1.
     full: what `put` does when they are all there.
     on_drop: called with every item dropped, outside the lock, in the thread that put.
+    changed: share one condition among several channels to wait for any of them.
     """
 
-    def __init__(self, capacity: int, full: Full, *, on_drop: Callable[[T], None] | None = None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        full: Full,
+        *,
+        on_drop: Callable[[T], None] | None = None,
+        changed: threading.Condition | None = None,
+    ) -> None:
         if capacity < 1:
             raise ValueError("a channel holds at least one item")
         self._capacity = capacity
         self._full = full
         self._on_drop = on_drop
         self._items: deque[T] = deque()
-        self._changed = threading.Condition()
+        self._changed = changed if changed is not None else threading.Condition()
         self._closed = False
         self._aborted = False
 

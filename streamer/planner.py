@@ -1,12 +1,36 @@
-"""The event machine between capture and render: frames, passes and time come in, planned frames come out."""
+"""The event machine between capture and render: frames, passes and time come in, planned frames come out.
+
+It does no input or output, starts nothing and reads no clock; `now` comes in with every event. Frames leave in the
+order in which they came, each exactly once, with what is known about it or with no plan at all. Whether that is enough
+to show it is judged by `seal()`, not here.
+
+    offer(frame)    a frame was captured; it is held
+    next_request()  the detector is idle: which frame should it look at
+    passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave
+    failed(...)     the detector could not: that frame leaves without a plan
+    expire()        time went by: what waited too long leaves by what is known
+    finish()        no more frames will come: the last one wants a pass, so that all are bracketed
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 from pydantic import Field
 
+from streamer.identify import Decide
 from streamer.parts import PartOptions
+from streamer.track import Tracker
+from streamer.types import Frame, Pass, PassRequest, Plan, Planned
 
-__all__ = ["PlannerOptions"]
+__all__ = ["Planner", "PlannerOptions"]
+
+_QUEUE_FOR_FILES = 2
+"""Passes that may wait for the detector before a file is read further."""
+_SLACK_S = 1e-6
+"""Rounding of timestamps."""
 
 
 class PlannerOptions(PartOptions):
@@ -25,3 +49,184 @@ class PlannerOptions(PartOptions):
     pass_timeout_s: float = Field(
         20.0, gt=0, le=600, description="a detector that does not answer for this long has failed, and the run ends"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    frame: Frame
+    arrived: float
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """What is known within one epoch. Nothing is carried into the next."""
+
+    tracker: Tracker
+    passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=32))
+    failed: set[int] = field(default_factory=set)
+    """Frames that the detector could not examine."""
+
+
+class Planner:
+    """See the module.
+
+    live: frames cannot wait for ever; the newest wish for a pass replaces an older one.
+    """
+
+    def __init__(
+        self, options: PlannerOptions, new_tracker: Callable[[], Tracker], decide: Decide, *, live: bool
+    ) -> None:
+        self._options = options
+        self._new_tracker = new_tracker
+        self._decide = decide
+        self._live = live
+        self._held: deque[_Held] = deque()
+        self._wanted: deque[Frame] = deque()
+        self._in_flight: Frame | None = None
+        self._epochs: dict[int, _Epoch] = {}
+        self._newest: Frame | None = None
+        self._last_wanted: Frame | None = None
+        self._since_wanted = 0
+        self._ended = False
+
+    # -- state the loop around it needs -------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Not live: enough frames are waiting; read no more until a pass has come back."""
+        return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
+
+    @property
+    def held(self) -> int:
+        """How many frames are waiting."""
+        return len(self._held)
+
+    def next_expiry(self) -> float | None:
+        """When the oldest held frame must leave; None when none must."""
+        if not self._live or not self._held:
+            return None
+        return self._held[0].arrived + self._options.max_hold_s
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def offer(self, frame: Frame, now: float) -> list[Planned]:
+        """A frame was captured."""
+        if frame.epoch not in self._epochs:
+            self._begin_epoch(frame)
+        self._held.append(_Held(frame, now))
+        due = self._is_due(frame)
+        self._newest = frame
+        if due:
+            self._want(frame)
+        else:
+            self._since_wanted += 1
+        return self._release(now)
+
+    def next_request(self) -> PassRequest | None:
+        """What the detector should look at; None when it is busy or nothing is wanted."""
+        if self._in_flight is not None or not self._wanted:
+            return None
+        self._in_flight = self._wanted.popleft()
+        return PassRequest(self._in_flight)
+
+    def passed(self, look: Pass, now: float) -> list[Planned]:
+        """The detector has looked at the frame asked for."""
+        self._in_flight = None
+        epoch = self._epochs.get(look.epoch)
+        if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
+            epoch.tracker.observe(look)
+            epoch.passes.append(look)
+        return self._release(now)
+
+    def failed(self, request: PassRequest, now: float) -> list[Planned]:
+        """The detector could not look at the frame asked for: that frame will be covered."""
+        self._in_flight = None
+        frame = request.frame
+        if frame.epoch in self._epochs:
+            self._epochs[frame.epoch].failed.add(frame.seq)
+        return self._release(now)
+
+    def expire(self, now: float) -> list[Planned]:
+        """Time went by."""
+        return self._release(now)
+
+    def finish(self, now: float) -> list[Planned]:
+        """No more frames will come."""
+        if not self._ended:
+            self._ended = True
+            self._close_bracket()
+        return self._release(now)
+
+    # -- how it decides -----------------------------------------------------------------------------------------
+
+    def _begin_epoch(self, frame: Frame) -> None:
+        self._close_bracket()
+        self._epochs[frame.epoch] = _Epoch(self._new_tracker())
+        self._last_wanted = None
+        # Epochs without held frames are over; the newest stays.
+        alive = {held.frame.epoch for held in self._held} | {frame.epoch}
+        if self._in_flight is not None:
+            alive.add(self._in_flight.epoch)
+        self._epochs = {number: epoch for number, epoch in self._epochs.items() if number in alive}
+
+    def _close_bracket(self) -> None:
+        """Ask for a pass on the last frame held, so that those before it are bracketed."""
+        last = self._held[-1].frame if self._held else None
+        if last is not None and last is not self._last_wanted:
+            self._want(last, keep_others=True)
+
+    def _is_due(self, frame: Frame) -> bool:
+        if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:
+            return True
+        # The next frame would be about as far away as this one is from the last: a pass there would come too late.
+        step = frame.t - self._newest.t if self._newest is not None else 0.0
+        return frame.t + step - self._last_wanted.t > self._options.max_gap_s + _SLACK_S
+
+    def _want(self, frame: Frame, *, keep_others: bool = False) -> None:
+        if self._live and not keep_others:
+            # Newest wins: a detector that cannot keep up looks at the present, and the gap rule covers the rest.
+            # The wish that closes an earlier epoch stays, it is the only one there.
+            self._wanted = deque(waiting for waiting in self._wanted if waiting.epoch != frame.epoch)
+        self._wanted.append(frame)
+        self._last_wanted = frame
+        self._since_wanted = 0
+
+    def _release(self, now: float) -> list[Planned]:
+        ready: list[Planned] = []
+        while self._held:
+            held = self._held[0]
+            epoch = self._epochs[held.frame.epoch]
+            bracketed = bool(epoch.passes) and epoch.passes[-1].t >= held.frame.t
+            waits_for_pass = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
+            predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
+            expired = self._live and now - held.arrived >= self._options.max_hold_s
+            if not (bracketed or predictable or expired or self._hopeless(held.frame)):
+                break
+            self._held.popleft()
+            ready.append(self._planned(held.frame, epoch))
+        return ready
+
+    def _hopeless(self, frame: Frame) -> bool:
+        """No pass will ever bracket this frame: its epoch is over, and the last pass asked for there has failed."""
+        if not self._ended and self._newest is not None and frame.epoch == self._newest.epoch:
+            return False
+        asked = [*self._wanted, *([self._in_flight] if self._in_flight is not None else [])]
+        return not any(other.epoch == frame.epoch and other.t >= frame.t for other in asked)
+
+    def _near(self, frame: Frame, epoch: _Epoch) -> tuple[Pass, ...]:
+        """The passes next to a frame, before (or on) it and after it, that are near enough to rest on."""
+        limit = self._options.max_gap_s + _SLACK_S
+        before = [look for look in epoch.passes if look.t <= frame.t][-1:]
+        after = [look for look in epoch.passes if look.t > frame.t][:1]
+        if before and before[0].t == frame.t:
+            after = []
+        return tuple(look for look in (*before, *after) if abs(look.t - frame.t) <= limit)
+
+    def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
+        if frame.seq in epoch.failed:
+            return Planned(frame, None, "detector failed")
+        passes = self._near(frame, epoch)
+        if not passes:
+            return Planned(frame, None, "no pass in time")
+        tracks = self._decide(frame, epoch.tracker.boxes_at(frame.t))
+        return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))

@@ -39,7 +39,8 @@ def _runtime() -> ModuleType:
         raise DeviceError(
             "no ONNX Runtime is installed; install one: pip install 'streamer[cpu]', or 'streamer[gpu]' for CUDA"
         ) from error
-    return onnxruntime
+    runtime: ModuleType = onnxruntime
+    return runtime
 
 
 def session(model: bytes, device: str, *, threads: int = 1) -> ort.InferenceSession:

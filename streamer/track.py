@@ -1,12 +1,36 @@
-"""Stage: passes -> tracks. Where each face is at any moment, between and after the detector's looks."""
+"""Stage: passes -> tracks. Where each face is at any moment, between and after the detector's looks.
+
+A face counts from its first detection, and stays covered for `keep_s` after its last. Everything here errs towards more
+cover: a doubtful match starts a new track beside the old one, and every box comes with a spread, its possible error.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
+
 from pydantic import Field
 
+from streamer.geometry import center, hull, lerp, shifted, side
 from streamer.parts import PartOptions
+from streamer.types import Box, Detection, Pass, Points5, TrackBox
 
-__all__ = ["TrackOptions"]
+__all__ = ["TrackOptions", "Tracker", "associate"]
+
+_JITTER = 0.05
+"""Share of a face's size by which a detector's box wobbles from look to look."""
+_BEFORE_BIRTH_PER_S = 2.0
+"""Face sizes per second that a face may have moved before it was first found: a brisk walk past a near camera."""
+_MATCH_DISTANCE = 0.75
+"""Farthest centre distance of a match, in face sizes: beyond it the old face is kept beside a new one."""
+_MATCH_DISTANCE_PER_S = 1.5
+"""The same, growing with the time since the track was last seen."""
+_MATCH_SCALE = 2.2
+"""Largest ratio of the sizes of a match."""
+_MOTION_TRUST_S = 0.25
+"""A lost face is assumed to move on for this long; then only the spread grows."""
+_HISTORY_S = 2.0
+"""Observations older than this are forgotten; held frames are never older."""
 
 
 class TrackOptions(PartOptions):
@@ -19,3 +43,146 @@ class TrackOptions(PartOptions):
     growth_per_s: float = Field(
         0.6, ge=0.0, le=5, description="a lost face's cover grows by this share of its size per second, on every side"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    t: float
+    box: Box
+    landmarks: Points5 | None
+
+
+@dataclass(slots=True)
+class _Track:
+    track_id: int
+    unseen_until: float
+    """Time of the full pass before the first detection: until then the face was not there."""
+    seen: list[_Seen] = field(default_factory=list)
+
+    def velocity(self) -> tuple[float, float]:
+        """Pixels per second between the last two observations; zero for one."""
+        if len(self.seen) < 2:
+            return 0.0, 0.0
+        before, last = self.seen[-2], self.seen[-1]
+        (x0, y0), (x1, y1), elapsed = center(before.box), center(last.box), last.t - before.t
+        return (x1 - x0) / elapsed, (y1 - y0) / elapsed
+
+    def predicted(self, t: float) -> Box:
+        """The last box moved on."""
+        last, (vx, vy) = self.seen[-1], self.velocity()
+        ahead = min(t - last.t, _MOTION_TRUST_S)
+        return shifted(last.box, vx * ahead, vy * ahead)
+
+
+class Tracker:
+    """The faces of one epoch. Time comes in with the passes; nothing here reads a clock.
+
+    start_score: a detection of at least this score starts a track.
+    """
+
+    def __init__(self, options: TrackOptions, start_score: float) -> None:
+        self._options = options
+        self._start_score = start_score
+        self._tracks: list[_Track] = []
+        self._next_id = 1
+        self._last_full_t = -math.inf
+
+    def observe(self, look: Pass) -> None:
+        """Take in one pass. Passes must come in the order of their time."""
+        strong = [found for found in look.detections if found.score >= self._start_score]
+        weak = [found for found in look.detections if self._options.continue_score <= found.score < self._start_score]
+        free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._options.keep_s]
+        unmatched: list[Detection] = []
+        # Two thresholds (Zhang et al., ByteTrack, 2022): what is weak may go on with a track, but never starts one.
+        for found, may_start in ((strong, True), (weak, False)):
+            pairs = associate([track.predicted(look.t) for track in free], found, look.t, [t.seen[-1].t for t in free])
+            for track_index, found_index in pairs:
+                self._see(free[track_index], found[found_index], look.t)
+            taken = {track_index for track_index, _ in pairs}
+            matched = {found_index for _, found_index in pairs}
+            free = [track for index, track in enumerate(free) if index not in taken]
+            if may_start:
+                unmatched = [detection for index, detection in enumerate(found) if index not in matched]
+        for detection in unmatched:
+            track = _Track(self._next_id, self._last_full_t)
+            self._next_id += 1
+            self._see(track, detection, look.t)
+            self._tracks.append(track)
+        if look.full:
+            self._last_full_t = look.t
+        horizon = look.t - self._options.keep_s - _HISTORY_S
+        self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
+
+    def boxes_at(self, t: float) -> list[TrackBox]:
+        """Where every face is at time t, covering first and lost ones too. Changes nothing."""
+        boxes = (self._box_at(track, t) for track in self._tracks)
+        return [box for box in boxes if box is not None]
+
+    def _see(self, track: _Track, found: Detection, t: float) -> None:
+        track.seen.append(_Seen(t, found.box, found.landmarks))
+        # The two latest always stay: they carry the velocity.
+        while len(track.seen) > 2 and track.seen[0].t < t - _HISTORY_S:
+            track.seen.pop(0)
+
+    def _box_at(self, track: _Track, t: float) -> TrackBox | None:
+        first, last = track.seen[0], track.seen[-1]
+        if t < first.t:
+            return self._before(track, first, t)
+        if t > last.t:
+            return self._after(track, last, t)
+        index = max(i for i, seen in enumerate(track.seen) if seen.t <= t)
+        earlier = track.seen[index]
+        if earlier.t == t or index + 1 == len(track.seen):
+            return TrackBox(track.track_id, earlier.box, earlier.landmarks, _JITTER * side(earlier.box))
+        return self._between(track, earlier, track.seen[index + 1], t)
+
+    def _before(self, track: _Track, first: _Seen, t: float) -> TrackBox | None:
+        """A face found for the first time was perhaps there already, on the frames since the last full pass."""
+        if t <= track.unseen_until:
+            return None
+        size = side(first.box)
+        spread = size * (_JITTER + min(1.0, _BEFORE_BIRTH_PER_S * (first.t - t)))
+        return TrackBox(track.track_id, first.box, first.landmarks, spread)
+
+    def _between(self, track: _Track, a: _Seen, b: _Seen, t: float) -> TrackBox:
+        share = (t - a.t) / (b.t - a.t)
+        box, size = lerp(a.box, b.box, share), max(side(a.box), side(b.box))
+        (ax, ay), (bx, by) = center(a.box), center(b.box)
+        # Nobody moves on a straight line at constant speed: the doubt is largest half-way, a quarter of the way there,
+        # and it grows with the time in which nobody looked.
+        bend = share * (1 - share) * math.hypot(bx - ax, by - ay)
+        unwatched = min(t - a.t, b.t - t) * self._options.growth_per_s * size
+        nearer = a if share < 0.5 else b
+        return TrackBox(track.track_id, box, nearer.landmarks, _JITTER * size + bend + unwatched)
+
+    def _after(self, track: _Track, last: _Seen, t: float) -> TrackBox | None:
+        elapsed = t - last.t
+        if elapsed > self._options.keep_s:
+            return None
+        # Moved on or stopped: both places are covered.
+        box, size = hull(last.box, track.predicted(t)), side(last.box)
+        spread = size * (_JITTER + self._options.growth_per_s * elapsed)
+        return TrackBox(track.track_id, box, last.landmarks, spread)
+
+
+def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: list[float]) -> list[tuple[int, int]]:
+    """Pair predicted boxes with detections, nearest first: (index of track, index of detection).
+
+    The distance is that of the centres in face sizes plus half the logarithm of the ratio of sizes. Pairs beyond the
+    gates are refused: then both the old and the new place are covered, which costs picture and never a face.
+    """
+    candidates = []
+    for i, box in enumerate(tracks):
+        gate = _MATCH_DISTANCE + _MATCH_DISTANCE_PER_S * max(0.0, t - last_seen[i] - _MOTION_TRUST_S)
+        for j, detection in enumerate(found):
+            size, other = side(box), side(detection.box)
+            (x0, y0), (x1, y1) = center(box), center(detection.box)
+            distance = math.hypot(x1 - x0, y1 - y0) / ((size + other) / 2)
+            ratio = max(size, other) / min(size, other)
+            if distance <= gate and ratio <= _MATCH_SCALE:
+                candidates.append((distance + math.log(ratio) / 2, i, j))
+    pairs: list[tuple[int, int]] = []
+    for _, i, j in sorted(candidates):
+        if all(i != a and j != b for a, b in pairs):
+            pairs.append((i, j))
+    return pairs

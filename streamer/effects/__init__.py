@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.picture import Plane
 
 __all__ = ["Effect", "Patch"]
@@ -20,8 +17,8 @@ class Patch:
 
     samples: tuple[Plane, ...]
     """Writable views of the canvas around the face: luma, then chroma."""
-    masks: tuple[NDArray[np.bool_], ...]
-    """Per plane, which samples must be replaced. Samples outside must stay as they are."""
+    masks: tuple[Plane, ...]
+    """Per plane, 255 where a sample must be replaced and 0 where it must stay as it is."""
     face_px: float
     """The size of the face in luma pixels (the longer side of its box): effects scale with it."""
     shifts: tuple[int, ...]
