@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamer.channel import Channel, Closed
@@ -37,24 +36,15 @@ def look(detector: Detector, request: PassRequest) -> Look:
         return Failed(request, DetectorError(f"the detector failed: {type(error).__name__}: {error}"))
 
 
-def work(
-    build: Callable[[], Detector],
-    requests: Channel[PassRequest],
-    looks: Channel[Look],
-    stats: Stats,
-    ready: Channel[bool],
-) -> None:
-    """The detector's thread: built here, so that it lives and dies in one thread; ends when `requests` is closed."""
-    detector = build()
-    ready.put(True)
+def work(detector: Detector, requests: Channel[PassRequest], looks: Channel[Look], stats: Stats) -> None:
+    """The detector's thread; ends when `requests` is closed, and closes the detector."""
     try:
         while True:
             request = requests.get()
-            if request is None:
-                continue
-            with stats.timed("detect"):
-                result = look(detector, request)
-            looks.put(result)
+            if request is not None:
+                with stats.timed("detect"):
+                    result = look(detector, request)
+                looks.put(result)
     except Closed:
         return
     finally:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from pydantic import Field
+
+from streamer.parts import PartOptions
 from streamer.picture import Picture
 from streamer.types import Detection
 
-__all__ = ["Detector"]
+__all__ = ["Detector", "DetectorOptions"]
+
+
+class DetectorOptions(PartOptions):
+    """What every detector can be told; each adds its own."""
+
+    threshold: float = Field(0.4, ge=0.1, le=0.95, description="a detection of at least this score starts a track")
+    floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
 
 
 class Detector(Protocol):

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.detectors import Detector
+from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._onnx import plain_graph
 from streamer.errors import DetectorError
-from streamer.parts import Context, PartOptions
+from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.providers import session
 from streamer.types import Detection, Points5
@@ -31,11 +31,9 @@ _NMS_IOU = 0.3
 """Overlap above which two boxes are one face; the value of OpenCV's FaceDetectorYN."""
 
 
-class Options(PartOptions):
+class Options(DetectorOptions):
     """Settings of YuNet."""
 
-    threshold: float = Field(0.4, ge=0.1, le=0.95, description="a detection of at least this score starts a track")
-    floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
     input_px: int = Field(
         960,
         ge=160,

@@ -1,0 +1,468 @@
+"""START HERE: one stream from its source to its sinks. Read it top to bottom.
+
+    capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
+                     |     ^
+             requests|     |looks
+                     v     |
+                     detector
+
+Every arrow is a bounded channel. A live source may lose frames before the planner (`raw` drops the oldest) and before a
+sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is in
+the stages (`capture`, `planner`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from streamer import __version__
+from streamer.anonymize import Freshness, seal
+from streamer.capture import Capture, Framer
+from streamer.channel import Channel, Closed, Full
+from streamer.config import Config
+from streamer.detect import Failed, Look, work
+from streamer.detectors import Detector, DetectorOptions
+from streamer.effects import Effect
+from streamer.endpoints import Endpoint
+from streamer.errors import EffectError, StreamerError, StuckError
+from streamer.identify import Decide, hide_everyone
+from streamer.output import SinkRunner
+from streamer.parts import Context, build, kinds, options_type
+from streamer.planner import Planner
+from streamer.sealed import AnonymizedFrame
+from streamer.sinks import Sink, StreamFormat
+from streamer.sources import Source
+from streamer.stats import Stats
+from streamer.track import Tracker
+from streamer.types import Command, Frame, PassRequest, Planned, SourceInfo
+from streamer.workers import Workers
+
+__all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
+
+_DEFAULT_FPS = 25.0
+_DECIDED_FRAMES = 8
+"""Frames that may wait between planner and render."""
+_LAST_GRACE_S = 0.5
+"""Time for the threads to return once every channel is closed."""
+_TICK_S = 0.5
+"""The planner looks up at least so often, to notice a detector that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How to make everything that is swappable in one stream. Each function is called at `start()`."""
+
+    source: Callable[[], Source]
+    """Opens the source; called again after a live one was lost."""
+    detector: Callable[[], Detector]
+    effect: Callable[[str], Effect]
+    """Makes the effect of that kind."""
+    sinks: Sequence[tuple[str, Callable[[], Sink]]]
+    """Name for people and statistics, and how to make it."""
+    decide: Decide = hide_everyone
+
+    @classmethod
+    def of(cls, config: Config, source: Endpoint, sinks: Sequence[Endpoint], ctx: Context) -> Parts:
+        """The parts a configuration and its endpoints name."""
+
+        def effect(kind: str) -> Effect:
+            options = config.effect.options if kind == config.effect.kind else options_type("effects", kind)()
+            made: Effect = build("effects", kind, options, ctx)
+            return made
+
+        def opener(sink: Endpoint) -> Callable[[], Sink]:
+            options = config.options_for("sink", sink.kind, sink.options)
+
+            def make() -> Sink:
+                made: Sink = build("sinks", sink.kind, options, ctx)
+                return made
+
+            return make
+
+        def open_source() -> Source:
+            made: Source = build("sources", source.kind, source_options, ctx)
+            return made
+
+        def load_detector() -> Detector:
+            made: Detector = build("detectors", config.detector.kind, config.detector.options, ctx)
+            return made
+
+        source_options = config.options_for("source", source.kind, source.options)
+        return cls(open_source, load_detector, effect, [(sink.text, opener(sink)) for sink in sinks])
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What may change while the stream runs. Immutable; a change swaps the whole snapshot between two frames."""
+
+    effect: str
+    cover_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a stream is doing, for a status line."""
+
+    running: bool
+    info: SourceInfo
+    captured: int
+    sealed: int
+    covered: int
+    drops: int
+    faces: int
+    fps: float
+    latency_s: float | None
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a stream did. `summary` is ready for JSON."""
+
+    info: SourceInfo
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class Pipeline:
+    """One stream.
+
+        pipeline = Pipeline(config, parts)
+        pipeline.start()                      # opens everything, or raises
+        while pipeline.poll(0.1).running:     # on the main thread: it pumps the window
+            ...
+        report = pipeline.join()              # raises the first error of any thread
+
+    clock: seconds, monotonic; tests bring their own.
+    """
+
+    def __init__(self, config: Config, parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._parts = parts
+        self._clock = clock
+        self._settings = Settings(config.effect.kind, config.run.cover_all)
+        self._stats = Stats()
+        self._stop = threading.Event()
+        self._stopped_at: float | None = None
+        self._workers = Workers(on_failure=lambda error: self._abort())
+        self._channels: list[Channel[Any]] = []
+        self._runners: list[SinkRunner] = []
+        self._pumped: list[SinkRunner] = []
+        self._info: SourceInfo | None = None
+        self._started = self._ended = 0.0
+
+    # -- what a program calls -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the source, the model and the sinks, then start the threads.
+
+        Raises what they raise (InputError, ModelError, DeviceError, SinkError, UsageError); then nothing is left open.
+        """
+        source = self._parts.source()
+        detector: Detector | None = None
+        try:
+            self._info = info = source.info
+            detector = self._parts.detector()
+            effect = self._parts.effect(self._settings.effect)
+            for name, make in self._parts.sinks:
+                self._runners.append(runner := self._runner(name, make(), info))
+                runner.open()
+        except BaseException:
+            source.close()
+            if detector is not None:
+                detector.close()
+            for runner in self._runners:
+                runner.sink.close()
+            raise
+        self._wire(source, detector, effect, info)
+
+    def poll(self, timeout_s: float) -> Status:
+        """Pump the windows for about timeout_s, and tell how it goes. Call it in a loop, on the main thread."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = deadline - time.monotonic()
+            for runner in list(self._pumped):
+                self._pump(runner, max(0.0, left))
+            if left <= 0 or not self._running():
+                return self.status()
+            if not self._pumped:
+                time.sleep(min(left, 0.05))
+
+    def stop(self, *, abort: bool = False) -> None:
+        """End in good order: nothing more is captured, what was captured is written. From any thread or signal handler.
+
+        abort: throw away what is under way.
+        """
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+        self._stop.set()
+        if abort:
+            self._abort()
+        elif self._channels:
+            self._channels[0].close()  # `raw`: a source that blocks in read() need not be waited for
+
+    def join(self) -> Report:
+        """Wait for the end, pumping the windows.
+
+        Raises the first error of any thread; StuckError, naming the threads, when some do not end within
+        `run.stop_timeout_s` after a stop. The sinks are closed in any case.
+        """
+        while self._running() and not self._overdue():
+            self.poll(0.1)
+        if self._running():
+            self._abort()
+        for runner in self._pumped:
+            runner.sink.close()
+        self._pumped.clear()
+        self._ended = self._ended or time.monotonic()
+        try:
+            self._workers.join(timeout_s=_LAST_GRACE_S)
+        except StuckError as stuck:
+            # A source that blocks is no failure once everything captured is written: the thread ends with the program.
+            if not (self._stop.is_set() and self._workers.alive() == ["capture"]):
+                raise
+            self._stats.note(f"source: {stuck}")
+        return self.report()
+
+    def update(self, **changes: Any) -> Settings:
+        """Swap settings between two frames: `effect` (a kind) or `cover_all`. Returns the new snapshot."""
+        self._settings = replace(self._settings, **changes)
+        return self._settings
+
+    @property
+    def settings(self) -> Settings:
+        """The present snapshot."""
+        return self._settings
+
+    def status(self) -> Status:
+        """How it goes."""
+        assert self._info is not None, "start() comes first"
+        now, stats = self._clock(), self._stats
+        return Status(
+            running=self._running(),
+            info=self._info,
+            captured=stats.get("captured"),
+            sealed=stats.get("sealed"),
+            covered=stats.get("covered"),
+            drops=stats.drops(),
+            faces=stats.faces(),
+            fps=stats.fps(now),
+            latency_s=stats.latency_s(),
+            elapsed_s=(self._ended or time.monotonic()) - self._started,
+        )
+
+    def report(self) -> Report:
+        """What has been done so far."""
+        assert self._info is not None, "start() comes first"
+        wall_s = (self._ended or time.monotonic()) - self._started
+        summary = {
+            "streamer": __version__,
+            "input": {"name": self._info.name, "detail": self._info.detail, "live": self._info.live},
+            "outputs": [runner.name for runner in self._runners],
+            "wall_s": round(wall_s, 3),
+            "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,
+            **self._stats.summary(),
+        }
+        return Report(self._info, summary)
+
+    # -- building -----------------------------------------------------------------------------------------------
+
+    def _runner(self, name: str, sink: Sink, info: SourceInfo) -> SinkRunner:
+        fps = min(info.fps or _DEFAULT_FPS, self._config.run.target_fps or float("inf"))
+        return SinkRunner(
+            name,
+            sink,
+            StreamFormat(info.width, info.height, fps, info.live, info.stills, info.name),
+            self._config.output,
+            self._stats,
+            live_source=info.live,
+            clock=self._clock,
+            cover_all=lambda: self._settings.cover_all,
+            on_command=self._obey,
+        )
+
+    def _wire(self, source: Source, detector: Detector, effect: Effect, info: SourceInfo) -> None:
+        """Channels, then threads, from the sinks upwards: whoever is started finds somebody to hand on to."""
+        config, stats, changed = self._config, self._stats, threading.Condition()
+        raw: Channel[Frame] = Channel(
+            2,
+            Full.DROP_OLDEST if info.live else Full.BLOCK,
+            on_drop=lambda frame: stats.dropped("capture: pipeline busy"),
+            changed=changed,
+        )
+        requests: Channel[PassRequest] = Channel(1, Full.BLOCK)
+        looks: Channel[Look] = Channel(1, Full.BLOCK, changed=changed)
+        decided: Channel[Planned] = Channel(_DECIDED_FRAMES, Full.BLOCK)
+        self._channels = [raw, requests, looks, decided, *(runner.channel for runner in self._runners)]
+        planner = Planner(
+            config.detect,
+            lambda: Tracker(config.track, _start_score(config)),
+            self._parts.decide,
+            live=info.live,
+        )
+        framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
+        capture = Capture(
+            source,
+            self._parts.source,
+            framer,
+            raw,
+            stats,
+            config.capture,
+            clock=self._clock,
+            wait=self._stop.wait,
+            duration_s=config.run.duration_s,
+        )
+        self._started = time.monotonic()
+        spawn = self._workers.spawn
+        self._pumped = [runner for runner in self._runners if runner.sink.main_thread]
+        for runner in self._runners:
+            if not runner.sink.main_thread:
+                spawn(runner.name, runner.run)
+        spawn("render", lambda: self._render(decided, effect))
+        spawn("detector", lambda: work(detector, requests, looks, stats))
+        spawn("planner", lambda: self._plan(planner, raw, requests, looks, decided, changed))
+        spawn("capture", capture.work)
+
+    # -- the two loops that are the pipeline's own --------------------------------------------------------------
+
+    def _plan(
+        self,
+        planner: Planner,
+        raw: Channel[Frame],
+        requests: Channel[PassRequest],
+        looks: Channel[Look],
+        decided: Channel[Planned],
+        changed: threading.Condition,
+    ) -> None:
+        """Frames, looks and time go into the planner; planned frames come out."""
+        failures, asked_at, finished = 0, None, False
+        try:
+            while not looks.drained:  # it is only when everything is aborted
+                with changed:
+                    changed.wait_for(
+                        lambda: len(looks) or (not planner.full and len(raw)) or (raw.drained and not finished),
+                        timeout=self._until_expiry(planner),
+                    )
+                now = self._clock()
+                ready = planner.expire(now)
+                if len(looks) and (look := looks.get(0)) is not None:
+                    asked_at = None
+                    failures = failures + 1 if isinstance(look, Failed) else 0
+                    if isinstance(look, Failed):
+                        self._give_up_after(failures, look.error)
+                        ready += planner.failed(look.request, now)
+                    else:
+                        self._stats.count("passes")
+                        ready += planner.passed(look, now)
+                elif not planner.full and len(raw) and (frame := raw.get(0)) is not None:
+                    ready += planner.offer(frame, now)
+                elif raw.drained and not finished:
+                    finished = True
+                    ready += planner.finish(now)
+                if (request := planner.next_request()) is not None:
+                    requests.put(request)
+                    asked_at = now
+                elif asked_at is not None and now - asked_at > self._config.detect.pass_timeout_s:
+                    raise StuckError(f"the detector did not answer for {self._config.detect.pass_timeout_s:g} s")
+                for planned in ready:
+                    decided.put(planned)
+                if finished and planner.held == 0:
+                    return
+        except Closed:
+            return
+        finally:
+            requests.close()
+            decided.close()
+
+    def _until_expiry(self, planner: Planner) -> float:
+        expiry = planner.next_expiry()
+        return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
+
+    def _give_up_after(self, failures: int, error: StreamerError) -> None:
+        self._stats.count(f"{type(error).__name__}")
+        self._stats.note(str(error)) if failures == 1 else None
+        if failures >= self._config.run.max_failures:
+            raise error
+
+    def _render(self, decided: Channel[Planned], effect: Effect) -> None:
+        """Planned frames -> anonymized frames -> every sink."""
+        kind, failures = self._settings.effect, 0
+        rules = Freshness(self._config.detect.max_gap_s)
+        try:
+            while True:
+                planned = decided.get()
+                if planned is None:
+                    continue
+                settings = self._settings
+                if settings.effect != kind:
+                    kind, effect = settings.effect, self._parts.effect(settings.effect)
+                failed: list[EffectError] = []
+                with self._stats.timed("seal"):
+                    sealed = seal(
+                        planned.frame,
+                        planned.plan,
+                        effect=effect,
+                        mask=self._config.mask,
+                        rules=rules,
+                        on_cover=lambda why, planned=planned: self._stats.covered(planned.why or why),
+                        on_failure=failed.append,
+                    )
+                self._stats.sealed(len(planned.plan.tracks) if planned.plan else 0)
+                self._hand_out(sealed)
+                failures = failures + 1 if failed else 0
+                if failed:
+                    self._give_up_after(failures, failed[0])
+        except Closed:
+            return
+        finally:
+            for runner in self._runners:
+                runner.channel.close()
+
+    def _hand_out(self, frame: AnonymizedFrame) -> None:
+        for runner in self._runners:
+            runner.channel.put(frame)
+
+    # -- the window, and the end --------------------------------------------------------------------------------
+
+    def _pump(self, runner: SinkRunner, timeout_s: float) -> None:
+        try:
+            going = runner.step(timeout_s)
+        except BaseException as error:
+            self._workers.fail(error)
+            going = False
+        if not going:
+            self._pumped.remove(runner)
+            runner.sink.close()
+
+    def _obey(self, command: Command) -> None:
+        if command is Command.QUIT:
+            self.stop()
+        elif command is Command.TOGGLE_COVER:
+            self.update(cover_all=not self._settings.cover_all)
+        elif command is Command.NEXT_EFFECT:
+            effects = kinds("effects")
+            self.update(effect=effects[(effects.index(self._settings.effect) + 1) % len(effects)])
+
+    def _abort(self) -> None:
+        self._stop.set()
+        for channel in self._channels:
+            channel.abort()
+
+    def _running(self) -> bool:
+        alive = self._workers.alive()
+        if self._stop.is_set():
+            alive = [name for name in alive if name != "capture"]
+        return bool(alive or self._pumped)
+
+    def _overdue(self) -> bool:
+        limit_s = self._config.run.stop_timeout_s
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at > limit_s
+
+
+def _start_score(config: Config) -> float:
+    options = config.detector.options
+    assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
+    return options.threshold
