@@ -1,0 +1,49 @@
+"""Is a path fit to be written to? Said before anything is created or overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from streamer.errors import UsageError
+
+__all__ = ["check_output"]
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Check a file that is to be written. Raises UsageError naming the path and the remedy."""
+    with _oddities_named(path):
+        if path.is_dir():
+            raise UsageError(f"output {path} is a folder; name a file in it")
+        check_folder(path.parent)
+        if not path.exists():
+            return
+        if not path.is_file():
+            raise UsageError(f"output {path} is not an ordinary file; choose another path")
+        if not force:
+            raise UsageError(f"output {path} exists; choose another path, or --force to replace it")
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"output {path} may not be written; choose another path, or change its permissions")
+
+
+def check_folder(folder: Path) -> None:
+    """Check a folder in which files are to be made. Raises UsageError naming it and the remedy."""
+    with _oddities_named(folder):
+        if not folder.exists():
+            raise UsageError(f"output folder {folder} does not exist; create it with: mkdir -p '{folder}'")
+        if not folder.is_dir():
+            raise UsageError(f"output folder {folder} is not a folder; choose another path")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"output folder {folder} may not be written; choose another, or change its permissions")
+
+
+@contextmanager
+def _oddities_named(path: Path) -> Iterator[None]:
+    """A path that cannot even be looked at: too long a name, a folder that may not be entered."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"output {path} cannot be used ({reason}); choose another path") from None
