@@ -15,25 +15,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from streamer import __version__
-from streamer.anonymize import Freshness, seal
+from streamer import __version__, detect
+from streamer.anonymize import Freshness
+from streamer.assembly import Parts
 from streamer.capture import Capture, Framer
-from streamer.channel import Channel, Closed, Full
+from streamer.channel import Channel, Full
 from streamer.config import Config
-from streamer.detect import Failed, Look, work
+from streamer.detect import Look
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
-from streamer.endpoints import Endpoint
-from streamer.errors import EffectError, StreamerError, StuckError
-from streamer.identify import Decide, hide_everyone
+from streamer.errors import StuckError
+from streamer.flow import Planning, Render, Settings
 from streamer.output import SinkRunner
-from streamer.parts import Context, build, kinds, options_type
+from streamer.parts import kinds
 from streamer.planner import Planner
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.stats import Stats
@@ -48,59 +47,6 @@ _DECIDED_FRAMES = 8
 """Frames that may wait between planner and render."""
 _LAST_GRACE_S = 0.5
 """Time for the threads to return once every channel is closed."""
-_TICK_S = 0.5
-"""The planner looks up at least so often, to notice a detector that does not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How to make everything that is swappable in one stream. Each function is called at `start()`."""
-
-    source: Callable[[], Source]
-    """Opens the source; called again after a live one was lost."""
-    detector: Callable[[], Detector]
-    effect: Callable[[str], Effect]
-    """Makes the effect of that kind."""
-    sinks: Sequence[tuple[str, Callable[[], Sink]]]
-    """Name for people and statistics, and how to make it."""
-    decide: Decide = hide_everyone
-
-    @classmethod
-    def of(cls, config: Config, source: Endpoint, sinks: Sequence[Endpoint], ctx: Context) -> Parts:
-        """The parts a configuration and its endpoints name."""
-
-        def effect(kind: str) -> Effect:
-            options = config.effect.options if kind == config.effect.kind else options_type("effects", kind)()
-            made: Effect = build("effects", kind, options, ctx)
-            return made
-
-        def opener(sink: Endpoint) -> Callable[[], Sink]:
-            options = config.options_for("sink", sink.kind, sink.options)
-
-            def make() -> Sink:
-                made: Sink = build("sinks", sink.kind, options, ctx)
-                return made
-
-            return make
-
-        def open_source() -> Source:
-            made: Source = build("sources", source.kind, source_options, ctx)
-            return made
-
-        def load_detector() -> Detector:
-            made: Detector = build("detectors", config.detector.kind, config.detector.options, ctx)
-            return made
-
-        source_options = config.options_for("source", source.kind, source.options)
-        return cls(open_source, load_detector, effect, [(sink.text, opener(sink)) for sink in sinks])
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What may change while the stream runs. Immutable; a change swaps the whole snapshot between two frames."""
-
-    effect: str
-    cover_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,115 +261,39 @@ class Pipeline:
             wait=self._stop.wait,
             duration_s=config.run.duration_s,
         )
+        planning = Planning(
+            planner,
+            raw,
+            requests,
+            looks,
+            decided,
+            changed,
+            stats,
+            clock=self._clock,
+            max_failures=config.run.max_failures,
+            pass_timeout_s=config.detect.pass_timeout_s,
+        )
+        render = Render(
+            decided,
+            [runner.channel for runner in self._runners],
+            effect,
+            self._parts.effect,
+            config.mask,
+            Freshness(config.detect.max_gap_s),
+            stats,
+            settings=lambda: self._settings,
+            max_failures=config.run.max_failures,
+        )
         self._started = time.monotonic()
         spawn = self._workers.spawn
         self._pumped = [runner for runner in self._runners if runner.sink.main_thread]
         for runner in self._runners:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
-        spawn("render", lambda: self._render(decided, effect))
-        spawn("detector", lambda: work(detector, requests, looks, stats))
-        spawn("planner", lambda: self._plan(planner, raw, requests, looks, decided, changed))
+        spawn("render", render.work)
+        spawn("detector", lambda: detect.work(detector, requests, looks, stats))
+        spawn("planner", planning.work)
         spawn("capture", capture.work)
-
-    # -- the two loops that are the pipeline's own --------------------------------------------------------------
-
-    def _plan(
-        self,
-        planner: Planner,
-        raw: Channel[Frame],
-        requests: Channel[PassRequest],
-        looks: Channel[Look],
-        decided: Channel[Planned],
-        changed: threading.Condition,
-    ) -> None:
-        """Frames, looks and time go into the planner; planned frames come out."""
-        failures, asked_at, finished = 0, None, False
-        try:
-            while not looks.drained:  # it is only when everything is aborted
-                with changed:
-                    changed.wait_for(
-                        lambda: len(looks) or (not planner.full and len(raw)) or (raw.drained and not finished),
-                        timeout=self._until_expiry(planner),
-                    )
-                now = self._clock()
-                ready = planner.expire(now)
-                if len(looks) and (look := looks.get(0)) is not None:
-                    asked_at = None
-                    failures = failures + 1 if isinstance(look, Failed) else 0
-                    if isinstance(look, Failed):
-                        self._give_up_after(failures, look.error)
-                        ready += planner.failed(look.request, now)
-                    else:
-                        self._stats.count("passes")
-                        ready += planner.passed(look, now)
-                elif not planner.full and len(raw) and (frame := raw.get(0)) is not None:
-                    ready += planner.offer(frame, now)
-                elif raw.drained and not finished:
-                    finished = True
-                    ready += planner.finish(now)
-                if (request := planner.next_request()) is not None:
-                    requests.put(request)
-                    asked_at = now
-                elif asked_at is not None and now - asked_at > self._config.detect.pass_timeout_s:
-                    raise StuckError(f"the detector did not answer for {self._config.detect.pass_timeout_s:g} s")
-                for planned in ready:
-                    decided.put(planned)
-                if finished and planner.held == 0:
-                    return
-        except Closed:
-            return
-        finally:
-            requests.close()
-            decided.close()
-
-    def _until_expiry(self, planner: Planner) -> float:
-        expiry = planner.next_expiry()
-        return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
-
-    def _give_up_after(self, failures: int, error: StreamerError) -> None:
-        self._stats.count(f"{type(error).__name__}")
-        self._stats.note(str(error)) if failures == 1 else None
-        if failures >= self._config.run.max_failures:
-            raise error
-
-    def _render(self, decided: Channel[Planned], effect: Effect) -> None:
-        """Planned frames -> anonymized frames -> every sink."""
-        kind, failures = self._settings.effect, 0
-        rules = Freshness(self._config.detect.max_gap_s)
-        try:
-            while True:
-                planned = decided.get()
-                if planned is None:
-                    continue
-                settings = self._settings
-                if settings.effect != kind:
-                    kind, effect = settings.effect, self._parts.effect(settings.effect)
-                failed: list[EffectError] = []
-                with self._stats.timed("seal"):
-                    sealed = seal(
-                        planned.frame,
-                        planned.plan,
-                        effect=effect,
-                        mask=self._config.mask,
-                        rules=rules,
-                        on_cover=lambda why, planned=planned: self._stats.covered(planned.why or why),
-                        on_failure=failed.append,
-                    )
-                self._stats.sealed(len(planned.plan.tracks) if planned.plan else 0)
-                self._hand_out(sealed)
-                failures = failures + 1 if failed else 0
-                if failed:
-                    self._give_up_after(failures, failed[0])
-        except Closed:
-            return
-        finally:
-            for runner in self._runners:
-                runner.channel.close()
-
-    def _hand_out(self, frame: AnonymizedFrame) -> None:
-        for runner in self._runners:
-            runner.channel.put(frame)
 
     # -- the window, and the end --------------------------------------------------------------------------------
 

@@ -29,9 +29,9 @@ def face(seed: int = 7, size_px: int = FACE_PX) -> NDArray[np.uint8]:
 def readable(image: Picture, box: Box, seed: int = 7) -> bool:
     """Whether the drawn face in `box` can still be read in the picture.
 
-    The luma inside the ellipse inscribed in the box is compared with the drawn patch, cell by cell of its 8 x 8 pattern.
-    It counts as readable when the cells that are wholly inside follow the pattern with a correlation above 0.6, or when a
-    third of them still have exactly their values.
+    The luma inside the ellipse inscribed in the box is compared with the drawn patch, cell by cell of its 8 x 8
+    pattern. It counts as readable when the cells that are wholly inside follow the pattern with a correlation above
+    0.6, or when a third of them still have their values.
     """
     x0, y0, x1, y1 = (round(edge) for edge in box)
     size = x1 - x0

@@ -1,0 +1,60 @@
+"""What the configuration and the endpoints name -> how to make the parts of one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from streamer.config import Config
+from streamer.detectors import Detector
+from streamer.effects import Effect
+from streamer.endpoints import Endpoint
+from streamer.identify import Decide, hide_everyone
+from streamer.parts import Context, build, options_type
+from streamer.sinks import Sink
+from streamer.sources import Source
+
+__all__ = ["Parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How to make everything that is swappable in one stream. Each function is called at `start()`."""
+
+    source: Callable[[], Source]
+    """Opens the source; called again after a live one was lost."""
+    detector: Callable[[], Detector]
+    effect: Callable[[str], Effect]
+    """Makes the effect of that kind."""
+    sinks: Sequence[tuple[str, Callable[[], Sink]]]
+    """Name for people and statistics, and how to make it."""
+    decide: Decide = hide_everyone
+
+    @classmethod
+    def of(cls, config: Config, source: Endpoint, sinks: Sequence[Endpoint], ctx: Context) -> Parts:
+        """The parts a configuration and its endpoints name."""
+
+        def effect(kind: str) -> Effect:
+            options = config.effect.options if kind == config.effect.kind else options_type("effects", kind)()
+            made: Effect = build("effects", kind, options, ctx)
+            return made
+
+        def opener(sink: Endpoint) -> Callable[[], Sink]:
+            options = config.options_for("sink", sink.kind, sink.options)
+
+            def make() -> Sink:
+                made: Sink = build("sinks", sink.kind, options, ctx)
+                return made
+
+            return make
+
+        def open_source() -> Source:
+            made: Source = build("sources", source.kind, source_options, ctx)
+            return made
+
+        def load_detector() -> Detector:
+            made: Detector = build("detectors", config.detector.kind, config.detector.options, ctx)
+            return made
+
+        source_options = config.options_for("source", source.kind, source.options)
+        return cls(open_source, load_detector, effect, [(sink.text, opener(sink)) for sink in sinks])

@@ -1,0 +1,200 @@
+"""The two loops between the channels: frames and looks into the planner, planned frames through the gate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.channel import Channel, Closed
+from streamer.detect import Failed, Look
+from streamer.effects import Effect
+from streamer.errors import EffectError, StreamerError, StuckError
+from streamer.planner import Planner
+from streamer.sealed import AnonymizedFrame
+from streamer.stats import Stats
+from streamer.types import Frame, PassRequest, Planned
+
+__all__ = ["Planning", "Render", "Settings"]
+
+_TICK_S = 0.5
+"""The planner looks up at least so often, to notice a detector that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What may change while the stream runs. Immutable; a change swaps the whole snapshot between two frames."""
+
+    effect: str
+    cover_all: bool = False
+
+
+class _Failures:
+    """Counts failures in a row of one part; its frames are covered, and too many end the run."""
+
+    def __init__(self, limit: int, stats: Stats) -> None:
+        self._limit = limit
+        self._stats = stats
+        self._in_a_row = 0
+
+    def none(self) -> None:
+        """It worked."""
+        self._in_a_row = 0
+
+    def one(self, error: StreamerError) -> None:
+        """It failed. Raises the error when it did so too often in a row."""
+        self._in_a_row += 1
+        self._stats.count(type(error).__name__)
+        if self._in_a_row == 1:
+            self._stats.note(str(error))
+        if self._in_a_row >= self._limit:
+            raise error
+
+
+class Planning:
+    """The planner's thread: whatever happens goes in as an event, and what was decided goes out in order."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        raw: Channel[Frame],
+        requests: Channel[PassRequest],
+        looks: Channel[Look],
+        decided: Channel[Planned],
+        changed: threading.Condition,
+        stats: Stats,
+        *,
+        clock: Callable[[], float],
+        max_failures: int,
+        pass_timeout_s: float,
+    ) -> None:
+        self._planner = planner
+        self._raw = raw
+        self._requests = requests
+        self._looks = looks
+        self._decided = decided
+        self._changed = changed
+        self._stats = stats
+        self._clock = clock
+        self._failures = _Failures(max_failures, stats)
+        self._pass_timeout_s = pass_timeout_s
+        self._asked_at: float | None = None
+        self._finished = False
+
+    def work(self) -> None:
+        """The thread; ends when the last held frame has left. Raises what ends the run."""
+        try:
+            while not self._looks.drained:  # it is only after an abort
+                with self._changed:
+                    self._changed.wait_for(self._something, timeout=self._until_expiry())
+                now = self._clock()
+                ready = [*self._planner.expire(now), *self._event(now)]
+                self._ask(now)
+                for planned in ready:
+                    self._decided.put(planned)
+                if self._finished and self._planner.held == 0:
+                    return
+        except Closed:
+            return
+        finally:
+            self._requests.close()
+            self._decided.close()
+
+    def _something(self) -> bool:
+        may_read = not self._planner.full and len(self._raw) > 0
+        return len(self._looks) > 0 or may_read or (self._raw.drained and not self._finished)
+
+    def _until_expiry(self) -> float:
+        expiry = self._planner.next_expiry()
+        return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
+
+    def _event(self, now: float) -> list[Planned]:
+        """Take in one thing that happened; looks first, because held frames wait for them."""
+        if len(self._looks) and (look := self._looks.get(0)) is not None:
+            self._asked_at = None
+            if isinstance(look, Failed):
+                self._failures.one(look.error)
+                return self._planner.failed(look.request, now)
+            self._failures.none()
+            self._stats.count("passes")
+            return self._planner.passed(look, now)
+        if not self._planner.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
+            return self._planner.offer(frame, now)
+        if self._raw.drained and not self._finished:
+            self._finished = True
+            return self._planner.finish(now)
+        return []
+
+    def _ask(self, now: float) -> None:
+        if (request := self._planner.next_request()) is not None:
+            self._asked_at = now
+            self._requests.put(request)
+        elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
+            raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
+
+
+class Render:
+    """The render thread: every planned frame goes through `seal()`, and what comes out goes to every sink.
+
+    settings: the present snapshot; another `effect` in it is made with `new_effect` before the next frame.
+    """
+
+    def __init__(
+        self,
+        decided: Channel[Planned],
+        sinks: Sequence[Channel[AnonymizedFrame]],
+        effect: Effect,
+        new_effect: Callable[[str], Effect],
+        mask: MaskOptions,
+        rules: Freshness,
+        stats: Stats,
+        *,
+        settings: Callable[[], Settings],
+        max_failures: int,
+    ) -> None:
+        self._decided = decided
+        self._sinks = sinks
+        self._effect = effect
+        self._kind = settings().effect
+        self._new_effect = new_effect
+        self._mask = mask
+        self._rules = rules
+        self._stats = stats
+        self._settings = settings
+        self._failures = _Failures(max_failures, stats)
+
+    def work(self) -> None:
+        """The thread; ends when `decided` is closed. Raises EffectError when the effect fails too often in a row."""
+        try:
+            while True:
+                if (planned := self._decided.get()) is not None:
+                    self._render(planned)
+        except Closed:
+            return
+        finally:
+            for sink in self._sinks:
+                sink.close()
+
+    def _render(self, planned: Planned) -> None:
+        wanted = self._settings().effect
+        if wanted != self._kind:
+            self._kind, self._effect = wanted, self._new_effect(wanted)
+        failed: list[EffectError] = []
+        with self._stats.timed("seal"):
+            sealed = seal(
+                planned.frame,
+                planned.plan,
+                effect=self._effect,
+                mask=self._mask,
+                rules=self._rules,
+                on_cover=lambda why: self._stats.covered(planned.why or why),
+                on_failure=failed.append,
+            )
+        self._stats.sealed(0 if planned.plan is None else len(planned.plan.tracks))
+        for sink in self._sinks:
+            sink.put(sealed)
+        if failed:
+            self._failures.one(failed[0])
+        else:
+            self._failures.none()
