@@ -10,7 +10,7 @@ families  `source` and `sink`: one sub-section per kind, used when the command l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,18 @@ from streamer.parts import PartOptions
 from streamer.planner import PlannerOptions
 from streamer.track import TrackOptions
 
-__all__ = ["ADDRESS_KEYS", "CHOICES", "FAMILIES", "FIXED", "Choice", "Config", "RunOptions", "family_model", "load"]
+__all__ = [
+    "ADDRESS_KEYS",
+    "CHOICES",
+    "FAMILIES",
+    "FIXED",
+    "Choice",
+    "Config",
+    "RunOptions",
+    "family_model",
+    "load",
+    "parse_overrides",
+]
 
 ADDRESS_KEYS = frozenset({"path", "url", "device", "force"})
 """Options of sources and sinks that only the command line sets."""
@@ -46,7 +57,7 @@ class RunOptions(PartOptions):
     max_failures: int = Field(
         5, ge=1, description="failures in a row of the detector or the effect after which the run ends"
     )
-    stop_timeout_s: float = Field(5.0, gt=0, le=60, description="longest time an orderly stop may take")
+    stop_timeout_s: float = Field(4.0, gt=0, le=60, description="longest time an orderly stop may take")
     cover_all: bool = Field(False, description="start with the whole picture hidden; a window's space key switches it")
 
 
@@ -133,22 +144,9 @@ class Config:
             target[key] = values[path]
         return self.from_mapping(data)
 
-    def with_overrides(self, items: list[str]) -> Config:
+    def with_overrides(self, items: Sequence[str]) -> Config:
         """`updated()` from text: ["detect.every=2", ...], each value read as YAML. Raises ConfigError."""
-        values: dict[str, Any] = {}
-        problems: list[str] = []
-        for item in items:
-            path, equals, text = item.partition("=")
-            if not equals or not path.strip():
-                problems.append(f"{item!r}: write it as key.path=value, for example detect.every=2")
-                continue
-            try:
-                values[path.strip()] = parse_yaml(text)
-            except ConfigError as error:
-                problems += [f"{path.strip()}: {problem}" for problem in error.problems]
-        if problems:
-            raise ConfigError(problems)
-        return self.updated(values)
+        return self.updated(parse_overrides(items))
 
     def options_for(self, family: Literal["source", "sink"], kind: str, address: Mapping[str, Any]) -> PartOptions:
         """The full options of one source or sink: what is set here, and the address from the command line.
@@ -175,6 +173,27 @@ def load(path: Path | str) -> Config:
         return Config.from_mapping(parse_yaml(text))
     except ConfigError as error:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """["detect.every=2", ...] -> {"detect.every": 2, ...}, each value read as YAML; the last of a key counts.
+
+    Raises ConfigError.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in items:
+        path, equals, text = item.partition("=")
+        if not equals or not path.strip():
+            problems.append(f"{item!r}: write it as key.path=value, for example detect.every=2")
+            continue
+        try:
+            values[path.strip()] = parse_yaml(text)
+        except ConfigError as error:
+            problems += [f"{path.strip()}: {problem}" for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    return values
 
 
 @cache

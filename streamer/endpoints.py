@@ -240,7 +240,7 @@ def _refuse_input(text: str, path: Path, source: Endpoint) -> None:
     if not origin.is_dir():
         return
     folder, below = path.resolve(), origin.resolve()
-    # An output above the input is in the way too when names repeat: in/x/x/1.jpg from in/x would be written to in/x/1.jpg.
+    # An output above the input is in the way too when names repeat: in/x/x/1.jpg of in/x would go to in/x/1.jpg.
     if folder.is_relative_to(below) or (below.is_relative_to(folder) and (below / below.relative_to(folder)).exists()):
         raise UsageError(f"output {text} lies in the input folder, which would be read again; choose another path")
 

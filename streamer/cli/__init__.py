@@ -1,0 +1,1 @@
+"""The verbs of the command line, their exit codes and signals. The only code that prints."""

@@ -1,0 +1,120 @@
+"""`streamer check`: what works on this machine, tried out, and what to do about what does not."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from streamer import __version__, parts, providers
+from streamer.config import Choice, Config
+from streamer.errors import StreamerError, redact
+from streamer.models.catalogue import CATALOGUE
+from streamer.models.store import Found, Store
+from streamer.parts import Context, Probe
+from streamer.picture import Picture
+
+__all__ = ["check"]
+
+_ENCODERS = {"libx264": "H.264 (.mp4 .mkv .mov .avi)", "libx265": "H.265", "libvpx-vp9": "VP9 (.webm)"}
+
+
+def check(
+    device: Annotated[str, typer.Option(help="cpu or cuda: the device that must work")] = "cpu",
+) -> None:
+    """Try out what a run needs. Exit code 0 when faces can be hidden, from a file into a file, on DEVICE; else 1."""
+    config = Config().updated({"run.device": device})
+    print(f"streamer {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    needed = [
+        *_section("ONNX Runtime", _runtimes),
+        *_section("models", lambda: _models({config.detector.kind})),
+        *_section("detector", lambda: _detector(config.detector, config.run.device)),
+        *_section("video", _codecs),
+    ]
+    if device != "cuda":
+        _section("cuda (optional)", lambda: _detector(config.detector, "cuda"))
+    for folder in ("sources", "sinks"):
+        for kind in parts.kinds(folder):
+            _section(kind.replace("_", " "), partial(_probed, folder, kind))
+    if not all(probe.ok for probe in needed):
+        print("not ready: see above")
+        raise typer.Exit(1)
+    print("ready")
+
+
+def _section(title: str, look: Callable[[], list[Probe]]) -> list[Probe]:
+    """Print what a look came to. A look that fails is a finding, too."""
+    try:
+        found = look()
+    except StreamerError as error:
+        found = [Probe(False, str(error))]
+    except Exception as error:  # a broken library must not hide the findings after it
+        found = [Probe(False, redact(f"{type(error).__name__}: {error}").splitlines()[0])]
+    for probe in found:
+        print(f"{'ok ' if probe.ok else '-- '} {title}: {probe.finding}")
+        if not probe.ok and probe.remedy:
+            print(f"{'':4}{'':{len(title)}}  -> {probe.remedy}")
+    return found
+
+
+def _probed(folder: str, kind: str) -> list[Probe]:
+    """What a part says about itself; nothing when it has nothing to say."""
+    module = parts.load(folder, kind)
+    found = module.probe() if hasattr(module, "probe") else []
+    return [found] if isinstance(found, Probe) else list(found)
+
+
+def _runtimes() -> list[Probe]:
+    found = providers.runtimes()
+    if not found:
+        return [Probe(False, "none installed", "pip install 'streamer[cpu]', or 'streamer[gpu]' for CUDA")]
+    if len(found) > 1:
+        remedy = "pip uninstall -y onnxruntime onnxruntime-gpu; pip install 'streamer[cpu]' or 'streamer[gpu]'"
+        return [Probe(False, f"{' and '.join(found)} overwrite each other", remedy)]
+    return [Probe(True, f"{found[0]}, built with {', '.join(providers.available())}")]
+
+
+def _models(needed: set[str]) -> list[Probe]:
+    """Every model that is here or that the defaults need."""
+    store = Store()
+    return [probe for name in CATALOGUE for probe in _model(store, name, needed=name in needed)]
+
+
+def _model(store: Store, name: str, *, needed: bool) -> Iterator[Probe]:
+    model = CATALOGUE[name]
+    path, found = store.look(name)
+    use = "commercial use allowed" if model.commercial_use else "no commercial use"
+    if found is Found.GOOD:
+        yield Probe(True, f"{name} ({model.task}), weights {model.licence_weights}, {use}, {path}")
+    elif found is Found.DAMAGED or needed:
+        yield Probe(False, f"{name} ({model.task}) is {found.value}: {path}", f"streamer models pull {name}")
+
+
+def _detector(chosen: Choice, device: str) -> list[Probe]:
+    """Run the detector on an empty picture: a provider that is listed is not yet one that works."""
+    store = Store()
+    if any(store.look(name)[1] is not Found.GOOD for name in CATALOGUE if name == chosen.kind):
+        return [Probe(False, f"{chosen.kind} on {device} not tried: its model is not here", "streamer models pull")]
+    detector = parts.build("detectors", chosen.kind, chosen.options, Context(model=store.path, device=device))
+    try:
+        detector.detect([Picture.blank(320, 240)])
+    finally:
+        detector.close()
+    return [Probe(True, f"{chosen.kind} runs on {device}")]
+
+
+def _codecs() -> list[Probe]:
+    import av
+
+    found = []
+    for name, meaning in _ENCODERS.items():
+        try:
+            av.codec.Codec(name, "w")
+            found.append(Probe(True, f"encoder {name}: {meaning}"))
+        except (av.error.FFmpegError, ValueError):
+            found.append(Probe(False, f"encoder {name} is missing: {meaning}", "pip install --force-reinstall av"))
+    found.append(Probe(True, f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"))
+    return found

@@ -1,0 +1,29 @@
+"""`streamer config`: every setting in writing, or a check of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer._reference import render_default_yaml, render_reference
+from streamer.config import load
+
+__all__ = ["config"]
+
+
+def config(
+    check: Annotated[
+        Path | None, typer.Option("--check", metavar="FILE", help="check this file instead", show_default=False)
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="as Markdown tables, with the parts that are not the default")
+    ] = False,
+) -> None:
+    """Print every setting at its default, as a configuration file to start from."""
+    if check is not None:
+        load(check)
+        print(f"{check}: good")
+        return
+    print(render_reference() if reference else render_default_yaml(), end="")

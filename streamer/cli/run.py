@@ -1,0 +1,200 @@
+"""`streamer run`: one input, one or more outputs, until the end or until somebody stops it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamer.assembly import Parts
+from streamer.cli.discover import first_camera, has_display
+from streamer.cli.signals import Signals
+from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
+from streamer.config import Config, load, parse_overrides
+from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
+from streamer.errors import StreamerError, UsageError
+from streamer.models.store import Store
+from streamer.parts import Context
+from streamer.pipeline import Pipeline
+
+__all__ = ["run"]
+
+_POLL_S = 0.1
+
+
+@dataclass
+class _Outcome:
+    """What the runs of one command came to."""
+
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def run(
+    input: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="0 (a camera), /dev/video0, rtsp://..., a video, a picture, a folder of them, or demo; "
+            "without it the first camera",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="window, virtual, /dev/videoN, null, or a path: .mp4 .mkv .mov .avi .webm .jpg .png ..., a folder; "
+            "may be given several times",
+            show_default=False,
+        ),
+    ] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings; see `streamer config`")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="one setting, for example detect.every=2; repeatable"),
+    ] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after this many seconds")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="write what happened as JSON")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", "-t", help="score from which a detection is taken for a face")
+    ] = None,
+    effect: Annotated[str | None, typer.Option(help="how faces are hidden: pixelate, blur, solid")] = None,
+    every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
+    target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda")] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="play a video at its own speed")] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace existing outputs")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors")] = False,
+) -> None:
+    """Anonymize INPUT into every OUTPUT."""
+    terminal = Terminal(quiet=quiet, verbose=verbose)
+    short: dict[str, Any] = {
+        "run.duration_s": duration,
+        "run.target_fps": target_fps,
+        "run.device": device,
+        "detector.threshold": threshold,
+        "detect.every": every,
+        "effect.kind": effect,
+        "source.file.realtime": realtime or None,
+    }
+    given = {path: value for path, value in short.items() if value is not None}
+    config = (load(config_file) if config_file is not None else Config()).updated(
+        {**parse_overrides(set_ or []), **given}
+    )
+    source = parse_input(input if input is not None else first_camera())
+    outputs = _outputs(source, output or [], preview=preview)
+    if report is not None:
+        _check_report(report)
+    outcome = _Outcome()
+    try:
+        _run_all(jobs(source, outputs, force=force), config, terminal, outcome)
+    finally:
+        if report is not None and outcome.runs:
+            _write_report(report, outcome.runs)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def _outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> list[str]:
+    """The outputs asked for, or the default: a window where there is a display, else a file."""
+    pictures = source.stills or source.kind == "folder"
+    if preview and "window" not in outputs:
+        return [*(outputs or ([default_output(source)] if pictures else [])), "window"]
+    if outputs:
+        return outputs
+    # Pictures in a window would be gone before anybody saw them.
+    return ["window"] if has_display() and not pictures else [default_output(source)]
+
+
+def _run_all(todo: list[Job], config: Config, terminal: Terminal, outcome: _Outcome) -> None:
+    """One run after the other. A video that fails does not keep the next one from being done."""
+    store = Store(on_fetch=terminal.say)
+    context = Context(model=store.path, device=config.run.device)
+    with Signals() as signals:
+        for job in todo:
+            try:
+                _run(job, config, context, terminal, signals, outcome)
+            except UsageError:
+                raise
+            except StreamerError as error:
+                if len(todo) == 1:
+                    terminal.error(str(error))
+                else:
+                    terminal.error(f"{job.source.text}: {error}")
+                outcome.exit_code = outcome.exit_code or error.exit_code
+            if signals.count:
+                break
+
+
+def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals: Signals, outcome: _Outcome) -> None:
+    """One run from start to summary. Raises the error that ended it, after its report was kept."""
+    pipeline = Pipeline(config, Parts.of(config, job.source, job.sinks, context))
+    for sink in job.sinks:
+        if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
+            sink.path.parent.mkdir(parents=True, exist_ok=True)
+    signals.disarm()
+    pipeline.start()
+    signals.arm()
+    try:
+        _watch(pipeline, config, terminal, signals)
+        pipeline.join()
+    except BaseException as error:
+        outcome.runs.append({**pipeline.report().summary, "error": f"{type(error).__name__}: {error}"})
+        raise
+    summary = pipeline.report().summary
+    outcome.runs.append(summary)
+    for note in summary["notes"]:
+        terminal.say(f"note: {note}")
+    terminal.say(summary_line(summary))
+
+
+def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> None:
+    """Keep the windows alive and the progress fresh until the end; obey signals."""
+    status = pipeline.status()
+    info, obeyed = status.info, 0
+    terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")
+    terminal.detail(f"input is {info.detail}" if info.detail else "")
+    if info.has_sound:
+        terminal.say("note: the input has sound; this version drops it")
+    with View(terminal, info, expected_frames(info, config.run.duration_s)) as view:
+        while status.running and obeyed < 2:
+            status = pipeline.poll(_POLL_S)
+            view.show(status)
+            if signals.count > obeyed:
+                obeyed = min(2, signals.count)
+                pipeline.stop(abort=obeyed == 2)
+                terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
+
+
+def _check_report(path: Path) -> None:
+    """Say before the run what would only fail after it. The ending keeps a slip from overwriting a video."""
+    if path.suffix.lower() != ".json":
+        raise UsageError(f"report {path}: name a file ending in .json")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"report folder {folder} does not exist; create it with: mkdir -p '{folder}'")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"report {path} cannot be written; choose another path")
+
+
+def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
+    """One run: its summary; a folder of videos: a list of them under `runs`."""
+    data = runs[0] if len(runs) == 1 else {"runs": runs}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StreamerError(f"report {path} could not be written: {error.strerror}") from error

@@ -1,0 +1,52 @@
+"""Ctrl-C and `kill`: the first asks for an orderly end, the second for an immediate one.
+
+The handler only counts. Whoever loops on the main thread acts on it: a handler interrupts that thread anywhere, also
+where it holds a lock that stopping would need.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+__all__ = ["Signals"]
+
+_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Catches signals inside the `with` block, once armed; what was there before comes back afterwards.
+
+    Before it is armed a signal ends the program on the spot: while a stream is being opened nothing has been written
+    yet, and a library that waits for a network would keep any handler from running.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self.count = 0
+        """Signals received since the start of the block."""
+
+    def __enter__(self) -> Self:
+        for number in _CAUGHT:
+            self._before[number] = signal.signal(number, signal.SIG_DFL)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def arm(self) -> None:
+        """From now on signals are counted."""
+        for number in _CAUGHT:
+            signal.signal(number, self._handle)
+
+    def disarm(self) -> None:
+        """From now on a signal ends the program on the spot."""
+        for number in _CAUGHT:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1

@@ -1,0 +1,118 @@
+"""What a person sees while a stream runs. All of it goes to stderr, so that stdout stays free for results."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from streamer.pipeline import Status
+from streamer.types import SourceInfo
+
+__all__ = ["Terminal", "View", "expected_frames", "live_line", "summary_line"]
+
+
+class Terminal:
+    """Where messages go. quiet: only errors; verbose: more about what was found."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line, unless quiet."""
+        if not self.quiet:
+            self.console.print(Text(text))
+
+    def detail(self, text: str) -> None:
+        """One line, only when verbose."""
+        if self.verbose:
+            self.say(text)
+
+    def error(self, text: str) -> None:
+        """One line per problem, always."""
+        for line in text.splitlines() or [text]:
+            print(f"streamer: error: {line}", file=sys.stderr, flush=True)
+
+
+class View:
+    """Progress of one stream: a bar for what has an end, a status line for what is live, nothing off a terminal.
+
+    Nothing here starts a thread: the picture is refreshed by `show`.
+    """
+
+    def __init__(self, terminal: Terminal, info: SourceInfo, frames: int | None) -> None:
+        self._console = terminal.console
+        self._info = info
+        self._frames = frames
+        self._shown: Progress | Live | None = None
+        self._task: TaskID | None = None
+        self._active = terminal.console.is_terminal and not terminal.quiet
+
+    def __enter__(self) -> Self:
+        if not self._active:
+            return self
+        if self._info.live:
+            self._shown = Live(console=self._console, auto_refresh=False, transient=True)
+        else:
+            self._shown = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[fps]:.1f} fps"),
+                TimeRemainingColumn(),
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+            )
+            self._task = self._shown.add_task(self._info.name, total=self._frames, fps=0.0)
+        self._shown.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+
+    def show(self, status: Status) -> None:
+        """Draw how it goes now."""
+        if isinstance(self._shown, Progress) and self._task is not None:
+            fps = status.sealed / status.elapsed_s if status.elapsed_s > 0 else 0.0
+            self._shown.update(self._task, completed=status.sealed, fps=fps)
+            self._shown.refresh()
+        elif isinstance(self._shown, Live):
+            self._shown.update(Text(live_line(status)), refresh=True)
+
+
+def live_line(status: Status) -> str:
+    """The status line of a live stream."""
+    latency = "-" if status.latency_s is None else f"{1e3 * status.latency_s:.0f} ms"
+    return (
+        f"{status.info.name}  {status.elapsed_s:.0f} s  {status.fps:.1f} fps  dropped {status.drops}  "
+        f"latency {latency}  faces {status.faces}  covered {status.covered}"
+    )
+
+
+def expected_frames(info: SourceInfo, duration_s: float | None) -> int | None:
+    """How many frames a run will have, as far as that is known."""
+    limit = round(duration_s * info.fps) if duration_s is not None and info.fps else None
+    known = [frames for frames in (info.frames, limit) if frames is not None]
+    return min(known, default=None)
+
+
+def summary_line(summary: dict[str, Any]) -> str:
+    """What a stream did, in one line."""
+    frames = summary["sealed"]
+    outputs = ", ".join(summary["outputs"])
+    return (
+        f"{summary['input']['name']}: {frames} {'frame' if frames == 1 else 'frames'} in {summary['wall_s']:.1f} s "
+        f"({summary['fps']:.1f} fps), faces hidden {summary['faces_hidden']}, "
+        f"frames covered whole {summary['covered']['total']}, dropped {summary['dropped']['total']} -> {outputs}"
+    )
