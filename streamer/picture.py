@@ -34,6 +34,9 @@ _FROM_AVCOL_SPC = {1: "bt709", 5: "bt601", 6: "bt601"}
 _AVCOL_RANGE_MPEG, _AVCOL_RANGE_JPEG = 1, 2
 
 
+_SMALLEST_FOR_SWSCALE_PX = 8
+"""Below this, FFmpeg's scaler refuses some sizes."""
+
 _per_thread = threading.local()
 
 
@@ -227,6 +230,10 @@ class Picture:
             picture = picture.scaled(*size)
         if picture.format == "bgrp":
             return np.asarray(cv2.merge(picture.planes), np.uint8)
+        if min(picture.size) < _SMALLEST_FOR_SWSCALE_PX:
+            rows = even(picture.height) * 3 // 2
+            tiny = cv2.cvtColor(picture.buffer.reshape(rows, -1), cv2.COLOR_YUV2BGR_I420)
+            return np.asarray(tiny, np.uint8)[: picture.height, : picture.width]
         frame = _reformatter().reformat(picture.to_av(), format="bgr24")
         return np.asarray(frame.to_ndarray(), np.uint8)[: picture.height, : picture.width]
 
@@ -237,8 +244,14 @@ class Picture:
         if self.format == "bgrp":
             return Picture.from_bgr(self.bgr()).to_av()
         width, height = even(self.width), even(self.height)
-        array: Any = self.buffer.reshape(height * 3 // 2, width)
-        frame = av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
+        if height % 4 == 0:
+            array: Any = self.buffer.reshape(height * 3 // 2, width)
+            frame = av.VideoFrame.from_numpy_buffer(array, format="yuv420p")
+        else:  # from_numpy_buffer takes the height from the rows, and is two rows short when it is no multiple of four
+            frame = av.VideoFrame(width, height, "yuv420p")
+            for source, plane in zip(self.planes, frame.planes, strict=True):
+                target = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+                target[:, : plane.width] = source
         frame.colorspace = _AVCOL_SPC[self.color.matrix]
         frame.color_range = _AVCOL_RANGE_JPEG if self.color.full_range else _AVCOL_RANGE_MPEG
         return frame

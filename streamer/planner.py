@@ -199,7 +199,7 @@ class Planner:
             bracketed = bool(epoch.passes) and epoch.passes[-1].t >= held.frame.t
             waits_for_pass = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
             predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
-            expired = self._live and now - held.arrived >= self._options.max_hold_s
+            expired = self._live and now >= held.arrived + self._options.max_hold_s
             if not (bracketed or predictable or expired or self._hopeless(held.frame)):
                 break
             self._held.popleft()

@@ -1,0 +1,260 @@
+"""The planner, driven event by event: no threads, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.identify import hide_everyone
+from streamer.picture import Picture
+from streamer.planner import Planner, PlannerOptions
+from streamer.track import Tracker, TrackOptions
+from streamer.types import Box, Detection, Frame, Pass, PassRequest, Planned
+
+IMAGE = Picture.blank(64, 48).frozen()
+
+
+def frame(seq: int, t: float | None = None, epoch: int = 0) -> Frame:
+    return Frame(seq, epoch, seq / 25 if t is None else t, IMAGE)
+
+
+def planner(*, live: bool = False, **options: object) -> Planner:
+    return Planner(
+        PlannerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
+    )
+
+
+def seen(request: PassRequest, boxes: Sequence[Box] = ()) -> Pass:
+    f = request.frame
+    return Pass(f.seq, f.epoch, f.t, tuple(Detection(box, 0.9) for box in boxes))
+
+
+def drive(machine: Planner, frames: Sequence[Frame]) -> tuple[list[Planned], list[int]]:
+    """Every wish for a pass is fulfilled at once. Returns what left, and which frames were looked at."""
+    left, looked = [], []
+    for f in frames:
+        left += machine.offer(f, f.t)
+        while (request := machine.next_request()) is not None:
+            looked.append(request.frame.seq)
+            left += machine.passed(seen(request), f.t)
+    left += machine.finish(frames[-1].t)
+    while (request := machine.next_request()) is not None:
+        looked.append(request.frame.seq)
+        left += machine.passed(seen(request), frames[-1].t)
+    return left, looked
+
+
+def test_looks_at_every_third_frame_and_at_the_last() -> None:
+    left, looked = drive(planner(), [frame(n) for n in range(11)])
+    assert looked == [0, 3, 6, 9, 10]
+    assert [planned.frame.seq for planned in left] == list(range(11))
+    assert all(planned.plan is not None for planned in left)
+
+
+def test_holds_frames_between_passes() -> None:
+    machine = planner()
+    machine.offer(frame(0), 0)
+    request = machine.next_request()
+    assert request is not None
+    assert [p.frame.seq for p in machine.passed(seen(request), 0)] == [0]
+    assert machine.offer(frame(1), 0.04) == []
+    assert machine.offer(frame(2), 0.08) == []
+    assert machine.offer(frame(3), 0.12) == []
+    request = machine.next_request()
+    assert request is not None
+    assert request.frame.seq == 3
+    assert [p.frame.seq for p in machine.passed(seen(request), 0.12)] == [1, 2, 3]
+
+
+def test_frames_between_passes_rest_on_both() -> None:
+    left, _ = drive(planner(), [frame(n) for n in range(4)])
+    plan = left[1].plan
+    assert plan is not None
+    assert [look.seq for look in plan.passes] == [0, 3]
+    exact = left[3].plan
+    assert exact is not None
+    assert [look.seq for look in exact.passes] == [3]
+
+
+@pytest.mark.parametrize(("fps", "expected"), [(30, 3), (25, 3), (10, 2), (5, 1), (2, 1)])
+def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
+    """No two passes lie further apart than max_gap_s, whatever `every` says."""
+    _, looked = drive(planner(), [frame(n, n / fps) for n in range(13)])
+    assert looked[1] - looked[0] == expected
+
+
+def test_without_lookahead_only_frames_that_wait_for_their_own_pass_are_held() -> None:
+    machine = planner(lookahead=False)
+    assert machine.offer(frame(0), 0) == []
+    request = machine.next_request()
+    assert request is not None
+    assert len(machine.passed(seen(request), 0)) == 1
+    assert [p.frame.seq for p in machine.offer(frame(1), 0.04)] == [1]
+    assert [p.frame.seq for p in machine.offer(frame(2), 0.08)] == [2]
+    assert machine.offer(frame(3), 0.12) == []
+
+
+def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
+    machine = planner(live=True, max_hold_s=0.2)
+    machine.offer(frame(0), 0)
+    assert machine.next_request() is not None
+    machine.offer(frame(1), 0.04)
+    assert machine.next_expiry() == 0.2
+    assert machine.expire(0.19) == []
+    assert [(p.frame.seq, p.plan) for p in machine.expire(0.2)] == [(0, None)]
+    assert [(p.frame.seq, p.plan) for p in machine.expire(0.25)] == [(1, None)]
+
+
+def test_frame_whose_hold_expires_leaves_by_what_is_known_while_it_is_near() -> None:
+    machine = planner(live=True, max_hold_s=0.2, max_gap_s=0.1)
+    machine.offer(frame(0), 0)
+    request = machine.next_request()
+    assert request is not None
+    machine.passed(seen(request, [(0, 0, 9, 9)]), 0)
+    for n in range(1, 5):
+        machine.offer(frame(n), n / 25)
+    left = machine.expire(1.0)
+    assert [p.plan is not None for p in left] == [True, True, False, False]
+
+
+def test_live_newest_wish_wins() -> None:
+    machine = planner(live=True)
+    for n in range(7):
+        machine.offer(frame(n), n / 25)
+        if n == 0:
+            assert machine.next_request() is not None
+    request = machine.passed(Pass(0, 0, 0.0, ()), 0.3) and machine.next_request()
+    assert isinstance(request, PassRequest)
+    assert request.frame.seq == 6
+
+
+def test_file_stops_reading_instead_of_skipping_passes() -> None:
+    machine = planner()
+    count = 0
+    while not machine.full:
+        machine.offer(frame(count), 0)
+        count += 1
+    assert count == 4  # the first and the fourth frame wait for the detector
+
+
+def test_failed_pass_covers_its_frame() -> None:
+    machine = planner()
+    for n in range(4):
+        machine.offer(frame(n), 0)
+    request = machine.next_request()
+    assert request is not None
+    machine.failed(request, 0)
+    request = machine.next_request()
+    assert request is not None
+    left = machine.passed(seen(request), 0)
+    assert [p.plan is None for p in left] == [True, False, False, False]
+    assert left[0].why == "detector failed"
+
+
+def test_nothing_stays_inside_when_the_last_pass_fails() -> None:
+    machine = planner()
+    for n in range(2):
+        machine.offer(frame(n), 0)
+    left = machine.finish(0)
+    while (request := machine.next_request()) is not None:
+        left += machine.failed(request, 0)
+    assert [p.frame.seq for p in left] == [0, 1]
+    assert all(p.plan is None for p in left)
+
+
+def test_nothing_is_carried_into_another_epoch() -> None:
+    machine = planner()
+    frames = [frame(n, epoch=n // 5) for n in range(10)]
+    left = []
+    for f in frames:
+        left += machine.offer(f, f.t)
+        while (request := machine.next_request()) is not None:
+            box = [(0.0, 0.0, 20.0, 20.0)] if request.frame.epoch == 0 else []
+            left += machine.passed(seen(request, box), f.t)
+    left += machine.finish(1)
+    while (request := machine.next_request()) is not None:
+        left += machine.passed(seen(request), 1)
+    assert [p.frame.seq for p in left] == list(range(10))
+    for planned in left:
+        assert planned.plan is not None
+        assert {look.epoch for look in planned.plan.passes} == {planned.frame.epoch}
+        assert bool(planned.plan.tracks) == (planned.frame.epoch == 0)
+
+
+def test_stills_are_all_examined() -> None:
+    left, looked = drive(planner(), [frame(n, epoch=n) for n in range(5)])
+    assert looked == [0, 1, 2, 3, 4]
+    assert len(left) == 5
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    live=st.booleans(),
+    lookahead=st.booleans(),
+    every=st.integers(1, 8),
+    steps=st.lists(st.floats(0.001, 0.6), min_size=1, max_size=40),
+    epochs=st.lists(st.booleans(), min_size=40, max_size=40),
+    answers=st.lists(st.sampled_from(["now", "later", "fail"]), min_size=200, max_size=200),
+)
+def test_any_order_of_events(
+    live: bool, lookahead: bool, every: int, steps: list[float], epochs: list[bool], answers: list[str]
+) -> None:
+    """Order and number of frames are kept; plans rest on full, near passes of their own epoch; nobody waits long."""
+    machine = planner(live=live, lookahead=lookahead, every=every)
+    options = PlannerOptions()
+    now, epoch, pending = 0.0, 0, None
+    left: list[tuple[Planned, float]] = []
+    offered: list[Frame] = []
+    arrived: dict[int, float] = {}
+    answer = iter(answers)
+
+    def serve(always: bool) -> None:
+        nonlocal pending
+        while True:
+            pending = pending or machine.next_request()
+            if pending is None:
+                return
+            what = next(answer, "now")
+            if what == "later" and not always:
+                return
+            request, pending = pending, None
+            if what == "fail":
+                left.extend((p, now) for p in machine.failed(request, now))
+            else:
+                left.extend((p, now) for p in machine.passed(seen(request, [(4, 4, 20, 24)]), now))
+
+    for n, step in enumerate(steps):
+        now += step
+        epoch += epochs[n] and step > 0.3
+        left.extend((p, now) for p in machine.expire(now))
+        serve(always=machine.full)
+        f = Frame(n, epoch, now, IMAGE)
+        offered.append(f)
+        arrived[n] = now
+        left.extend((p, now) for p in machine.offer(f, now))
+        serve(always=False)
+    left.extend((p, now) for p in machine.finish(now))
+    serve(always=True)
+    if live:
+        now += options.max_hold_s
+        left.extend((p, now) for p in machine.expire(now))
+
+    assert [p.frame for p, _ in left] == offered
+    assert machine.held == 0
+    for planned, when in left:
+        f = planned.frame
+        if planned.plan is None:
+            continue
+        assert planned.plan.passes
+        assert (planned.plan.seq, planned.plan.epoch) == (f.seq, f.epoch)
+        for look in planned.plan.passes:
+            assert look.full
+            assert look.epoch == f.epoch
+            assert abs(look.t - f.t) <= options.max_gap_s + 1e-5
+        # The face is in every pass, so it is in every plan.
+        assert planned.plan.tracks
+        if live:
+            assert when <= arrived[f.seq] + options.max_hold_s + max(steps) + 1e-6

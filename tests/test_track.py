@@ -1,0 +1,141 @@
+"""The tracker: cover from the first detection, keep covering after the last."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from streamer.geometry import center, grown, side
+from streamer.track import Tracker, TrackOptions, associate
+from streamer.types import Box, Detection, Pass, TrackBox
+
+BOX: Box = (100, 100, 140, 150)
+
+
+def look(t: float, *boxes: Box, score: float = 0.9) -> Pass:
+    return Pass(round(t * 25), 0, t, tuple(Detection(box, score) for box in boxes))
+
+
+def moved(dx: float, dy: float = 0.0) -> Box:
+    return BOX[0] + dx, BOX[1] + dy, BOX[2] + dx, BOX[3] + dy
+
+
+def contains(track: TrackBox, box: Box) -> bool:
+    outer = grown(track.box, track.spread_px + 1e-6)
+    return outer[0] <= box[0] and outer[1] <= box[1] and outer[2] >= box[2] and outer[3] >= box[3]
+
+
+def tracker(*looks: Pass, **options: object) -> Tracker:
+    made = Tracker(TrackOptions.model_validate(options), start_score=0.4)
+    for one in looks:
+        made.observe(one)
+    return made
+
+
+def test_nothing_seen_nothing_covered() -> None:
+    assert tracker(look(0), look(0.12)).boxes_at(0.06) == []
+
+
+def test_face_counts_from_its_first_detection() -> None:
+    (track,) = tracker(look(0, BOX)).boxes_at(0)
+    assert contains(track, BOX)
+
+
+def test_straight_motion_between_passes_is_contained() -> None:
+    made = tracker(look(0, BOX), look(0.12, moved(24)))
+    for t in (0.04, 0.08):
+        (track,) = made.boxes_at(t)
+        assert contains(track, moved(24 * t / 0.12))
+
+
+def test_motion_that_is_not_straight_is_contained() -> None:
+    """The face waits, then jumps: half-way it is a quarter of the way off the line."""
+    made = tracker(look(0, BOX), look(0.12, moved(24)))
+    (track,) = made.boxes_at(0.06)
+    assert contains(track, moved(12 - 6))
+    assert contains(track, moved(12 + 6))
+
+
+def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
+    made = tracker(look(0), look(0.12, BOX))
+    assert made.boxes_at(0) == []
+    (near,), (far,) = made.boxes_at(0.10), made.boxes_at(0.02)
+    assert contains(near, BOX)
+    assert far.spread_px > near.spread_px
+
+
+def test_lost_face_stays_covered_moves_on_and_grows() -> None:
+    made = tracker(look(0, BOX), look(0.12, moved(12)), look(0.24))
+    first, later = made.boxes_at(0.2)[0], made.boxes_at(0.6)[0]
+    assert contains(first, moved(12))
+    assert contains(first, moved(12 + 8))
+    assert later.spread_px > first.spread_px
+    assert made.boxes_at(0.12 + 0.7) != []
+    assert made.boxes_at(0.12 + 0.72) == []
+
+
+def test_weak_detection_goes_on_with_a_track_but_starts_none() -> None:
+    made = tracker(look(0, score=0.3), look(0.12, BOX, score=0.3))
+    assert made.boxes_at(0.12) == []
+    made = tracker(look(0, BOX), look(0.6, BOX, score=0.3), look(1.2, BOX, score=0.3))
+    assert len(made.boxes_at(1.8)) == 1
+    made = tracker(look(0, BOX), look(0.6, BOX, score=0.2))
+    assert made.boxes_at(0.8) == []
+
+
+def test_two_faces_keep_two_tracks() -> None:
+    made = tracker(look(0, BOX, moved(200)), look(0.12, moved(210), moved(10)))
+    boxes = made.boxes_at(0.06)
+    assert len(boxes) == 2
+    assert {round(center(track.box)[0]) for track in boxes} == {125, 325}
+
+
+def test_far_jump_covers_old_and_new_place() -> None:
+    made = tracker(look(0, BOX), look(0.12, moved(90)))
+    boxes = made.boxes_at(0.12)
+    assert len(boxes) == 2
+    assert any(contains(track, BOX) for track in boxes)
+    assert any(contains(track, moved(90)) for track in boxes)
+
+
+def test_crossing_faces_are_both_covered_all_the_time() -> None:
+    made, at = tracker(), [0.12 * n for n in range(12)]
+    for t in at:
+        left, right = moved(-60 + 100 * t), moved(60 - 100 * t)
+        made.observe(look(t, left, right) if abs(t - 0.6) > 0.07 else look(t, left))
+        for back in (0.0, 0.04, 0.08):
+            when = t - back
+            if when < 0:
+                continue
+            boxes = made.boxes_at(when)
+            for sign in (1, -1):
+                truth = moved(sign * (-60 + 100 * when))
+                assert any(contains(track, grown(truth, -0.1 * side(truth))) for track in boxes), when
+
+
+def test_asking_changes_nothing() -> None:
+    made = tracker(look(0, BOX), look(0.12, moved(12)))
+    assert made.boxes_at(0.5) == made.boxes_at(0.5)
+    assert made.boxes_at(0.06) == made.boxes_at(0.06)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.06, 0.12, 0.5])
+def test_boxes_are_finite(t: float) -> None:
+    made = tracker(look(0, BOX), look(0.12, moved(1000, -500)))
+    for track in made.boxes_at(t):
+        assert all(map(math.isfinite, (*track.box, track.spread_px)))
+
+
+def test_associate_takes_the_nearest_first_and_each_once() -> None:
+    found = [Detection(moved(5), 0.9), Detection(moved(1), 0.9)]
+    assert associate([BOX], found, 0.1, [0.0]) == [(0, 1)]
+    assert associate([BOX, moved(6)], found, 0.1, [0.0, 0.0]) == [(0, 1), (1, 0)] or associate(
+        [BOX, moved(6)], found, 0.1, [0.0, 0.0]
+    ) == [(1, 0), (0, 1)]
+    assert associate([], found, 0.1, []) == []
+    assert associate([BOX], [], 0.1, [0.0]) == []
+
+
+def test_associate_refuses_other_sizes() -> None:
+    assert associate([BOX], [Detection((60, 60, 180, 200), 0.9)], 0.1, [0.0]) == []
