@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["CONTAINERS", "Codec", "CodecName", "Container", "codec_settings"]
@@ -26,24 +26,30 @@ class Container:
     """FFmpeg's name of the muxer."""
     codecs: tuple[CodecName, ...]
     """What it takes; the first is the default."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str]
+    """For the muxer."""
+    endless: Mapping[str, str]
+    """For the muxer, when the recording may go on for ever."""
     ticks_per_s: int = 90_000
     """Resolution of its time stamps."""
     constant_rate: bool = False
     """True: frames have numbers instead of times."""
 
 
-# hybrid_fragmented writes fragments, so that a killed program leaves a file that plays up to the last one, and turns
-# them into an ordinary file at the end. flush_packets hands every finished fragment to the system at once.
+# MP4 in fragments: a killed program leaves a file that plays up to the last one. At its end a file from a finite source
+# becomes an ordinary MP4; that takes some 70 bytes of memory per frame, so what may run for weeks stays in fragments.
+# flush_packets hands every finished fragment to the system at once.
 _MP4 = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+_MP4_ENDLESS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
+_AVI = {"flush_packets": "1"}
 _MKV = {"cluster_time_limit": "1000", "flush_packets": "1"}
 
 CONTAINERS: Mapping[str, Container] = {
-    ".mp4": Container("mp4", ("h264", "h265", "vp9"), _MP4),
-    ".mov": Container("mov", ("h264", "h265"), _MP4),
-    ".mkv": Container("matroska", ("h264", "h265", "vp9"), _MKV, ticks_per_s=1000),
-    ".webm": Container("webm", ("vp9",), _MKV, ticks_per_s=1000),
-    ".avi": Container("avi", ("h264",), {"flush_packets": "1"}, constant_rate=True),
+    ".mp4": Container("mp4", ("h264", "h265", "vp9"), _MP4, _MP4_ENDLESS),
+    ".mov": Container("mov", ("h264", "h265"), _MP4, _MP4_ENDLESS),
+    ".mkv": Container("matroska", ("h264", "h265", "vp9"), _MKV, _MKV, ticks_per_s=1000),
+    ".webm": Container("webm", ("vp9",), _MKV, _MKV, ticks_per_s=1000),
+    ".avi": Container("avi", ("h264",), _AVI, _AVI, constant_rate=True),
 }
 
 

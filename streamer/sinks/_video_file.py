@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from streamer.errors import SinkError
 from streamer.picture import Color, Picture, even
-from streamer.sinks._codecs import Codec, Container
+from streamer.sinks._codecs import Codec
+from streamer.sinks._disk import DiskFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -39,59 +42,46 @@ class VideoShape:
 
 
 class VideoFile:
-    """A file being written. Used by one thread.
+    """A file being written. Used by one thread. After any SinkError only `abandon()` may follow.
 
-    Making one creates the file, or truncates it. Raises SinkError, and then leaves no file of its own behind.
+    format, options: FFmpeg's muxer. The file is created, or truncated, when the first frame is encoded.
     """
 
-    def __init__(self, path: Path, container: Container, codec: Codec, shape: VideoShape) -> None:
+    def __init__(self, path: Path, format: str, options: Mapping[str, str], codec: Codec, shape: VideoShape) -> None:
         import av
 
         self._path = path
         self._shape = shape
         self._last_duration = 0
-        self.written = 0
-        """Frames handed to the encoder."""
-        before = _fingerprint(path)
-        with self._errors_named():
-            self._container = av.open(
-                str(path), "w", format=container.format, container_options=dict(container.options)
-            )
-        try:
+        self._header_bytes: int | None = None
+        self._disk = DiskFile(path)
+        with self._errors_named(f"{codec.encoder} cannot encode {shape.width}x{shape.height} pixels"):
+            self._container = av.open(self._disk, "w", format=format, container_options=dict(options))
             self._stream = self._add_stream(codec)
-            with self._errors_named():
-                self._container.start_encoding()
-        except SinkError:
-            self.abandon()
-            if _fingerprint(path) != before:
-                path.unlink(missing_ok=True)
-            raise
 
     def _add_stream(self, codec: Codec) -> VideoStream:
-        """The video stream, its encoder open. Nothing has touched the disk yet."""
+        """The video stream, its encoder open."""
         from av.video.reformatter import ColorRange, Colorspace
 
         shape = self._shape
-        with self._errors_named(f"{codec.encoder} cannot encode {shape.width}x{shape.height} pixels"):
-            stream = cast(  # the encoder's name decides what kind of stream it is
-                "VideoStream",
-                self._container.add_stream(codec.encoder, rate=shape.rate, options=dict(codec.options)),
-            )
-            stream.width, stream.height, stream.pix_fmt = even(shape.width), even(shape.height), "yuv420p"
-            context = stream.codec_context
-            context.time_base = shape.time_base
-            context.thread_count = codec.threads
-            context.gop_size = _KEYFRAMES_BY_COUNT  # the caller asks for keyframes by time instead
-            context.max_b_frames = 0
-            context.colorspace = Colorspace.ITU709 if shape.color.matrix == "bt709" else Colorspace.ITU601
-            context.color_range = ColorRange.JPEG if shape.color.full_range else ColorRange.MPEG
-            if codec.tag is not None:
-                context.codec_tag = codec.tag
-            context.open()
+        stream = cast(  # the encoder's name decides what kind of stream it is
+            "VideoStream", self._container.add_stream(codec.encoder, rate=shape.rate, options=dict(codec.options))
+        )
+        stream.width, stream.height, stream.pix_fmt = even(shape.width), even(shape.height), "yuv420p"
+        context = stream.codec_context
+        context.time_base = shape.time_base
+        context.thread_count = codec.threads
+        context.gop_size = _KEYFRAMES_BY_COUNT  # the caller asks for keyframes by time instead
+        context.max_b_frames = 0
+        context.colorspace = Colorspace.ITU709 if shape.color.matrix == "bt709" else Colorspace.ITU601
+        context.color_range = ColorRange.JPEG if shape.color.full_range else ColorRange.MPEG
+        if codec.tag is not None:
+            context.codec_tag = codec.tag
+        context.open()
         return stream
 
     def write(self, picture: Picture, pts: int, duration: int, *, key: bool) -> None:
-        """Encode one picture of this file's size and colour. Raises SinkError; then only `abandon()` may follow.
+        """Encode one picture of this file's size and colour. Raises SinkError.
 
         pts: ticks, greater than the last one. duration: ticks; it counts for the last frame of the file only.
         """
@@ -105,33 +95,37 @@ class VideoFile:
             packets = self._stream.encode(frame)
         self._mux(packets, duration)
         self._last_duration = duration
-        self.written += 1
 
     def _mux(self, packets: Sequence[Packet[VideoStream]], duration: int) -> None:
+        # The header waits for the first packet: FFmpeg's MP4 muxer crashes when it has to finish a file without one.
         with self._errors_named():
             for packet in packets:
+                if self._header_bytes is None:
+                    self._container.start_encoding()
+                    self._header_bytes = self._disk.size
                 packet.duration = duration
                 self._container.mux(packet)
+                if self._disk.size > self._header_bytes:  # a header alone is no video
+                    self._disk.mark()
 
     def close(self) -> None:
-        """Write what is left in the encoder, and the file's end. Raises SinkError. Call it once."""
-        try:
-            with self._errors_named():
-                packets = self._stream.encode(None)
-            self._mux(packets, self._last_duration)
-            with self._errors_named():
-                self._container.close()
-        except SinkError:
-            self.abandon()
-            raise
+        """Write what is left in the encoder, and the file's end. Raises SinkError."""
+        with self._errors_named():
+            packets = self._stream.encode(None)
+        self._mux(packets, self._last_duration)
+        with self._errors_named():
+            self._container.close()
+        self._disk.close()
 
     def abandon(self) -> None:
-        """Let go of the file after a failure. What was written stays."""
+        """Let go of the file after a failure. What was finished before stays; without a whole frame, no file stays."""
         from av.error import FFmpegError
 
-        # The failure was told already, and the same one comes again: a full disk has no room for a file's end either.
+        # The failure was told already, and finishing the container cannot but fail again.
         with suppress(FFmpegError, OSError):
             self._container.close()
+        with suppress(OSError):
+            self._disk.close()
 
     @contextmanager
     def _errors_named(self, what: str = "cannot write") -> Iterator[None]:
@@ -141,16 +135,8 @@ class VideoFile:
         try:
             yield
         except (FFmpegError, OSError) as error:
-            number = error.errno if isinstance(error, OSError) else None
-            if number in _FULL:
-                raise SinkError(f"{_FULL[number]}: {self._path} ends after {self.written} frames") from None
-            raise SinkError(f"{self._path}: {what} ({error.strerror or type(error).__name__})") from None
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """Tells whether a file was touched; None when there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+            cause = self._disk.failure or error
+            reason = _FULL.get(cause.errno or 0) if isinstance(cause, OSError) else None
+            if reason is not None:
+                raise SinkError(f"{reason}: {self._path} ends here") from None
+            raise SinkError(f"{self._path}: {what} ({cause.strerror or type(cause).__name__})") from None

@@ -94,12 +94,15 @@ class FileSink:
         writing, self._writing = self._writing, None
         if writing is None:
             return
-        if not self._failed:
-            writing.file.close()
-            return
-        writing.file.abandon()
-        if self.written == 0:
-            self.path.unlink(missing_ok=True)
+        try:
+            if not self._failed:
+                writing.file.close()
+        except SinkError:
+            self._failed = True
+            raise
+        finally:
+            if self._failed:
+                writing.file.abandon()
 
     def _kind(self) -> tuple[Container, CodecName]:
         """The container and the codec the options ask for. Raises UsageError when they do not go together."""
@@ -126,11 +129,12 @@ class FileSink:
         )
         rate = nominal_rate(self._format.fps)
         time_base = 1 / rate if container.constant_rate else Fraction(1, container.ticks_per_s)
+        muxing = container.endless if self._format.live else container.options
         shape = VideoShape(width, height, first.image.color, rate, time_base)
         # Nobody may have put a file there since `open()`.
         check_output(self.path, force=options.force)
         return _Writing(
-            VideoFile(self.path, container, codec, shape),
+            VideoFile(self.path, container.format, muxing, codec, shape),
             Fitter(width, height, first.image.color),
             Timeline(time_base, rate, keyframe_s=options.keyframe_s, grid=container.constant_rate),
         )

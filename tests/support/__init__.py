@@ -1,0 +1,1 @@
+"""Helpers of the tests that need something outside the program: a display, a virtual machine, other programs."""
