@@ -1,3 +1,55 @@
-"""Real-time face anonymizer."""
+"""Real-time face anonymizer: camera, RTSP or file in; every face hidden; window, file or virtual camera out.
+
+What a program needs that embeds it stands here; it is imported at first use, so that `import streamer` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamer.api import Anonymizer, anonymize_array, anonymize_image, anonymize_video, stream
+    from streamer.config import Config
+    from streamer.config import load as load_config
+    from streamer.errors import StreamerError
+    from streamer.pipeline import Pipeline, Report, Status
+    from streamer.sealed import AnonymizedFrame
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AnonymizedFrame",
+    "Anonymizer",
+    "Config",
+    "Pipeline",
+    "Report",
+    "Status",
+    "StreamerError",
+    "__version__",
+    "anonymize_array",
+    "anonymize_image",
+    "anonymize_video",
+    "load_config",
+    "stream",
+]
+
+_WHERE = {
+    "AnonymizedFrame": ("streamer.sealed", "AnonymizedFrame"),
+    "Anonymizer": ("streamer.api", "Anonymizer"),
+    "Config": ("streamer.config", "Config"),
+    "Pipeline": ("streamer.pipeline", "Pipeline"),
+    "Report": ("streamer.pipeline", "Report"),
+    "Status": ("streamer.pipeline", "Status"),
+    "StreamerError": ("streamer.errors", "StreamerError"),
+    "anonymize_array": ("streamer.api", "anonymize_array"),
+    "anonymize_image": ("streamer.api", "anonymize_image"),
+    "anonymize_video": ("streamer.api", "anonymize_video"),
+    "load_config": ("streamer.config", "load"),
+    "stream": ("streamer.api", "stream"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'streamer' has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    return getattr(import_module(module), attribute)

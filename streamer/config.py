@@ -34,12 +34,14 @@ __all__ = [
     "CHOICES",
     "FAMILIES",
     "FIXED",
+    "SHORT_NAMES",
     "Choice",
     "Config",
     "RunOptions",
     "family_model",
     "load",
     "parse_overrides",
+    "spelled_out",
 ]
 
 ADDRESS_KEYS = frozenset({"path", "url", "device", "force"})
@@ -80,6 +82,16 @@ FIXED: dict[str, type[PartOptions]] = {
 CHOICES = {"detector": ("detectors", "yunet"), "effect": ("effects", "pixelate")}
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}
+SHORT_NAMES = {
+    "threshold": "detector.threshold",
+    "every": "detect.every",
+    "effect": "effect.kind",
+    "target_fps": "run.target_fps",
+    "duration": "run.duration_s",
+    "device": "run.device",
+    "realtime": "source.file.realtime",
+}
+"""Settings that the command line's options and the one-call helpers name for short -> their dotted paths."""
 
 
 def _default(name: str) -> Choice:
@@ -173,6 +185,13 @@ def load(path: Path | str) -> Config:
         return Config.from_mapping(parse_yaml(text))
     except ConfigError as error:
         raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
+
+
+def spelled_out(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """{"every": 2, ...} -> {"detect.every": 2, ...}; None means: not set. Raises ConfigError for an unknown name."""
+    if problems := [unknown("", name, list(SHORT_NAMES)) for name in settings if name not in SHORT_NAMES]:
+        raise ConfigError(problems)
+    return {SHORT_NAMES[name]: value for name, value in settings.items() if value is not None}
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from streamer.assembly import Parts
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
-from streamer.config import Config, load, parse_overrides
+from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError
 from streamer.models.store import Store
@@ -79,19 +79,10 @@ def run(
 ) -> None:
     """Anonymize INPUT into every OUTPUT."""
     terminal = Terminal(quiet=quiet, verbose=verbose)
-    short: dict[str, Any] = {
-        "run.duration_s": duration,
-        "run.target_fps": target_fps,
-        "run.device": device,
-        "detector.threshold": threshold,
-        "detect.every": every,
-        "effect.kind": effect,
-        "source.file.realtime": realtime or None,
-    }
-    given = {path: value for path, value in short.items() if value is not None}
-    config = (load(config_file) if config_file is not None else Config()).updated(
-        {**parse_overrides(set_ or []), **given}
-    )
+    short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
+    short |= {"duration": duration, "device": device, "realtime": realtime or None}
+    config = load(config_file) if config_file is not None else Config()
+    config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     source = parse_input(input if input is not None else first_camera())
     outputs = _outputs(source, output or [], preview=preview)
     if report is not None:
