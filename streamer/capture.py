@@ -138,7 +138,7 @@ class Capture:
             return
         finally:
             self._raw.close()
-            self._source.close()
+            self._close()
 
     def _loop(self) -> None:
         first_t: float | None = None
@@ -175,9 +175,14 @@ class Capture:
             self._stats.captured(frame.seq, now)
             self._raw.put(frame)
 
+    def _close(self) -> None:
+        self._source.close()
+        for warning in self._source.warnings:
+            self._stats.note(warning)
+
     def _reconnect(self, lost: SourceLost) -> bool:
         """Open the source again, waiting longer each time. False when the run is to stop meanwhile."""
-        self._source.close()
+        self._close()
         since, pause = self._clock(), self._options.retry_first_s
         while True:
             # Jitter, so that many streams of one restarted server do not all knock at the same moment.

@@ -67,6 +67,7 @@ class MovingFace:
     hang_at: int | None = None
     n: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.info = SourceInfo("drawn", *self.size, live=self.live, fps=self.fps, frames=self.frames)

@@ -16,6 +16,8 @@ class Source(Protocol):
     """
 
     info: SourceInfo
+    warnings: list[str]
+    """What went wrong without ending it, for people: a damaged stretch stepped over, a cut-off end. It may grow."""
 
     def read(self) -> Captured | Sound | None:
         """The next picture (or stretch of sound); None at the end.
