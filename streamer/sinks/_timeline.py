@@ -30,8 +30,7 @@ class Timeline:
         self._first_t: float | None = None
         self._last = -1
         self._key = 0
-        self.step = max(1, round(self._ticks_per_s / float(rate)))
-        """Ticks between the last two frames; the nominal number before there are two."""
+        self._nominal = self._step = max(1, round(self._ticks_per_s / float(rate)))
 
     def place(self, t: float) -> int | None:
         """The tick of a frame captured at `t` seconds; None when there is no room after the last one."""
@@ -44,13 +43,18 @@ class Timeline:
         if tick <= self._last:
             return None
         if self._last >= 0:
-            self.step = tick - self._last
+            self._step = tick - self._last
         self._last = tick
         return tick
 
+    @property
+    def duration(self) -> int:
+        """Ticks that the last frame lasts if nothing follows: as long as the one before, unless that was a pause."""
+        return min(self._step, self._nominal)
+
     def key_is_due(self, tick: int) -> bool:
         """Whether the frame at `tick` should be a keyframe; asked once per frame."""
-        if tick > 0 and tick - self._key < self._key_ticks - self.step / 2:
+        if tick > 0 and tick - self._key < self._key_ticks - self._step / 2:
             return False
         self._key = tick
         return True

@@ -152,7 +152,7 @@ class _Writing:
         if tick is None:
             return False
         key = self._timeline.key_is_due(tick)
-        self.file.write(self._fit(frame).image, tick, self._timeline.step, key=key)
+        self.file.write(self._fit(frame).image, tick, self._timeline.duration, key=key)
         return True
 
 
