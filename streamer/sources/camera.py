@@ -1,0 +1,1 @@
+"""Cameras: Video4Linux devices on Linux, what OpenCV opens elsewhere."""

@@ -1,0 +1,1 @@
+"""Network streams: RTSP first, and what FFmpeg opens the same way (RTMP, HTTP)."""
