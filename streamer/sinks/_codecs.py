@@ -1,9 +1,10 @@
 """Which codec goes into which container, and with what settings.
 
-Measured on a 1280x720 street clip with one thread (frames/s, size, PSNR of luma):
-x264 ultrafast crf 23 235, 6.6 MB, 42.4 dB; the same with CABAC and deblocking, crf 26 235, 4.2 MB, 40.7 dB;
-superfast crf 23 145, 3.5 MB, 41.7 dB. So the two tools that ultrafast leaves out are switched on again: they make the
-file a third smaller for the same picture and cost next to nothing.
+Measured on a 1280x720 street clip of 10 s, one thread, keyframes every second (frames/s; size; PSNR of luma, lowest of
+all frames): x264 ultrafast crf 23 235, 6.6 MB, 40.5 dB; ultrafast with CABAC and deblocking, crf 27 232, 4.0 MB,
+38.8 dB; superfast crf 24 168, 4.3 MB, 40.6 dB; medium crf 25 about 25, 2.3 MB, 39.8 dB. So the two tools that ultrafast
+leaves out are switched on again: for the same picture they make the file a quarter smaller and cost next to nothing.
+A second thread adds a tenth to the CPU time per frame, which decoder and detector need more.
 """
 
 from __future__ import annotations
@@ -74,13 +75,13 @@ def codec_settings(
     """
     pixels = size[0] * size[1]
     if threads is None:
-        # One thread costs the least CPU per frame and is not the bottleneck up to 1080p; beyond, it would be.
-        threads = 1 if pixels <= 2_200_000 else min(4, os.cpu_count() or 1)
+        # One thread costs the least CPU per frame; x264 keeps up with it to 1080p, the other two do not.
+        threads = 1 if name == "h264" and pixels <= 2_200_000 else min(4, os.cpu_count() or 1)
     if name == "h264":
         options = {
             "preset": preset,
             "tune": "zerolatency",
-            "crf": str(26 if crf is None else crf),
+            "crf": str(27 if crf is None else crf),
             "forced-idr": "1",
         }
         if options["preset"] == "ultrafast":

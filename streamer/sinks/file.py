@@ -29,13 +29,13 @@ class Options(PartOptions):
     force: bool = Field(False, description="replace the file if it exists")
     codec: CodecName | None = Field(None, description="h264, h265 or vp9; null takes vp9 for .webm and h264 otherwise")
     crf: int | None = Field(
-        None, ge=0, le=51, description="quality, lower is better and larger; null takes 26 (h264), 28 (h265), 33 (vp9)"
+        None, ge=0, le=51, description="quality, lower is better and larger; null takes 27 (h264), 28 (h265), 33 (vp9)"
     )
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = Field(
         "ultrafast", description="effort of the encoder: a slower one makes a smaller file"
     )
     threads: int | None = Field(
-        None, ge=1, le=64, description="threads of the encoder; null takes 1 up to 1080p, and up to 4 beyond"
+        None, ge=1, le=64, description="threads of the encoder; null takes 1 for h264 up to 1080p, else up to 4"
     )
     keyframe_s: float = Field(
         1.0, ge=0.1, le=60, description="seconds between keyframes: what a killed program loses at most"
