@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamer.errors import UsageError
+from streamer.errors import SinkError, UsageError
 
-__all__ = ["check_output"]
+__all__ = ["check_folder", "check_output", "write_error"]
+
+_FULL = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota exceeded", errno.EFBIG: "file size limit reached"}
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -37,6 +40,14 @@ def check_folder(folder: Path) -> None:
             raise UsageError(f"output folder {folder} is not a folder; choose another path")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"output folder {folder} may not be written; choose another, or change its permissions")
+
+
+def write_error(path: Path, error: BaseException, what: str = "cannot write") -> SinkError:
+    """One line about a file that could not be written; `what` failed unless the error says that there is no room."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return SinkError(f"{_FULL[error.errno]}: {path}")
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return SinkError(f"{path}: {what} ({reason})")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from streamer.errors import SinkError
 from streamer.picture import Color, Picture, even
 from streamer.sinks._codecs import Codec
 from streamer.sinks._disk import DiskFile
+from streamer.sinks._paths import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["VideoFile", "VideoShape"]
 
 _KEYFRAMES_BY_COUNT = 9999
-_FULL = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota exceeded", errno.EFBIG: "file size limit reached"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +133,4 @@ class VideoFile:
         try:
             yield
         except (FFmpegError, OSError) as error:
-            cause = self._disk.failure or error
-            reason = _FULL.get(cause.errno or 0) if isinstance(cause, OSError) else None
-            if reason is not None:
-                raise SinkError(f"{reason}: {self._path} ends here") from None
-            raise SinkError(f"{self._path}: {what} ({cause.strerror or type(cause).__name__})") from None
+            raise write_error(self._path, self._disk.failure or error, what) from None

@@ -1,0 +1,127 @@
+"""Still pictures: one file, or a folder in which every picture keeps the name it had.
+
+Only pixels are written: no EXIF, no place, no time, no thumbnail.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import cv2
+from pydantic import Field
+
+from streamer.errors import SinkError, UsageError
+from streamer.parts import Context, PartOptions
+from streamer.sealed import AnonymizedFrame
+from streamer.sinks import StreamFormat
+from streamer.sinks._paths import check_folder, check_output, write_error
+from streamer.types import Command
+
+__all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""File names' endings that can be written."""
+_LARGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""Longest side a format can hold."""
+
+
+class Options(PartOptions):
+    """Settings of written pictures."""
+
+    path: Path = Field(description=f"a file ({', '.join(ENDINGS)}) for one picture, or a folder for many")
+    force: bool = Field(False, description="replace files that exist")
+    quality: int = Field(95, ge=1, le=100, description="of JPEG and WebP, higher is better and larger")
+
+
+class ImagesSink:
+    """Writes every frame as a picture of its own. Each appears whole under its name, or not at all."""
+
+    live = False
+    main_thread = False
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.path = options.path.expanduser().absolute()
+        self.written = 0
+        """Pictures written so far."""
+        self._folder = False
+
+    def open(self, format: StreamFormat) -> None:
+        """Check that there is somewhere to write to. Creates nothing. Raises UsageError naming what to change."""
+        if not format.stills:
+            raise UsageError(f"output {self.path} takes pictures, but {format.title} is a video; name a video file")
+        # A path that ends like a picture is one, unless it is a folder already.
+        self._folder = self.path.is_dir() or self.path.suffix.lower() not in ENDINGS
+        if not self._folder:
+            check_output(self.path, force=self._options.force)
+        elif self.path.exists() or self.path.is_symlink():
+            check_folder(self.path)
+        else:
+            check_folder(self.path.parent)
+
+    def write(self, frame: AnonymizedFrame) -> None:
+        """Write one picture. Raises SinkError, and UsageError when its file exists and may not be replaced."""
+        target = self._target(frame)
+        data = self._encoded(frame, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            check_output(target, force=self._options.force)
+            _put(target, data)
+        except OSError as error:
+            raise write_error(target, error) from None
+        self.written += 1
+
+    def poll(self) -> list[Command]:
+        """Nobody asks for anything here."""
+        return []
+
+    def close(self) -> None:
+        """Every picture was finished when it was written."""
+
+    def _target(self, frame: AnonymizedFrame) -> Path:
+        """The file for one frame."""
+        if not self._folder:
+            if self.written:
+                raise SinkError(f"output {self.path} is one picture, but more came; name a folder")
+            return self.path
+        name = PurePosixPath(frame.name or f"{frame.seq:06d}.png")
+        if name.is_absolute() or ".." in name.parts:
+            raise SinkError(f"a picture called {name} would lie outside {self.path}")
+        if name.suffix.lower() not in ENDINGS:
+            name = name.with_name(f"{name.name}.png")
+        return self.path / name
+
+    def _encoded(self, frame: AnonymizedFrame, target: Path) -> bytes:
+        """The frame as a file's content, in the format of the target's ending."""
+        ending = target.suffix.lower()
+        size = frame.image.size
+        if max(size) > _LARGEST_PX.get(ending, max(size)):
+            raise SinkError(f"{target}: {ending} holds at most {_LARGEST_PX[ending]} pixels a side, not {max(size)}")
+        quality = self._options.quality
+        settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_WEBP_QUALITY, quality]
+        try:
+            done, data = cv2.imencode(ending, frame.image.bgr(), settings)
+        except cv2.error:
+            done = False
+        if not done:
+            raise SinkError(f"{target}: cannot encode {size[0]}x{size[1]} pixels as {ending}")
+        return data.tobytes()
+
+
+def _put(target: Path, data: bytes) -> None:
+    """Make the file appear whole: written beside its place, then moved there. Raises OSError, leaving nothing."""
+    part = target.with_name(f".streamer-{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def build(options: Options, ctx: Context) -> ImagesSink:
+    """Make the sink."""
+    return ImagesSink(options)
