@@ -11,7 +11,7 @@ __all__ = ["HIP", "SHOULDER", "SOLE", "draw_arm", "draw_leg", "draw_torso"]
 
 SHOULDER = (0.74, 1.22)
 """Where an arm hangs, from the middle of the head; the other arm at -x."""
-HIP = (0.3, 3.15)
+HIP = (0.26, 3.15)
 """Where a leg hangs."""
 SOLE = 6.5
 """How far the ground lies below the middle of the head."""

@@ -40,10 +40,11 @@ def draw_face(size_px: float, seed: int, *, yaw: float = 0.0) -> tuple[NDArray[n
 
     size_px: height of the face's box in pixels; seed: which person; yaw: degrees the head is turned, -60..60.
     """
-    pixels = draw_head(look(seed), yaw, size_px / FACE_HEIGHT).pixels
-    alpha = pixels[..., 3:]
-    bgr = np.divide(pixels[..., :3], alpha, out=np.zeros_like(pixels[..., :3]), where=alpha > 0)
-    return np.round(bgr * 255).astype(np.uint8), np.round(alpha[..., 0] * 255).astype(np.uint8)
+    planes = draw_head(look(seed), yaw, size_px / FACE_HEIGHT).planes
+    alpha = planes[3]
+    colors = np.divide(planes[:3], alpha, out=np.zeros_like(planes[:3]), where=alpha > 0)
+    bgr = np.ascontiguousarray(np.moveaxis(np.round(colors * 255), 0, 2).astype(np.uint8))
+    return bgr, np.round(alpha * 255).astype(np.uint8)
 
 
 def draw_head(person: Look, yaw: float, scale: float, light: float = -0.5) -> Painting:

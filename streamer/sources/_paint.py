@@ -17,7 +17,7 @@ _HEAD_RADIUS = 0.52
 
 
 class Painting:
-    """A transparent canvas: premultiplied BGR and alpha in float32, 0..1, addressed in units.
+    """A transparent canvas, addressed in units: planes of blue, green, red, each times alpha, and alpha, all in 0..1.
 
     frame: x0, y0, x1, y1 in units; scale: pixels per unit.
     """
@@ -26,7 +26,8 @@ class Painting:
         self.frame = frame
         self.scale = scale
         width, height = round((frame[2] - frame[0]) * scale), round((frame[3] - frame[1]) * scale)
-        self.pixels = np.zeros((max(1, height), max(1, width), 4), np.float32)
+        self.planes = np.zeros((4, max(1, height), max(1, width)), np.float32)
+        self.size = self.planes.shape[2], self.planes.shape[1]
 
     def to_pixels(self, points: Points) -> Points:
         """Units -> pixels of this canvas."""
@@ -39,7 +40,7 @@ class Painting:
         at = self.to_pixels(points)
         sigma = soft * self.scale
         pad = 2 + 3 * sigma + (line or 0.0) * self.scale
-        height, width = self.pixels.shape[:2]
+        width, height = self.size
         x0, y0 = (max(0, int(v)) for v in (at.min(axis=0) - pad))
         x1, y1 = (int(v) for v in (at.max(axis=0) + pad + 1))
         x1, y1 = min(width, x1), min(height, y1)
@@ -58,7 +59,7 @@ class Painting:
 
     def full_mask(self, points: Points, soft: float = 0.0) -> NDArray[np.float32]:
         """Coverage by a polygon as a mask of the whole canvas."""
-        whole = np.zeros(self.pixels.shape[:2], np.float32)
+        whole = np.zeros(self.planes.shape[1:], np.float32)
         rows, columns, share = self.mask(points, soft)
         whole[rows, columns] = share
         return whole
@@ -71,33 +72,35 @@ class Painting:
         rows, columns, share = self.mask(points, soft, line)
         if share.size == 0:
             return
-        part = self.pixels[rows, columns]
-        share = share * opacity
+        share *= np.float32(opacity)
         if clip is not None:
-            share = share * clip[rows, columns]
+            share *= clip[rows, columns]
+        part = self.planes[:, rows, columns]
         if inside:  # keeps the alpha: colour is laid on what is there
-            tint = np.array(color[::-1], np.float32) / 255
-            part[..., :3] += share[..., None] * (tint * part[..., 3:] - part[..., :3])
-            return
-        ink = np.array([*color[::-1], 255], np.float32) / 255
-        part += share[..., None] * (ink - part)
+            part[:3] += share * (_ink(color)[:3] * part[3] - part[:3])
+        else:
+            part += share * (_ink(color) - part)
 
     def lay(self, color: Rgb, share: NDArray[np.float32]) -> None:
         """Lay colour on what is there already, by a full-size mask of 0..1."""
-        tint = np.array(color[::-1], np.float32) / 255
-        self.pixels[..., :3] += share[..., None] * (tint * self.pixels[..., 3:] - self.pixels[..., :3])
+        self.planes[:3] += share * (_ink(color)[:3] * self.planes[3] - self.planes[:3])
 
     def shade(self, factor: NDArray[np.float32]) -> None:
         """Multiply the colours, pixel by pixel."""
-        self.pixels[..., :3] *= factor[..., None]
-        np.minimum(self.pixels[..., :3], self.pixels[..., 3:], out=self.pixels[..., :3])
+        self.planes[:3] *= factor
+        np.minimum(self.planes[:3], self.planes[3], out=self.planes[:3])
 
     def grid(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """x and y in units of every pixel's middle."""
-        height, width = self.pixels.shape[:2]
+        width, height = self.size
         x = (np.arange(width, dtype=np.float32) + 0.5) / self.scale + self.frame[0]
         y = (np.arange(height, dtype=np.float32) + 0.5) / self.scale + self.frame[1]
         return np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
+
+
+def _ink(color: Rgb) -> NDArray[np.float32]:
+    """Blue, green, red and alpha of an opaque colour, ready to meet planes."""
+    return (np.array([*color[::-1], 255], np.float32) / np.float32(255))[:, None, None]
 
 
 def oval(x: float, y: float, rx: float, ry: float) -> Points:
@@ -121,12 +124,11 @@ def smooth(points: str | Points, closed: bool = True) -> Points:
     p = path(points) if isinstance(points, str) else points
     before, after = (p[-1:], p[:2]) if closed else (2 * p[:1] - p[1:2], 2 * p[-1:] - p[-2:-1])
     p = np.concatenate([before, p, after])
+    a, b, c, d = (p[i : len(p) - 3 + i, None] for i in range(4))
     t = np.linspace(0, 1, 8, endpoint=False)[:, None]
-    pieces = [
-        0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-        for a, b, c, d in zip(p[:-3], p[1:-2], p[2:-1], p[3:], strict=True)
-    ]
-    return np.concatenate(pieces if closed else [*pieces, p[-2:-1]])
+    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    points = curve.reshape(-1, 2)
+    return points if closed else np.concatenate([points, p[-2:-1]])
 
 
 def mix(a: Rgb, b: Rgb, share: float) -> Rgb:

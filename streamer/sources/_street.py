@@ -31,7 +31,7 @@ def street(width: int, height: int, seed: int) -> Bgr:
     _pavement(art, ground, rng)
     for _ in range(3):
         _tree(art, round(width * rng.uniform(0.03, 0.97)), ground + round(0.012 * height), height, rng)
-    grain = rng.normal(0, 3.5, (height, width, 1))
+    grain = rng.normal(0, 2.5, (height, width, 1))
     return np.clip(art + grain, 0, 255).astype(np.uint8)
 
 
@@ -52,7 +52,7 @@ def _house(art: Bgr, x: int, wide: int, ground: int, rng: np.random.Generator) -
     top = round(height * rng.uniform(-0.1, 0.10))
     x0, x1, y0 = max(0, x), min(width, x + wide), max(0, top)
     color = np.array(_WALLS[int(rng.integers(len(_WALLS)))]) * rng.uniform(0.8, 1.05)
-    wall = np.broadcast_to(color, (ground - y0, x1 - x0, 3)) * _texture(ground - y0, x1 - x0, rng, 6, 0.035)
+    wall = np.broadcast_to(color, (ground - y0, x1 - x0, 3)) * _texture(ground - y0, x1 - x0, rng, 9, 0.025)
     wall = wall * np.linspace(1.05, 0.85, x1 - x0)[None, :, None]
     art[y0:ground, x0:x1] = np.clip(wall, 0, 255)
     row = max(4, round(height * 0.007))
@@ -114,7 +114,7 @@ def _pavement(art: Bgr, ground: int, rng: np.random.Generator) -> None:
     height, width = art.shape[:2]
     deep = height - ground
     tone = np.linspace(150, 186, deep)[:, None, None] * np.array([0.97, 1.0, 1.02])
-    floor = np.broadcast_to(tone, (deep, width, 3)) * _texture(deep, width, rng, 5, 0.04)
+    floor = np.broadcast_to(tone, (deep, width, 3)) * _texture(deep, width, rng, 14, 0.018)
     art[ground:] = np.clip(floor, 0, 255)
     vanish = (width / 2, height * HORIZON)
     far = ground - vanish[1]
@@ -137,7 +137,7 @@ def _tree(art: Bgr, x: int, foot: int, height: int, rng: np.random.Generator) ->
     cv2.fillPoly(art, [trunk.astype(np.int32)], (52, 70, 88), cv2.LINE_AA)
     spread = 0.075 * height
     for layer, tone in ((1.0, 0.55), (0.8, 0.8), (0.55, 1.05)):
-        for dx, dy, size in rng.normal(0, 1, (60, 3)):
+        for dx, dy, size in np.clip(rng.normal(0, 1, (70, 3)), -1.7, 1.7):
             at = round(crown[0] + dx * spread * layer * 0.6), round(crown[1] + (dy * 0.8 - 0.2) * spread * layer)
             color = np.array([58, 118, 84]) * tone * rng.uniform(0.8, 1.15)
             cv2.circle(
@@ -150,7 +150,7 @@ def pillar(width: int, height: int, seed: int) -> Bgr:
     rng = np.random.default_rng((seed, 103))
     x = np.linspace(-1, 1, width)
     tone = (148 - 34 * x - 30 * x**2)[None, :, None] * np.array([0.96, 1.0, 1.03])
-    art = np.broadcast_to(tone, (height, width, 3)) * _texture(height, width, rng, 4, 0.05)
+    art = np.broadcast_to(tone, (height, width, 3)) * _texture(height, width, rng, 9, 0.03)
     joint = max(20, height // 9)
     for y in range(joint // 2, height, joint):
         art[y : y + 2] *= 0.72
