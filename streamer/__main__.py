@@ -9,12 +9,12 @@ import traceback
 
 from streamer.errors import StreamerError, redact
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 
 def main() -> None:
     """Run the command line and end the program."""
-    code = _run()
+    code = command()
     sys.stdout.flush()
     sys.stderr.flush()
     if threading.active_count() > 1:
@@ -23,7 +23,8 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def command() -> int:
+    """Run the command line; returns the exit code."""
     try:
         from streamer.cli.app import app
 

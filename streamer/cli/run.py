@@ -21,7 +21,7 @@ from streamer.models.store import Store
 from streamer.parts import Context
 from streamer.pipeline import Pipeline
 
-__all__ = ["run"]
+__all__ = ["chosen_outputs", "run"]
 
 _POLL_S = 0.1
 
@@ -84,7 +84,7 @@ def run(
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     source = parse_input(input if input is not None else first_camera())
-    outputs = _outputs(source, output or [], preview=preview)
+    outputs = chosen_outputs(source, output or [], preview=preview)
     if report is not None:
         _check_report(report)
     outcome = _Outcome()
@@ -97,7 +97,7 @@ def run(
         raise typer.Exit(outcome.exit_code)
 
 
-def _outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> list[str]:
+def chosen_outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> list[str]:
     """The outputs asked for, or the default: a window where there is a display, else a file."""
     pictures = source.stills or source.kind == "folder"
     if preview and "window" not in outputs:

@@ -36,7 +36,8 @@ class Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # Asked to end, the program is on its way out: one more signal must not cut off its report and summary.
+            signal.signal(number, signal.SIG_IGN if self.count else handler)
 
     def arm(self) -> None:
         """From now on signals are counted."""

@@ -1,0 +1,85 @@
+"""Fixtures for every test, and two things said at the end: what was skipped and why, and threads left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer.errors import ModelError
+from streamer.models.store import FOLDER_VARIABLE, Store
+
+ROOT = Path(__file__).resolve().parent.parent
+_MEDIA = Path(os.environ.get("STREAMER_TEST_MEDIA") or ROOT.parent / "shared")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_of_the_tests() -> Iterator[None]:
+    """Use the models beside the test media, so that no test needs a network; a folder named by the user wins."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get(FOLDER_VARIABLE) and (_MEDIA / "models").is_dir():
+            patch.setenv(FOLDER_VARIABLE, str(_MEDIA / "models"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder with `media/` and `models/`: STREAMER_TEST_MEDIA, or `shared` beside the project."""
+    if not (_MEDIA / "media").is_dir():
+        pytest.skip(f"no test media: {_MEDIA / 'media'} is not there; STREAMER_TEST_MEDIA names another folder")
+    return _MEDIA
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The folder with model files for tests."""
+    if not (_MEDIA / "models").is_dir():
+        pytest.skip(f"no test models: {_MEDIA / 'models'} is not there; STREAMER_TEST_MEDIA names another folder")
+    return _MEDIA / "models"
+
+
+@pytest.fixture(scope="session")
+def yunet(_models_of_the_tests: None) -> Path:
+    """The default detector's model file."""
+    try:
+        return Store().path("yunet")
+    except ModelError as error:
+        pytest.skip(f"no detector model: {error}")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn video without faces: 320x240, 25 frames per second, 10 s, a square that moves over a gradient."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25), options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(250):
+            picture = np.full((240, 320, 3), np.linspace(40, 200, 320, dtype=np.uint8)[None, :, None], np.uint8)
+            picture[100:140, number : number + 40] = (30, 90, 160)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """After everything else pytest has to say: a skipped test is a thing not known."""
+    yield
+    left = [
+        thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+    ]
+    if left:
+        terminalreporter.write_line(f"threads still running that keep the program alive: {', '.join(left)}", red=True)
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    terminalreporter.write_sep("-", f"{len(skipped)} {'test' if len(skipped) == 1 else 'tests'} skipped")
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"{number:4} {reason}", yellow=True)
