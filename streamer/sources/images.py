@@ -1,0 +1,156 @@
+"""Pictures: one file, or every picture in a folder. Each stands by itself.
+
+Pixels are all that is taken from a file. The turn that EXIF asks for is carried out; EXIF itself, with place, time and
+thumbnail, stays behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from streamer.errors import InputError
+from streamer.parts import Context, PartOptions
+from streamer.picture import Picture
+from streamer.sources import Source
+from streamer.types import Captured, SourceInfo
+
+__all__ = ["ENDINGS", "ImagesSource", "Options", "build"]
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""File names' endings that are taken for pictures in a folder."""
+_WITH_PAGES = (".tif", ".tiff", ".webp")
+
+
+class Options(PartOptions):
+    """Settings of the images source."""
+
+    path: Path = Field(Path(), description="a picture, or a folder of pictures")
+    recursive: bool = Field(True, description="look into the folders inside the folder, too")
+
+
+def build(options: Options, ctx: Context) -> Source:
+    """List the pictures and decode the first. Raises InputError when there is none that can be decoded."""
+    path = options.path.expanduser()
+    try:
+        if path.is_dir():
+            files = sorted(_pictures(path, recursive=options.recursive), key=_natural)
+            if not files:
+                raise InputError(f"folder {path} holds no pictures ({' '.join(ENDINGS)})")
+            return ImagesSource(path, path, files)
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+        if not path.is_file():
+            raise InputError(f"{path} is not a regular file")
+    except PermissionError:
+        raise InputError(f"{path} may not be read; check its permissions") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise InputError(f"{path} cannot be opened: {error}") from None
+    return ImagesSource(path, path.parent, [path])
+
+
+def _pictures(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    """Pictures in a folder. Hidden names are left out, and links to folders, which may lead round in a circle."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if recursive and not path.is_symlink() and os.access(path, os.R_OK | os.X_OK):
+                yield from _pictures(path, recursive=True)
+        elif path.suffix.lower() in ENDINGS and path.is_file():
+            yield path
+
+
+def _natural(path: Path) -> list[list[tuple[int, str]]]:
+    """Sorts 2 before 10, folder by folder, small letters beside capitals."""
+    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
+    return [[(int(word), "") if word.isdecimal() else (-1, word) for word in words] for words in parts]
+
+
+class ImagesSource:
+    """The source. See `Source` for the contract. A picture that cannot be read is left out, with a warning."""
+
+    def __init__(self, path: Path, root: Path, files: list[Path]) -> None:
+        self.warnings: list[str] = []
+        self._root = root
+        self._files = iter(files)
+        self._ended = False
+        self._first = self._next()
+        if self._first is None:
+            reason = self.warnings[0]
+            more = f", nor can the {len(files) - 1} others in the folder" if len(files) > 1 else ""
+            raise InputError(reason + more)
+        self.info = SourceInfo(
+            name=path.name or str(path),
+            width=self._first.image.width,
+            height=self._first.image.height,
+            live=False,
+            frames=len(files),
+            stills=True,
+            detail="pictures",
+        )
+
+    def read(self) -> Captured | None:
+        """The next picture; None when all have been read."""
+        if self._ended:
+            return None
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._next()
+
+    def close(self) -> None:
+        """Nothing stays open between pictures."""
+        self._ended = True
+
+    def _next(self) -> Captured | None:
+        for file in self._files:
+            picture = self._decoded(file)
+            if picture is not None:
+                return Captured(None, picture, file.relative_to(self._root).as_posix())
+        return None
+
+    def _decoded(self, file: Path) -> Picture | None:
+        """The picture as 8-bit blue, green, red; None, with a warning, when it cannot be had."""
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            self.warnings.append(f"{file} cannot be read: {error.strerror or error}")
+            return None
+        if not data:
+            self.warnings.append(f"{file} is empty (0 bytes)")
+            return None
+        try:
+            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:  # larger than OpenCV accepts, or worse
+            bgr = None
+        if bgr is None:
+            self.warnings.append(f"{file} is not a picture that can be read, or it is damaged")
+            return None
+        self._doubts(file, data)
+        return Picture.from_bgr(np.asarray(bgr, np.uint8), format="bgrp")
+
+    def _doubts(self, file: Path, data: bytes) -> None:
+        """Say what is missing of a picture that could be decoded."""
+        # A JPEG that was cut off decodes to grey below the cut. Thumbnails hold an end mark as well, near the beginning.
+        if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[len(data) // 2 :]:
+            self.warnings.append(f"{file} is cut off; what is missing of it is grey")
+        if file.suffix.lower() in _WITH_PAGES and (pages := _pages(data)) > 1:
+            self.warnings.append(f"{file} holds {pages} pictures; only the first is taken")
+
+
+def _pages(data: bytes) -> int:
+    """How many pictures a file holds."""
+    if data[:4] == b"RIFF":
+        return max(1, data.count(b"ANMF"))
+    try:
+        decoded, pages = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    except cv2.error:
+        return 1
+    return len(pages) if decoded else 1
