@@ -25,7 +25,7 @@ from streamer.pipeline import Pipeline
 
 _STARTUP_S = 30
 _LEFT_MB = 24
-"""What 40 further runs may add to the memory of ten: allocators keep some, a leak of one 320x240 frame per run is more."""
+"""What 40 further runs may add to the memory of ten; a leak of a few 320x240 frames per run is more."""
 
 
 @pytest.fixture(scope="module")
