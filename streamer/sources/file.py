@@ -34,14 +34,14 @@ _NOT_VIDEO = ("tty", "ansi", "txt")
 class Options(PartOptions):
     """Settings of the file source."""
 
-    path: str = Field("", description="the video file")
+    path: Path = Field(description="the video file")
     realtime: bool = Field(False, description="play at the file's own speed, as a camera would, instead of all at once")
     decode_threads: int = Field(2, ge=1, le=64, description="CPU threads of the video decoder")
 
 
 def build(options: Options, ctx: Context) -> Source:
     """Open the file and decode its first frame. Raises InputError with the reason in one line."""
-    path = Path(options.path)
+    path = options.path.expanduser()
     _check(path)
     container = _open(path)
     try:

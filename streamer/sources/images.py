@@ -31,7 +31,7 @@ _WITH_PAGES = (".tif", ".tiff", ".webp")
 class Options(PartOptions):
     """Settings of the images source."""
 
-    path: Path = Field(Path(), description="a picture, or a folder of pictures")
+    path: Path = Field(description="a picture, or a folder of pictures")
     recursive: bool = Field(True, description="look into the folders inside the folder, too")
 
 
@@ -67,10 +67,10 @@ def _pictures(folder: Path, *, recursive: bool) -> Iterator[Path]:
             yield path
 
 
-def _natural(path: Path) -> list[list[tuple[int, str]]]:
+def _natural(path: Path) -> tuple[list[list[tuple[int, str]]], str]:
     """Sorts 2 before 10, folder by folder, small letters beside capitals."""
     parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
-    return [[(int(word), "") if word.isdecimal() else (-1, word) for word in words] for words in parts]
+    return [[(int(word), "") if word.isdecimal() else (-1, word) for word in words] for words in parts], str(path)
 
 
 class ImagesSource:
@@ -138,7 +138,7 @@ class ImagesSource:
 
     def _doubts(self, file: Path, data: bytes) -> None:
         """Say what is missing of a picture that could be decoded."""
-        # A JPEG that was cut off decodes to grey below the cut. Thumbnails hold an end mark as well, near the beginning.
+        # A JPEG that was cut off decodes to grey below the cut. A thumbnail has an end mark, too, near the beginning.
         if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[len(data) // 2 :]:
             self.warnings.append(f"{file} is cut off; what is missing of it is grey")
         if file.suffix.lower() in _WITH_PAGES and (pages := _pages(data)) > 1:
