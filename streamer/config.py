@@ -83,13 +83,13 @@ CHOICES = {"detector": ("detectors", "yunet"), "effect": ("effects", "pixelate")
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}
 SHORT_NAMES = {
-    "threshold": "detector.threshold",
-    "every": "detect.every",
-    "effect": "effect.kind",
-    "target_fps": "run.target_fps",
-    "duration": "run.duration_s",
-    "device": "run.device",
-    "realtime": "source.file.realtime",
+    "threshold": ("detector.threshold",),
+    "every": ("detect.every",),
+    "effect": ("effect.kind",),
+    "target_fps": ("run.target_fps",),
+    "duration": ("run.duration_s",),
+    "device": ("run.device",),
+    "realtime": ("source.file.realtime", "source.demo.realtime"),
 }
 """Settings that the command line's options and the one-call helpers name for short -> their dotted paths."""
 
@@ -191,7 +191,7 @@ def spelled_out(settings: Mapping[str, Any]) -> dict[str, Any]:
     """{"every": 2, ...} -> {"detect.every": 2, ...}; None means: not set. Raises ConfigError for an unknown name."""
     if problems := [unknown("", name, list(SHORT_NAMES)) for name in settings if name not in SHORT_NAMES]:
         raise ConfigError(problems)
-    return {SHORT_NAMES[name]: value for name, value in settings.items() if value is not None}
+    return {path: value for name, value in settings.items() if value is not None for path in SHORT_NAMES[name]}
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, Any]:

@@ -227,6 +227,8 @@ def _folder_output(text: str, path: Path, source: Endpoint, of_folder: bool, for
         check_output(file.absolute(), force=force)
         return Endpoint("file", {"path": str(file), "force": force}, str(file))
     _refuse_input(text, path if of_folder else path / origin.name, source)
+    if source.stills and not force:
+        _refuse_existing(text, path, origin)
     return Endpoint("folder" if source.kind == "folder" else "images", {"path": str(path), "force": force}, text)
 
 
@@ -243,6 +245,14 @@ def _refuse_input(text: str, path: Path, source: Endpoint) -> None:
     # An output above the input is in the way too when names repeat: in/x/x/1.jpg of in/x would go to in/x/1.jpg.
     if folder.is_relative_to(below) or (below.is_relative_to(folder) and (below / below.relative_to(folder)).exists()):
         raise UsageError(f"output {text} lies in the input folder, which would be read again; choose another path")
+
+
+def _refuse_existing(text: str, folder: Path, origin: Path) -> None:
+    """Said before the first picture is written, not in the middle."""
+    names = [path.relative_to(origin) for path in _files(origin, PICTURES)] if origin.is_dir() else [Path(origin.name)]
+    if there := [name for name in names if (folder / name).exists()]:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise UsageError(f"output {text} holds {there[0]}{more}; choose another folder, or --force to replace them")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -24,6 +24,7 @@ from streamer.pipeline import Pipeline
 __all__ = ["chosen_outputs", "run"]
 
 _POLL_S = 0.1
+_DEMO_S = 10
 
 
 @dataclass
@@ -85,6 +86,8 @@ def run(
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     source = parse_input(input if input is not None else first_camera())
     outputs = chosen_outputs(source, output or [], preview=preview)
+    if source.kind == "demo":
+        config = _demo(config, outputs, terminal)
     if report is not None:
         _check_report(report)
     outcome = _Outcome()
@@ -106,6 +109,16 @@ def chosen_outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> li
         return outputs
     # Pictures in a window would be gone before anybody saw them.
     return ["window"] if has_display() and not pictures else [default_output(source)]
+
+
+def _demo(config: Config, outputs: list[str], terminal: Terminal) -> Config:
+    """The drawn scene has no end and no speed of its own: shown, it plays like a camera; written, it ends."""
+    if any(output in ("window", "virtual") or output.startswith("/dev/") for output in outputs):
+        return config.updated({"source.demo.realtime": True})
+    if config.run.duration_s is None and "duration_s" not in config.source.get("demo", {}):
+        terminal.say(f"the drawn scene has no end; --duration says when to stop, otherwise after {_DEMO_S} s")
+        return config.updated({"run.duration_s": _DEMO_S})
+    return config
 
 
 def _run_all(todo: list[Job], config: Config, terminal: Terminal, outcome: _Outcome) -> None:
