@@ -127,40 +127,40 @@ def _region(picture: Picture, track: TrackBox, options: MaskOptions) -> _Region 
     """None when the face lies wholly outside the picture."""
     size = side(track.box)
     box = grown(track.box, options.margin * size + track.spread_px)
-    (x, y), half_w, half_h = center(box), (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
-    elliptic = options.shape == "ellipse" and track.landmarks is not None
-    angle = 0.0
-    if elliptic and track.landmarks is not None:
+    middle, half = center(box), ((box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
+    tilt = None
+    if options.shape == "ellipse" and track.landmarks is not None:
         (rx, ry), (lx, ly) = track.landmarks[0], track.landmarks[1]
-        angle = math.atan2(ly - ry, lx - rx)
-    # Half extents of a turned ellipse: sqrt of the sum of the squares of its axes' projections.
-    reach_x = math.hypot(half_w * math.cos(angle), half_h * math.sin(angle)) if elliptic else half_w
-    reach_y = math.hypot(half_w * math.sin(angle), half_h * math.cos(angle)) if elliptic else half_h
-    limit_w, limit_h = even(picture.width), even(picture.height)
-    if picture.format == "bgrp":
-        limit_w, limit_h = picture.size
-    x0, y0 = max(0, math.floor(x - reach_x)) & ~1, max(0, math.floor(y - reach_y)) & ~1
-    x1, y1 = min(limit_w, even(math.ceil(x + reach_x) + 1)), min(limit_h, even(math.ceil(y + reach_y) + 1))
+        tilt = math.atan2(ly - ry, lx - rx)
+    reach = half if tilt is None else _reach(half, tilt)
+    limit = picture.size if picture.format == "bgrp" else (even(picture.width), even(picture.height))
+    x0, y0 = (max(0, math.floor(m - r)) & ~1 for m, r in zip(middle, reach, strict=True))
+    x1, y1 = (min(end, even(math.ceil(m + r) + 1)) for m, r, end in zip(middle, reach, limit, strict=True))
     if x1 <= x0 or y1 <= y0:
         return None
-    if elliptic:
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        unit = 1 << _SUBPIXEL_BITS
-        cv2.ellipse(
-            mask,
-            (round((x - x0) * unit), round((y - y0) * unit)),
-            (round(half_w * unit), round(half_h * unit)),
-            math.degrees(angle),
-            0,
-            360,
-            (255,),
-            cv2.FILLED,
-            cv2.LINE_8,
-            _SUBPIXEL_BITS,
-        )
-    else:
-        mask = np.full((y1 - y0, x1 - x0), 255, np.uint8)
+    if tilt is None:
+        return _Region((x0, y0, x1, y1), np.full((y1 - y0, x1 - x0), 255, np.uint8), size)
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    at = middle[0] - x0, middle[1] - y0
+    # The turned ellipse follows the face; the upright one holds what the detector's box says, also where a head that
+    # lies on its side has a box that is wide where the ellipse is narrow.
+    _fill_ellipse(mask, at, half, 0.0)
+    if tilt:
+        _fill_ellipse(mask, at, half, tilt)
     return _Region((x0, y0, x1, y1), mask, size)
+
+
+def _reach(half: tuple[float, float], tilt: float) -> tuple[float, float]:
+    """How far an ellipse and the same one turned by `tilt` reach from their middle, in x and y."""
+    cos, sin = math.cos(tilt), math.sin(tilt)
+    turned = math.hypot(half[0] * cos, half[1] * sin), math.hypot(half[0] * sin, half[1] * cos)
+    return max(half[0], turned[0]), max(half[1], turned[1])
+
+
+def _fill_ellipse(mask: Plane, at: tuple[float, float], half: tuple[float, float], tilt: float) -> None:
+    unit = 1 << _SUBPIXEL_BITS
+    middle, axes = ((round(a * unit), round(b * unit)) for a, b in (at, half))
+    cv2.ellipse(mask, middle, axes, math.degrees(tilt), 0, 360, (255,), cv2.FILLED, cv2.LINE_8, _SUBPIXEL_BITS)
 
 
 def _patch(canvas: Picture, region: _Region) -> Patch:

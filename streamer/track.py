@@ -29,6 +29,8 @@ _MATCH_SCALE = 2.2
 """Largest ratio of the sizes of a match."""
 _MOTION_TRUST_S = 0.25
 """A lost face is assumed to move on for this long; then only the spread grows."""
+_ONE_FACE = 1.15
+"""A box longer than this many faces holds two places of one face."""
 _HISTORY_S = 2.0
 """Observations older than this are forgotten; held frames are never older."""
 
@@ -159,10 +161,11 @@ class Tracker:
         elapsed = t - last.t
         if elapsed > self._options.keep_s:
             return None
-        # Moved on or stopped: both places are covered.
+        # Moved on or stopped: both places are covered. An ellipse would cut the corners of a box that holds two faces.
         box, size = hull(last.box, track.predicted(t)), side(last.box)
+        landmarks = last.landmarks if side(box) < _ONE_FACE * size else None
         spread = size * (_JITTER + self._options.growth_per_s * elapsed)
-        return TrackBox(track.track_id, box, last.landmarks, spread)
+        return TrackBox(track.track_id, box, landmarks, spread)
 
 
 def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: list[float]) -> list[tuple[int, int]]:

@@ -132,6 +132,14 @@ def test_mask_covers_the_ellipse_of_the_face_and_chroma_with_it(format: Format, 
         assert (before == after)[:, : 50 >> shift].all()
 
 
+def test_a_head_that_lies_on_its_side_is_covered_to_its_ends() -> None:
+    picture, box = noise(), (80.0, 90.0, 180.0, 140.0)
+    painted = paint(picture, [track(box, tilt=math.pi / 2)], SOLID, MaskOptions(margin=0.05), 0.0)
+    rows, columns = np.mgrid[0:240, 0:320]
+    inside = ((columns - 130) / 50) ** 2 + ((rows - 115) / 25) ** 2 <= 1
+    assert len(np.unique(painted.planes[0][inside])) == 1
+
+
 @pytest.mark.parametrize("kind", kinds("effects"))
 @pytest.mark.parametrize("format", ["i420", "bgrp"])
 @pytest.mark.parametrize(
