@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamer.picture import Picture, even
 
@@ -30,10 +31,12 @@ class Decoder:
     finds it and still be read by a person.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, *, limit_s: float | None = None) -> None:
+        self.limit_s = limit_s
+        """Longest time for one frame while packets do come; None waits until the end. May be changed between frames."""
         self._container = container
         self._stream = stream
-        self._packets: Iterator[Packet[VideoStream]] = container.demux(stream)
+        self._packets = self._demux()
         self._ready: list[av.VideoFrame] = []
         self._failed_reads = 0
         self._last_failure: Exception | None = None
@@ -42,8 +45,16 @@ class Decoder:
         self.cut = False
         """The last packet was incomplete: the container ends before its time."""
 
+    def _demux(self) -> Iterator[Packet[Any]]:
+        # With a limit, packets of sound are seen too: where only they come, the limit must still be noticed.
+        return self._container.demux(self._stream) if self.limit_s is None else self._container.demux()
+
     def frame(self) -> av.VideoFrame | None:
-        """The next good frame; None at the end. Raises av.error.FFmpegError or OSError when reading keeps failing."""
+        """The next good frame; None at the end.
+
+        Raises av.error.FFmpegError or OSError when reading keeps failing, TimeoutError after `limit_s` without a frame.
+        """
+        deadline = None if self.limit_s is None else time.monotonic() + self.limit_s
         while True:
             while self._ready:
                 frame = self._ready.pop(0)
@@ -53,9 +64,12 @@ class Decoder:
             packet = self._packet()
             if packet is None:
                 return None
-            self._decode(packet)
+            if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
+                self._decode(packet)
+            if deadline is not None and not self._ready and time.monotonic() > deadline:
+                raise TimeoutError(f"no frame within {self.limit_s} s")
 
-    def _packet(self) -> Packet[VideoStream] | None:
+    def _packet(self) -> Packet[Any] | None:
         import av
 
         while True:
@@ -66,12 +80,12 @@ class Decoder:
                 self.damaged += 1
                 if self._failed_reads >= _READ_ERRORS_IN_A_ROW:
                     raise
-                self._packets = self._container.demux(self._stream)
+                self._packets = self._demux()
             else:
                 self._failed_reads = 0
                 return packet
 
-    def _decode(self, packet: Packet[VideoStream]) -> None:
+    def _decode(self, packet: Packet[Any]) -> None:
         import av
 
         if packet.is_corrupt:

@@ -1,1 +1,215 @@
 """Network streams: RTSP first, and what FFmpeg opens the same way (RTMP, HTTP)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from streamer.errors import InputError, SourceLost
+from streamer.parts import Context, PartOptions
+from streamer.sources import Source
+from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._network import Address, explain, knock
+from streamer.types import Captured, SourceInfo
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["NetworkSource", "Options", "build"]
+
+_LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps")
+_QUICK_LOOK = {"analyzeduration": "200000", "probesize": "65536"}
+"""RTSP says what it sends before it sends it, so FFmpeg's usual second of looking is time lost.
+
+`fflags=nobuffer` would undo it: the key frame looked at is thrown away and the next one waited for.
+"""
+_UDP_BUFFER = str(4 << 20)
+"""Bytes; a key frame arrives at once, and what does not fit is lost. The system may give less."""
+_FASTEST_FPS = 240.0
+"""Rates above this are units of time that FFmpeg took for rates."""
+_LOOKED_AT = 4
+"""Pictures looked at to find the rate of a stream that names none."""
+_END_S = 1.0
+"""A recording that ends within this of its stated length has ended, not broken off."""
+
+
+class Options(PartOptions):
+    """Settings of the network source."""
+
+    url: str = Field("", repr=False, description="rtsp:// rtsps:// rtmp:// rtmps:// http:// or https://, with login")
+    transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the pictures; udp may lose some")
+    open_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for each of the server's answers")
+    picture_timeout_s: float = Field(
+        10.0, gt=0, le=60, description="longest wait for the first whole picture; cameras send one every 1 to 10 s"
+    )
+    read_timeout_s: float = Field(
+        3.0, gt=0, le=60, description="a server silent for this long is lost; HLS needs more than its segments last"
+    )
+    decode_threads: int = Field(
+        2, ge=1, le=64, description="CPU threads of the decoder, for the slices of one picture: they add no delay"
+    )
+
+
+def build(options: Options, ctx: Context) -> Source:
+    """Connect, log in, wait for the first picture. Raises InputError saying which of it failed, without the login."""
+    address = Address.of(options.url)
+    knock(address, options.open_timeout_s)
+    container = _open(address, options)
+    try:
+        stream = pick_video(container)
+        if stream is None:
+            what = "sound but no video" if container.streams.audio else "no video that this FFmpeg can decode"
+            raise InputError(f"{address} holds {what}")
+        stream.thread_count = options.decode_threads
+        stream.thread_type = "SLICE"  # threads over frames would add one frame of delay each
+        return NetworkSource(address, container, stream, options)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _open(address: Address, options: Options) -> InputContainer:
+    import av
+
+    settings: dict[str, str] = {}
+    if address.scheme in ("rtsp", "rtsps"):
+        settings = {**_QUICK_LOOK, "rtsp_transport": options.transport, "allowed_media_types": "video+audio"}
+        if options.transport == "udp":
+            settings["buffer_size"] = _UDP_BUFFER
+    started = time.monotonic()
+    try:
+        return av.open(
+            options.url,
+            options=settings,
+            timeout=(options.open_timeout_s, options.read_timeout_s),
+            metadata_errors="replace",
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        silent = time.monotonic() - started >= 0.9 * options.open_timeout_s
+        raise InputError(explain(address, error, silent_s=options.open_timeout_s if silent else None)) from None
+
+
+class NetworkSource:
+    """The source. See `Source` for the contract."""
+
+    def __init__(self, address: Address, container: InputContainer, stream: VideoStream, options: Options) -> None:
+        self.warnings: list[str] = []
+        self._address = address
+        self._container = container
+        self._stream = stream
+        self._read_timeout_s = options.read_timeout_s
+        self._decoder = Decoder(container, stream, limit_s=options.picture_timeout_s)
+        self._ready = [self._first_frame(options)]
+        self._decoder.damaged = 0  # what came before the first key frame was no damage
+        self._decoder.limit_s = options.read_timeout_s
+        rate = self._rate()
+        self._timeline = Timeline(1 / rate if rate else 0.04)
+        self._last_s = 0.0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        first = self._ready[0]
+        width, height = shown_size(first, stream)
+        duration_s = container.duration / 1e6 if container.duration else None
+        self.info = SourceInfo(
+            name=str(address),
+            width=width,
+            height=height,
+            live=address.scheme in _LIVE_SCHEMES or duration_s is None,
+            fps=rate,
+            duration_s=duration_s,
+            has_sound=bool(container.streams.audio),
+            detail=", ".join(
+                [describe(first, stream), *([f"over {options.transport}"] if address.scheme[:4] == "rtsp" else [])]
+            ),
+        )
+
+    def _first_frame(self, options: Options) -> av.VideoFrame:
+        import av
+
+        hint = "; try transport tcp" if options.transport == "udp" and self._address.scheme == "rtsp" else ""
+        try:
+            frame = self._decoder.frame()
+        except TimeoutError:
+            frame = None
+        except (av.error.FFmpegError, OSError) as error:
+            if isinstance(error, av.error.ExitError):
+                reason = f"sent nothing for {options.read_timeout_s:g} s"
+            else:
+                reason = f"broke off: {error.strerror}"
+            raise InputError(f"{self._address} was opened, but {reason} before the first picture{hint}") from None
+        if frame is None:
+            limit_s = options.picture_timeout_s
+            raise InputError(f"{self._address} was opened, but gave no whole picture within {limit_s:g} s{hint}")
+        return frame
+
+    def _rate(self) -> float | None:
+        """Pictures per second: as the stream says, else as its first pictures come."""
+        import av
+
+        if self._stream.average_rate and 0 < self._stream.average_rate <= _FASTEST_FPS:
+            return float(self._stream.average_rate)
+        times: list[float] = []
+        for _ in range(_LOOKED_AT):
+            try:
+                frame = self._decoder.frame()
+            except (av.error.FFmpegError, OSError):
+                break  # read() will meet it again, and say so
+            if frame is None:
+                break
+            self._ready.append(frame)
+            if frame.pts is not None:
+                times.append(frame.time)
+        steps = sorted(after - before for before, after in pairwise(times))
+        middle = steps[len(steps) // 2] if steps else 0.0
+        return round(1 / middle, 2) if middle >= 1 / _FASTEST_FPS else None
+
+    def read(self) -> Captured | None:
+        """The next picture; None at the end of a recording. Raises SourceLost when the stream breaks off.
+
+        A server that falls silent is noticed after `read_timeout_s`; one that sends, but no whole picture, after twice
+        that at the latest.
+        """
+        with self._lock:
+            try:
+                return None if self._closing.is_set() else self._read()
+            finally:
+                if self._closing.is_set():
+                    self._container.close()
+
+    def _read(self) -> Captured | None:
+        import av
+
+        try:
+            frame = self._ready.pop(0) if self._ready else self._decoder.frame()
+        except av.error.ExitError:
+            raise SourceLost(f"{self._address} sent nothing for {self._read_timeout_s:g} s") from None
+        except TimeoutError:
+            raise SourceLost(f"{self._address} gave no picture for {self._read_timeout_s:g} s") from None
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceLost(f"{self._address} broke off: {error.strerror or type(error).__name__}") from None
+        if frame is None:
+            length_s = self.info.duration_s
+            if length_s is not None and self._last_s >= length_s - _END_S:
+                return None
+            # A server that is killed ends the stream in good order; a live one has no end.
+            raise SourceLost(f"{self._address} broke off: the server closed the connection")
+        t = self._timeline.place(frame.time if frame.pts is not None else None)
+        self._last_s = t
+        return Captured(t, upright(frame, self._stream))
+
+    def close(self) -> None:
+        """Free everything. While another thread reads, its read ends within its limit and frees it."""
+        if not self._closing.is_set() and self._decoder.damaged:
+            self.warnings.append(f"{self._address}: {self._decoder.damaged} damaged frames were left out")
+        self._closing.set()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._container.close()
+            finally:
+                self._lock.release()
