@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streamer.errors import SinkError, UsageError
 
-__all__ = ["check_folder", "check_output", "write_error"]
+__all__ = ["check_folder", "check_output", "put", "write_error"]
 
 _FULL = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota exceeded", errno.EFBIG: "file size limit reached"}
 
@@ -40,6 +40,18 @@ def check_folder(folder: Path) -> None:
             raise UsageError(f"output folder {folder} is not a folder; choose another path")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"output folder {folder} may not be written; choose another, or change its permissions")
+
+
+def put(target: Path, data: bytes) -> None:
+    """Make a file appear whole: written beside its place, then moved there. Raises OSError, leaving nothing."""
+    part = target.with_name(f".streamer-{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(target)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def write_error(path: Path, error: BaseException, what: str = "cannot write") -> SinkError:

@@ -5,8 +5,6 @@ Only pixels are written: no EXIF, no place, no time, no thumbnail.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -16,7 +14,7 @@ from streamer.errors import SinkError, UsageError
 from streamer.parts import Context, PartOptions
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_folder, check_output, write_error
+from streamer.sinks._paths import check_folder, check_output, put, write_error
 from streamer.types import Command
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
@@ -68,7 +66,7 @@ class ImagesSink:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             check_output(target, force=self._options.force)
-            _put(target, data)
+            put(target, data)
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1
@@ -108,18 +106,6 @@ class ImagesSink:
         if not done:
             raise SinkError(f"{target}: cannot encode {size[0]}x{size[1]} pixels as {ending}")
         return data.tobytes()
-
-
-def _put(target: Path, data: bytes) -> None:
-    """Make the file appear whole: written beside its place, then moved there. Raises OSError, leaving nothing."""
-    part = target.with_name(f".streamer-{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def build(options: Options, ctx: Context) -> ImagesSink:
