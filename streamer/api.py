@@ -49,11 +49,12 @@ def stream(
     """
     chosen = (config or Config()).updated(spelled_out(settings))
     names = [outputs] if isinstance(outputs, str | os.PathLike) else outputs
-    todo = jobs(parse_input(os.fspath(input)), [os.fspath(name) for name in names], force=force)
-    if len(todo) != 1 or todo[0].source.kind == "folder":
+    source = parse_input(os.fspath(input))
+    if source.kind == "folder":
         raise UsageError(f"{input} is a folder of videos; give one after the other")
+    (job,) = jobs(source, [os.fspath(name) for name in names], force=force)
     context = Context(model=Store().path, device=chosen.run.device)
-    return Pipeline(chosen, Parts.of(chosen, todo[0].source, todo[0].sinks, context))
+    return Pipeline(chosen, Parts.of(chosen, job.source, job.sinks, context))
 
 
 def anonymize_video(

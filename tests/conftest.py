@@ -12,46 +12,42 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.weights import MEDIA_ROOT, weights
 
-from streamer.errors import ModelError
-from streamer.models.store import FOLDER_VARIABLE, Store
-
-ROOT = Path(__file__).resolve().parent.parent
-_MEDIA = Path(os.environ.get("STREAMER_TEST_MEDIA") or ROOT.parent / "shared")
+from streamer.models.store import FOLDER_VARIABLE
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _models_of_the_tests() -> Iterator[None]:
     """Use the models beside the test media, so that no test needs a network; a folder named by the user wins."""
     with pytest.MonkeyPatch.context() as patch:
-        if not os.environ.get(FOLDER_VARIABLE) and (_MEDIA / "models").is_dir():
-            patch.setenv(FOLDER_VARIABLE, str(_MEDIA / "models"))
+        if not os.environ.get(FOLDER_VARIABLE) and (MEDIA_ROOT / "models").is_dir():
+            patch.setenv(FOLDER_VARIABLE, str(MEDIA_ROOT / "models"))
         yield
 
 
 @pytest.fixture(scope="session")
 def media() -> Path:
-    """The folder with `media/` and `models/`: STREAMER_TEST_MEDIA, or `shared` beside the project."""
-    if not (_MEDIA / "media").is_dir():
-        pytest.skip(f"no test media: {_MEDIA / 'media'} is not there; STREAMER_TEST_MEDIA names another folder")
-    return _MEDIA
+    """The folder with `media/` and `models/`: STREAMER_TESTMEDIA_ROOT, or `shared` beside the project."""
+    if not (MEDIA_ROOT / "media").is_dir():
+        pytest.skip(f"no test media: {MEDIA_ROOT / 'media'} is not there; STREAMER_TESTMEDIA_ROOT names another folder")
+    return MEDIA_ROOT
 
 
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
     """The folder with model files for tests."""
-    if not (_MEDIA / "models").is_dir():
-        pytest.skip(f"no test models: {_MEDIA / 'models'} is not there; STREAMER_TEST_MEDIA names another folder")
-    return _MEDIA / "models"
+    if not (MEDIA_ROOT / "models").is_dir():
+        pytest.skip(
+            f"no test models: {MEDIA_ROOT / 'models'} is not there; STREAMER_TESTMEDIA_ROOT names another folder"
+        )
+    return MEDIA_ROOT / "models"
 
 
 @pytest.fixture(scope="session")
 def yunet(_models_of_the_tests: None) -> Path:
     """The default detector's model file."""
-    try:
-        return Store().path("yunet")
-    except ModelError as error:
-        pytest.skip(f"no detector model: {error}")
+    return weights("yunet")
 
 
 @pytest.fixture(scope="session")
