@@ -29,6 +29,8 @@ _MATCH_SCALE = 2.2
 """Largest ratio of the sizes of a match."""
 _MOTION_TRUST_S = 0.25
 """A lost face is assumed to move on for this long; then only the spread grows."""
+_VELOCITY_S = 0.4
+"""Velocity is measured over so long: boxes wobble, and over one step the wobble is all that is measured."""
 _ONE_FACE = 1.15
 """A box longer than this many faces holds two places of one face."""
 _HISTORY_S = 2.0
@@ -62,11 +64,15 @@ class _Track:
     seen: list[_Seen] = field(default_factory=list)
 
     def velocity(self) -> tuple[float, float]:
-        """Pixels per second between the last two observations; zero for one."""
-        if len(self.seen) < 2:
+        """Pixels per second over the last observations; zero for a single one."""
+        last = self.seen[-1]
+        before = next((seen for seen in self.seen if last.t - seen.t <= _VELOCITY_S), last)
+        if before is last and len(self.seen) > 1:
+            before = self.seen[-2]
+        elapsed = last.t - before.t
+        if elapsed <= 0:
             return 0.0, 0.0
-        before, last = self.seen[-2], self.seen[-1]
-        (x0, y0), (x1, y1), elapsed = center(before.box), center(last.box), last.t - before.t
+        (x0, y0), (x1, y1) = center(before.box), center(last.box)
         return (x1 - x0) / elapsed, (y1 - y0) / elapsed
 
     def predicted(self, t: float) -> Box:
