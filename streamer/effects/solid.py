@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from pydantic import Field
 
@@ -37,4 +38,4 @@ class Solid:
         for patch in patches:
             values = self._yuv if any(patch.shifts) else self._bgr
             for samples, mask, value in zip(patch.samples, patch.masks, values, strict=True):
-                samples[mask > 0] = value
+                cv2.copyTo(np.full_like(samples, value), mask, samples)
