@@ -25,6 +25,8 @@ def main() -> None:
 
 def command() -> int:
     """Run the command line; returns the exit code."""
+    # OpenCV's own remarks would stand between ours and the progress bar; what fails raises anyway.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
     try:
         from streamer.cli.app import app
 

@@ -23,6 +23,11 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """File names' endings that can be written."""
 _LARGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Longest side a format can hold."""
+_QUALITY_KEY = {
+    ".jpg": cv2.IMWRITE_JPEG_QUALITY,
+    ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
+    ".webp": cv2.IMWRITE_WEBP_QUALITY,
+}
 
 
 class Options(PartOptions):
@@ -97,8 +102,8 @@ class ImagesSink:
         size = frame.image.size
         if max(size) > _LARGEST_PX.get(ending, max(size)):
             raise SinkError(f"{target}: {ending} holds at most {_LARGEST_PX[ending]} pixels a side, not {max(size)}")
-        quality = self._options.quality
-        settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_WEBP_QUALITY, quality]
+        # Each format only its own key: OpenCV warns on stderr about every other one.
+        settings = [_QUALITY_KEY[ending], self._options.quality] if ending in _QUALITY_KEY else []
         try:
             done, data = cv2.imencode(ending, frame.image.bgr(), settings)
         except cv2.error:
