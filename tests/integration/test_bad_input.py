@@ -50,6 +50,7 @@ def write_video(
     """A drawn video in the form asked for."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(25))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.options = {"qp": "0"} if codec == "libx264" and size[1] < 16 else {}
         for number in range(frames):
