@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
+from streamer import parts
 from streamer.errors import InputError
 
 __all__ = ["cameras", "first_camera", "has_display"]
@@ -28,6 +27,4 @@ def first_camera() -> str:
 
 def has_display() -> bool:
     """Whether a window could be shown."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return all(probe.ok for probe in parts.load("sinks", "window").probe())
