@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -13,8 +14,8 @@ from streamer.sources._paint import Painting
 
 __all__ = ["Matrix", "Sprite", "Window", "blit", "coverage", "placement"]
 
-Matrix = NDArray[np.float64]
-"""(2, 3): units of a painting -> pixels of the picture."""
+Matrix = tuple[float, float, float, float, float, float]
+"""a, b, c, d, e, f: units (x, y) of a painting -> pixels (a x + b y + c, d x + e y + f) of the picture."""
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, even."""
 
@@ -80,32 +81,39 @@ def _shrunk(planes: tuple[NDArray[np.float32], ...], by: int) -> tuple[NDArray[n
 
 def placement(x: float, y: float, scale: float, *, degrees: float = 0.0, narrow: float = 1.0) -> Matrix:
     """Origin at pixel (x, y), `scale` pixels per unit, turned clockwise, its width multiplied by `narrow`."""
-    cos, sin = np.cos(np.radians(degrees)) * scale, np.sin(np.radians(degrees)) * scale
-    return np.array([[cos * narrow, -sin, x], [sin * narrow, cos, y]])
+    cos, sin = math.cos(math.radians(degrees)) * scale, math.sin(math.radians(degrees)) * scale
+    return cos * narrow, -sin, x, sin * narrow, cos, y
 
 
 def _window(sprite: Sprite, matrix: Matrix, inside: Window) -> Window | None:
     """The part of `inside` that the sprite may touch; None when there is none."""
+    a, b, c, d, e, f = matrix
     x0, y0, x1, y1 = sprite.frame
-    corners = matrix @ np.array([[x0, x1, x0, x1], [y0, y0, y1, y1], [1, 1, 1, 1]])
-    left, top = np.floor(corners.min(axis=1)).astype(int) & ~1
-    right, bottom = (np.ceil(corners.max(axis=1)).astype(int) + 1) & ~1
-    left, top = max(int(left), inside[0]), max(int(top), inside[1])
-    right, bottom = min(int(right), inside[2]), min(int(bottom), inside[3])
-    return (left, top, right, bottom) if right > left and bottom > top else None
+    left = c + min(a * x0, a * x1) + min(b * y0, b * y1)
+    right = c + max(a * x0, a * x1) + max(b * y0, b * y1)
+    top = f + min(d * x0, d * x1) + min(e * y0, e * y1)
+    bottom = f + max(d * x0, d * x1) + max(e * y0, e * y1)
+    window = (
+        max(math.floor(left) & ~1, inside[0]),
+        max(math.floor(top) & ~1, inside[1]),
+        min((math.ceil(right) + 1) & ~1, inside[2]),
+        min((math.ceil(bottom) + 1) & ~1, inside[3]),
+    )
+    return window if window[2] > window[0] and window[3] > window[1] else None
 
 
-def _transform(sprite: Sprite, level: _Level, matrix: Matrix, window: Window, by: int) -> Matrix:
+def _transform(sprite: Sprite, level: _Level, matrix: Matrix, window: Window, by: int) -> NDArray[np.float64]:
     """Samples of the sprite -> samples of the window. by: 1 for luma, 2 for chroma."""
-    step = by / level.scale
+    a, b, c, d, e, f = matrix
     # Sample i covers i .. i + 1: its middle is half a sample further, on both sides.
-    turned = matrix[:, :2] * step / by
-    origin = matrix @ (sprite.frame[0] + step / 2, sprite.frame[1] + step / 2, 1.0)
-    shift = (origin - window[:2]) / by - 0.5
-    return np.column_stack([turned, shift])
+    step = by / level.scale
+    x, y = sprite.frame[0] + step / 2, sprite.frame[1] + step / 2
+    per = step / by
+    dx, dy = (a * x + b * y + c - window[0]) / by - 0.5, (d * x + e * y + f - window[1]) / by - 0.5
+    return np.array([[a * per, b * per, dx], [d * per, e * per, dy]])
 
 
-def _warped(plane: NDArray[np.uint8], transform: Matrix, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _warped(plane: NDArray[np.uint8], transform: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.warpAffine(plane, transform, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
@@ -128,7 +136,7 @@ def blit(planes: tuple[Plane, Plane, Plane], sprite: Sprite, matrix: Matrix) -> 
 
 
 def _scale(matrix: Matrix) -> float:
-    return float(np.hypot(matrix[0, 1], matrix[1, 1]))
+    return math.hypot(matrix[1], matrix[4])
 
 
 def coverage(sprite: Sprite, matrix: Matrix, inside: Window) -> tuple[Window, NDArray[np.uint8]] | None:

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
@@ -120,14 +121,16 @@ class _Crowd:
     def __init__(self, options: Options) -> None:
         self._seed, self._faces = options.seed, options.faces
         self._height, self._wide = options.height, options.width / options.height
+        # Drawing lots takes longer than placing people, and they walk the same way for hundreds of frames.
+        self._rhythm = lru_cache(maxsize=64)(self._draw_rhythm)
+        self._walk = lru_cache(maxsize=64)(self._draw_walk)
 
     def poses(self, t: float) -> list[Pose]:
         """Who is there at t seconds."""
         return [self._pose(slot, t) for slot in range(self._faces)]
 
     def _pose(self, slot: int, t: float) -> Pose:
-        fixed = np.random.default_rng((self._seed, slot))
-        period, offset = float(fixed.uniform(8, 13)), float(fixed.uniform(0.15, 0.6))
+        period, offset = self._rhythm(slot)
         turn, share = divmod(t / period + offset, 1.0)
         walk = self._walk(slot, int(turn))
         if walk.kind == 2:
@@ -136,7 +139,13 @@ class _Crowd:
             return self._looking(walk, share, t)
         return self._crossing(walk, share, t)
 
-    def _walk(self, slot: int, turn: int) -> _Walk:
+    def _draw_rhythm(self, slot: int) -> tuple[float, float]:
+        """Seconds from one coming to the next, and how far through it the scene begins."""
+        rng = np.random.default_rng((self._seed, slot))
+        return float(rng.uniform(8, 13)), float(rng.uniform(0.15, 0.6))
+
+    def _draw_walk(self, slot: int, turn: int) -> _Walk:
+        """Who comes next in this place, and how."""
         rng = np.random.default_rng((self._seed, slot, turn))
         # The first three slots show the first three kinds at once; later on anything goes.
         kind = (0, 2, 1, 3)[slot % 4] if turn == 0 else int(rng.choice([0, 0, 1, 1, 2, 3]))
