@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 
 from streamer import parts
 from streamer.errors import InputError
@@ -11,18 +11,20 @@ __all__ = ["cameras", "first_camera", "has_display"]
 
 
 def cameras() -> list[str]:
-    """Cameras in the order of their numbers, as an input names them."""
-    return sorted(
-        (str(path) for path in Path("/dev").glob("video[0-9]*")), key=lambda path: int(path.removeprefix("/dev/video"))
-    )
+    """Cameras that this user may open, in the order of their numbers, as an input names them."""
+    if not sys.platform.startswith("linux"):
+        return ["0"]  # elsewhere asking means opening one after the other; whether it is there shows when it is opened
+    found: list[str] = parts.load("sources", "camera").cameras()
+    return found
 
 
 def first_camera() -> str:
     """The camera that is taken when no input is named. Raises InputError naming the way on when there is none."""
-    found = cameras()
-    if not found:
-        raise InputError("no camera was found; name an input, or try the drawn scene: streamer run demo")
-    return found[0]
+    if found := cameras():
+        return found[0]
+    problems = [probe for probe in parts.load("sources", "camera").probe() if not probe.ok]
+    reasons = "; ".join(f"{probe.finding}; {probe.remedy}" for probe in problems)
+    raise InputError(reasons or "no camera was found; try the drawn scene: streamer run demo")
 
 
 def has_display() -> bool:
