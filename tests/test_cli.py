@@ -12,13 +12,16 @@ import time
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from streamer import __version__
 from streamer.__main__ import command
 from streamer.cli import discover
 from streamer.cli import run as run_verb
-from streamer.cli.terminal import expected_frames, live_line
+from streamer.cli.terminal import Terminal, expected_frames, live_line
+from streamer.config import Config
 from streamer.endpoints import parse_input
 from streamer.pipeline import Status
 from streamer.types import SourceInfo
@@ -233,6 +236,35 @@ def test_a_folder_of_videos(call: Call, clip: Path, tmp_path: Path, yunet: Path)
     assert frames_in(tmp_path / "out" / "deep" / "b.mp4") > 20
     assert not (tmp_path / "out" / "a.mp4").exists()
     assert json.loads(report.read_text())["captured"] > 20
+
+
+def test_a_folder_of_pictures(call: Call, tmp_path: Path, yunet: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name, size in (("a.png", (90, 161)), ("deep/b.jpg", (64, 64))):
+        cv2.imwrite(str(tmp_path / "in" / name), np.full((*size, 3), 77, np.uint8))
+    assert call("run", tmp_path / "in", "-q") == (0, "", "")
+    results = tmp_path / "in_anonymized"
+    assert sorted(str(path.relative_to(results)) for path in results.rglob("*.*")) == ["a.png", "deep/b.jpg"]
+    assert np.all(np.asarray(cv2.imread(str(results / "a.png"))) == 77)
+    code, _, err = call("run", tmp_path / "in")
+    assert code == 2
+    assert "holds a.png and 1 more" in err
+
+
+def test_the_demo_ends_when_it_is_written_and_plays_when_it_is_shown(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, yunet: Path
+) -> None:
+    small = ["--set", "source.demo.width=320", "--set", "source.demo.height=180"]
+    code, _, err = call("run", "demo", "-o", "null", *small, "--report", tmp_path / "r.json")
+    assert code == 0
+    assert "no end" in err
+    assert json.loads((tmp_path / "r.json").read_text())["sealed"] == 250
+    code, _, err = call("run", "demo", "-o", "null", *small, "--set", "source.demo.duration_s=1")
+    assert (code, "no end" in err) == (0, False)
+    assert "25 frames in" in err
+    terminal = Terminal(quiet=True)
+    assert run_verb.demo_settings(Config(), ["window"], terminal).source == {"demo": {"realtime": True}}
+    assert run_verb.demo_settings(Config(), ["virtual", "a.mp4"], terminal).run.duration_s is None
 
 
 # -- signals ------------------------------------------------------------------------------------------------------

@@ -216,6 +216,17 @@ def test_an_existing_result_in_a_folder_is_seen_before_anything_runs(folder: Pat
     assert len(jobs(parse_input("vids"), ["new"], force=True)) == 3
 
 
+def test_an_existing_picture_is_seen_before_anything_runs(folder: Path) -> None:
+    (folder / "outs" / "deep").mkdir()
+    (folder / "outs" / "deep" / "b.png").touch()
+    with pytest.raises(UsageError, match=r"outs holds deep/b\.png; choose another folder, or --force"):
+        jobs(parse_input("pics"), ["outs"])
+    assert jobs(parse_input("pics"), ["outs"], force=True)
+    (folder / "outs" / "p.JPG").touch()
+    with pytest.raises(UsageError, match=r"outs holds p\.JPG"):
+        jobs(parse_input("p.JPG"), ["outs"])
+
+
 @pytest.mark.parametrize(
     ("input", "output"),
     [

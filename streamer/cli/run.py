@@ -21,7 +21,7 @@ from streamer.models.store import Store
 from streamer.parts import Context
 from streamer.pipeline import Pipeline
 
-__all__ = ["chosen_outputs", "run"]
+__all__ = ["chosen_outputs", "demo_settings", "run"]
 
 _POLL_S = 0.1
 _DEMO_S = 10
@@ -87,7 +87,7 @@ def run(
     source = parse_input(input if input is not None else first_camera())
     outputs = chosen_outputs(source, output or [], preview=preview)
     if source.kind == "demo":
-        config = _demo(config, outputs, terminal)
+        config = demo_settings(config, outputs, terminal)
     if report is not None:
         _check_report(report)
     outcome = _Outcome()
@@ -111,7 +111,7 @@ def chosen_outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> li
     return ["window"] if has_display() and not pictures else [default_output(source)]
 
 
-def _demo(config: Config, outputs: list[str], terminal: Terminal) -> Config:
+def demo_settings(config: Config, outputs: list[str], terminal: Terminal) -> Config:
     """The drawn scene has no end and no speed of its own: shown, it plays like a camera; written, it ends."""
     if any(output in ("window", "virtual") or output.startswith("/dev/") for output in outputs):
         return config.updated({"source.demo.realtime": True})
