@@ -21,7 +21,7 @@ from streamer.types import Box
 
 __all__ = ["Bar", "Pose", "Stage", "Truth"]
 
-_HEAD_SCALE = 200.0
+_HEAD_SCALE = 160.0
 """Pixels per unit at which heads are painted; nearer ones are enlarged."""
 _BODY_SCALE = 100.0
 _YAW_STEP = 5

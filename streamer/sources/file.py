@@ -27,6 +27,10 @@ _DEFAULT_FPS = 25.0
 """For frames without times in a file that names no rate."""
 _SHORT_S = 0.5
 """A file that ends this much before its stated length was cut off."""
+_DECODING_TIMES = ("avi",)
+"""Formats that number frames in the order of decoding: FFmpeg's guess of when to show them is out of order."""
+_NO_LENGTH = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "h263", "vc1", "obu", "image2")
+"""Formats without a length of their own; FFmpeg estimates one from the size of the file."""
 _NOT_VIDEO = ("tty", "ansi", "txt")
 """Formats by which FFmpeg would draw a text file as pictures of its letters."""
 
@@ -189,7 +193,7 @@ class FileSource:
             if frame is None:
                 self._finish()
                 return None
-            t = self._timeline.place(frame.time if frame.pts is not None else None)
+            t = self._timeline.place(self._time(frame))
             self._start_s = t if self._start_s is None else self._start_s
             self._end_s = t + self._interval_s
             if self._clock and late_before_s is not None and self._clock.missed(t, late_before_s):
@@ -213,13 +217,20 @@ class FileSource:
             reason = error.strerror or type(error).__name__
             raise SourceLost(f"{self._path} can no longer be read: {reason}") from None
 
+    def _time(self, frame: av.VideoFrame) -> float | None:
+        ticks = frame.dts if self._container.format.name in _DECODING_TIMES else frame.pts
+        return None if ticks is None or frame.time_base is None else float(ticks * frame.time_base)
+
     def _finish(self) -> None:
         """Say what was wrong with the file."""
         if self.warnings:
             return
         played_s, stated_s = self._end_s - (self._start_s or 0.0), self.info.duration_s
-        if self._decoder.damaged:
-            self.warnings.append(f"{self._path.name}: {self._decoder.damaged} damaged frames were left out")
+        if number := self._decoder.damaged:
+            frames = "frame was" if number == 1 else "frames were"
+            self.warnings.append(f"{self._path.name}: {number} damaged {frames} left out")
+        if self._container.format.name in _NO_LENGTH:
+            return
         if stated_s is not None and played_s < stated_s - max(_SHORT_S, 2 * self._interval_s):
             self.warnings.append(f"{self._path.name} is cut off: it ends after {played_s:.1f} of {stated_s:.1f} s")
         elif self._decoder.cut:
