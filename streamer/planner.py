@@ -37,6 +37,9 @@ class PlannerOptions(PartOptions):
     """Settings of the planner: when the detector looks, and how long a frame may wait for it."""
 
     every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 looks at every frame")
+    second_looks: int = Field(
+        4, ge=0, le=64, description="enlarged looks per pass at faces that were lost or are doubtful; 0 makes none"
+    )
     lookahead: bool = Field(
         True, description="hold frames until the next pass, so that faces are covered before they are first found"
     )
@@ -127,7 +130,10 @@ class Planner:
         if self._in_flight is not None or not self._wanted:
             return None
         self._in_flight = self._wanted.popleft()
-        return PassRequest(self._in_flight)
+        epoch = self._epochs.get(self._in_flight.epoch)
+        expected = epoch.tracker.boxes_at(self._in_flight.t) if epoch is not None else []
+        watch = tuple(track.box for track in expected)
+        return PassRequest(self._in_flight, watch, self._options.second_looks)
 
     def passed(self, look: Pass, now: float) -> list[Planned]:
         """The detector has looked at the frame asked for."""

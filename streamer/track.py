@@ -33,6 +33,10 @@ _VELOCITY_S = 0.4
 """Velocity is measured over so long: boxes wobble, and over one step the wobble is all that is measured."""
 _ONE_FACE = 1.15
 """A box longer than this many faces holds two places of one face."""
+_SURE_SCORE = 0.7
+"""A track that never scored this high is doubtful."""
+_DOUBTFUL_KEEP = 0.6
+"""Share of `keep_s` for doubtful tracks: most are no faces, and their cover would spread over a crowded street."""
 _HISTORY_S = 2.0
 """Observations older than this are forgotten; held frames are never older."""
 
@@ -43,9 +47,9 @@ class TrackOptions(PartOptions):
     continue_score: float = Field(
         0.25, ge=0.05, le=0.9, description="a weak detection of at least this score keeps an existing track going"
     )
-    keep_s: float = Field(0.7, ge=0.1, le=10, description="a face that is no longer found stays covered this long")
+    keep_s: float = Field(0.5, ge=0.1, le=10, description="a face that is no longer found stays covered this long")
     growth_per_s: float = Field(
-        0.6, ge=0.0, le=5, description="a lost face's cover grows by this share of its size per second, on every side"
+        0.3, ge=0.0, le=5, description="a lost face's cover grows by this share of its size per second, on every side"
     )
 
 
@@ -62,6 +66,7 @@ class _Track:
     unseen_until: float
     """Time of the full pass before the first detection: until then the face was not there."""
     seen: list[_Seen] = field(default_factory=list)
+    best_score: float = 0.0
 
     def velocity(self) -> tuple[float, float]:
         """Pixels per second over the last observations; zero for a single one."""
@@ -99,7 +104,7 @@ class Tracker:
         """Take in one pass. Passes must come in the order of their time."""
         strong = [found for found in look.detections if found.score >= self._start_score]
         weak = [found for found in look.detections if self._options.continue_score <= found.score < self._start_score]
-        free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._options.keep_s]
+        free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._keep_s(track)]
         unmatched: list[Detection] = []
         # Two thresholds (Zhang et al., ByteTrack, 2022): what is weak may go on with a track, but never starts one.
         for found, may_start in ((strong, True), (weak, False)):
@@ -128,6 +133,7 @@ class Tracker:
 
     def _see(self, track: _Track, found: Detection, t: float) -> None:
         track.seen.append(_Seen(t, found.box, found.landmarks))
+        track.best_score = max(track.best_score, found.score)
         # The two latest always stay: they carry the velocity.
         while len(track.seen) > 2 and track.seen[0].t < t - _HISTORY_S:
             track.seen.pop(0)
@@ -143,6 +149,10 @@ class Tracker:
         if earlier.t == t or index + 1 == len(track.seen):
             return TrackBox(track.track_id, earlier.box, earlier.landmarks, _JITTER * side(earlier.box))
         return self._between(track, earlier, track.seen[index + 1], t)
+
+    def _keep_s(self, track: _Track) -> float:
+        sure = track.best_score >= _SURE_SCORE
+        return self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP)
 
     def _before(self, track: _Track, first: _Seen, t: float) -> TrackBox | None:
         """A face found for the first time was perhaps there already, on the frames since the last full pass."""
@@ -165,7 +175,7 @@ class Tracker:
 
     def _after(self, track: _Track, last: _Seen, t: float) -> TrackBox | None:
         elapsed = t - last.t
-        if elapsed > self._options.keep_s:
+        if elapsed > self._keep_s(track):
             return None
         # Moved on or stopped: both places are covered. An ellipse would cut the corners of a box that holds two faces.
         box, size = hull(last.box, track.predicted(t)), side(last.box)

@@ -114,6 +114,10 @@ class PassRequest:
     """The planner's wish: look at this frame."""
 
     frame: Frame
+    watch: tuple[Box, ...] = ()
+    """Where known faces should be: looked at once more, enlarged, when the look at the whole frame finds none there."""
+    second_looks: int = 0
+    """How many such enlarged looks there may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def contains(track: TrackBox, box: Box) -> bool:
 
 
 def tracker(*looks: Pass, **options: object) -> Tracker:
-    made = Tracker(TrackOptions.model_validate(options), start_score=0.4)
+    made = Tracker(TrackOptions.model_validate({"keep_s": 0.7, **options}), start_score=0.4)
     for one in looks:
         made.observe(one)
     return made
@@ -82,6 +82,12 @@ def test_weak_detection_goes_on_with_a_track_but_starts_none() -> None:
     assert len(made.boxes_at(1.8)) == 1
     made = tracker(look(0, BOX), look(0.6, BOX, score=0.2))
     assert made.boxes_at(0.8) == []
+
+
+def test_doubtful_track_is_kept_for_a_shorter_time() -> None:
+    made = tracker(look(0, BOX, score=0.5), keep_s=1.0)
+    assert made.boxes_at(0.5) != []
+    assert made.boxes_at(0.7) == []
 
 
 def test_two_faces_keep_two_tracks() -> None:
