@@ -28,9 +28,9 @@ def _models_of_the_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def media() -> Path:
-    """The folder with `media/` and `models/`: STREAMER_TESTMEDIA_ROOT, or `shared` beside the project."""
+    """The folder with `media/` and `models/`: STREAMER_TEST_MEDIA, or `shared` beside the project."""
     if not (MEDIA_ROOT / "media").is_dir():
-        pytest.skip(f"no test media: {MEDIA_ROOT / 'media'} is not there; STREAMER_TESTMEDIA_ROOT names another folder")
+        pytest.skip(f"no test media: {MEDIA_ROOT / 'media'} is not there; STREAMER_TEST_MEDIA names another folder")
     return MEDIA_ROOT
 
 
@@ -39,7 +39,7 @@ def models_dir() -> Path:
     """The folder with model files for tests."""
     if not (MEDIA_ROOT / "models").is_dir():
         pytest.skip(
-            f"no test models: {MEDIA_ROOT / 'models'} is not there; STREAMER_TESTMEDIA_ROOT names another folder"
+            f"no test models: {MEDIA_ROOT / 'models'} is not there; STREAMER_TEST_MEDIA names another folder"
         )
     return MEDIA_ROOT / "models"
 
