@@ -19,6 +19,8 @@ def letterbox(picture: Picture, width: int, height: int) -> Picture:
     """The picture scaled into width x height pixels, its shape kept, the rest black. Returns it as it is if it fits."""
     if picture.size == (width, height):
         return picture
+    if picture.format == "i420" and (even(picture.width), even(picture.height)) == (width, height):
+        return Picture(width, height, "i420", picture.buffer, picture.color)  # its padding is shown
     scale = min(width / picture.width, height / picture.height)
     inner = picture.scaled(
         min(width, max(1, round(picture.width * scale))), min(height, max(1, round(picture.height * scale)))
