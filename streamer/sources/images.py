@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import InputError
@@ -126,23 +127,25 @@ class ImagesSource:
         if not data:
             self.warnings.append(f"{file} is empty (0 bytes)")
             return None
-        try:
-            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:  # larger than OpenCV accepts, or worse
-            bgr = None
+        bgr = _color(data)
         if bgr is None:
             self.warnings.append(f"{file} is not a picture that can be read, or it is damaged")
             return None
-        self._doubts(file, data)
-        return Picture.from_bgr(np.asarray(bgr, np.uint8), format="bgrp")
-
-    def _doubts(self, file: Path, data: bytes) -> None:
-        """Say what is missing of a picture that could be decoded."""
-        # A JPEG that was cut off decodes to grey below the cut. A thumbnail has an end mark, too, near the beginning.
-        if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[len(data) // 2 :]:
-            self.warnings.append(f"{file} is cut off; what is missing of it is grey")
         if file.suffix.lower() in _WITH_PAGES and (pages := _pages(data)) > 1:
             self.warnings.append(f"{file} holds {pages} pictures; only the first is taken")
+        return Picture.from_bgr(bgr, format="bgrp")
+
+
+def _color(data: bytes) -> NDArray[np.uint8] | None:
+    """An upright picture as 8-bit (H, W, 3) BGR, whatever it is stored as; None when it cannot be decoded."""
+    level = cv2.utils.logging.setLogLevel(0)  # OpenCV would print its own words for what becomes one line of ours
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # larger than OpenCV accepts, or worse
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    return None if bgr is None else np.asarray(bgr, np.uint8)
 
 
 def _pages(data: bytes) -> int:
