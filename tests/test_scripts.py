@@ -1,0 +1,63 @@
+"""The scripts, as far as they can be tried without installing anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = [ROOT / "scripts" / name for name in ("run", "test", "check", "extras")] + [ROOT / ".ci" / "run"]
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, ROOT / "scripts" / "lib.sh"], ids=lambda path: path.name)
+def test_scripts_are_bash_and_strict(path: Path) -> None:
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    if path.suffix != ".sh":
+        assert os.access(path, os.X_OK)
+        assert "set -euo pipefail" in path.read_text()
+
+
+def test_the_list_of_packages_is_a_list() -> None:
+    lines = (ROOT / "scripts" / "system-packages.txt").read_text().splitlines()
+    named = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"(run|test) +[a-z0-9.+-]+ +# \S.*", line) for line in named)
+    packages = [line.split()[1] for line in named]
+    assert len(set(packages)) == len(packages)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["virtualcam", "nonsense"]])
+def test_extras_says_what_there_is(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "extras"), *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["virtualcam", "insightface", "facenet", "dlib"]
+
+
+def _lib(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run one function of the library with the project's folder being another one."""
+    (tmp_path / "scripts").mkdir()
+    for name in ("lib.sh", "system-packages.txt"):
+        (tmp_path / "scripts" / name).write_text((ROOT / "scripts" / name).read_text())
+    script = f"set -euo pipefail\nsource {tmp_path}/scripts/lib.sh\n{command}"
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_command_is_quiet_unless_it_fails(tmp_path: Path) -> None:
+    done = _lib(tmp_path, "quietly echo words; quietly bash -c 'echo reason; exit 3' || echo failed")
+    assert (done.stdout, done.stderr) == ("failed\n", "reason\n")
+
+
+def test_without_a_new_python_it_says_so(tmp_path: Path) -> None:
+    done = _lib(tmp_path, "PATH=/nowhere; find_python || echo code $?")
+    assert done.stdout == "code 2\n"
+    assert "Python 3.11 or newer is needed" in done.stderr
+
+
+def test_without_apt_nothing_is_tried(tmp_path: Path) -> None:
+    done = _lib(tmp_path, "PATH=/nowhere; ensure_packages run test; echo on")
+    assert (done.stdout, done.stderr) == ("on\n", "")
