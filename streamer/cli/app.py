@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
-from streamer.cli import models
+from streamer.cli import evaluate, models
 from streamer.cli.check import check
 from streamer.cli.config import config
 from streamer.cli.run import run
@@ -26,6 +26,7 @@ app.command()(run)
 app.command()(check)
 app.add_typer(models.app, name="models")
 app.command()(config)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _version(asked: bool) -> None:

@@ -104,7 +104,7 @@ class LeakMeter:
         self._people: dict[str, _Person] = defaultdict(_Person)
         self._frames = self._covered = self._grazed = 0
         self._needless = 0.0
-        self._last_t = 0.0
+        self._exact = True
         self._times: list[float] = []
         self.leaks: list[tuple[int, str, NDArray[np.uint8]]] = []
 
@@ -114,6 +114,7 @@ class LeakMeter:
         self._frames += 1
         self._covered += pair.covered
         self._times.append(pair.t)
+        self._exact &= pair.exact
         changed = _changed(pair)
         self._needless += _needless_share(changed, faces)
         before, after = pair.original.planes[0], pair.emitted.planes[0]
@@ -140,7 +141,8 @@ class LeakMeter:
             "face_frames": seen,
             "leaked": leaked,
             "leak_percent": round(100 * leaked / seen, 3) if seen else 0.0,
-            "grazed": self._grazed,
+            # Only without an encoder in between is every untouched sample known.
+            "grazed": self._grazed if self._exact else None,
             "longest_exposure_frames": max(exposures.values(), default=0),
             "longest_exposure_ms": round(1e3 * step_s * max(exposures.values(), default=0), 1),
             "late_first_cover_ms": {
