@@ -119,18 +119,34 @@ def test_unusual_pictures(tmp_path: Path, size: tuple[int, int], codec: str, pix
         assert np.abs(want - got).mean() < 6
 
 
-@pytest.mark.parametrize(("clockwise", "corner"), [(90, (0.97, 0.03)), (180, (0.97, 0.97)), (270, (0.03, 0.97))])
-def test_rotation_is_honoured(tmp_path: Path, clockwise: int, corner: tuple[float, float]) -> None:
+_LEFT, _RIGHT = 0.03, 0.97
+_TOP, _BOTTOM = 0.03, 0.97
+
+
+@pytest.mark.parametrize(
+    ("clockwise", "mirrored", "corner"),
+    [
+        (90, False, (_RIGHT, _TOP)),
+        (180, False, (_RIGHT, _BOTTOM)),
+        (270, False, (_LEFT, _BOTTOM)),
+        (0, True, (_RIGHT, _TOP)),
+        (90, True, (_RIGHT, _BOTTOM)),
+        (180, True, (_LEFT, _BOTTOM)),
+        (270, True, (_LEFT, _TOP)),
+    ],
+)
+def test_rotation_is_honoured(tmp_path: Path, clockwise: int, mirrored: bool, corner: tuple[float, float]) -> None:
     path = make_clip(tmp_path / "a.mp4", frames=3)
-    turn_clip(path, clockwise)
+    turn_clip(path, clockwise, mirrored=mirrored)
     source, pictures = played(path)
-    size = (120, 160) if clockwise != 180 else (160, 120)
+    size = (160, 120) if clockwise % 180 == 0 else (120, 160)
     assert (source.info.width, source.info.height) == size
-    assert f"turned by {360 - clockwise} degrees" in source.info.detail
+    assert ("mirrored" in source.info.detail) == mirrored
+    assert ("turned by" in source.info.detail) == bool(clockwise)
     for one in pictures:
         assert one.image.size == size
         assert luma_at(one.image, *corner) > 220
-        others = {(x, y) for x in (0.03, 0.97) for y in (0.03, 0.97)} - {corner}
+        others = {(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _BOTTOM)} - {corner}
         assert all(luma_at(one.image, *other) < 200 for other in others)
 
 

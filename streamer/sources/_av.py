@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -142,9 +144,19 @@ def _aspect(frame: av.VideoFrame, stream: VideoStream) -> float:
     return aspect if _SANE_ASPECT[0] <= aspect <= _SANE_ASPECT[1] else 1.0
 
 
-def _quarter(frame: av.VideoFrame) -> int:
-    """How far the display matrix turns the frame counter-clockwise, to the nearest quarter: 0, 90, 180 or 270."""
-    return round(frame.rotation / 90) % 4 * 90
+def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
+    """What the display matrix asks for: left and right swapped first; then so many degrees counter-clockwise.
+
+    To the nearest quarter: 0, 90, 180 or 270.
+    """
+    side_data: Any = frame.side_data  # PyAV's types know of one kind only
+    if "DISPLAYMATRIX" not in side_data:
+        return False, 0
+    a, b, _, c, d = struct.unpack("=5i", bytes(side_data["DISPLAYMATRIX"])[:20])
+    mirrored = a * d - b * c < 0
+    # The first column tells where the x axis goes; y points downwards, so a positive angle turns clockwise.
+    clockwise = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
+    return mirrored, round(-clockwise / 90) % 4 * 90
 
 
 def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
@@ -153,7 +165,7 @@ def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
     aspect = _aspect(frame, stream)
     if aspect != 1.0:
         width = even(round(width * aspect))
-    return (height, width) if _quarter(frame) % 180 else (width, height)
+    return (height, width) if _orientation(frame)[1] % 180 else (width, height)
 
 
 def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
@@ -162,7 +174,18 @@ def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
     if _aspect(frame, stream) != 1.0:
         width = even(round(frame.width * _aspect(frame, stream)))
         picture = picture.scaled(width, frame.height)
-    return picture.rotated(_quarter(frame))
+    mirrored, quarter = _orientation(frame)
+    return (_mirrored(picture) if mirrored else picture).rotated(quarter)
+
+
+def _mirrored(picture: Picture) -> Picture:
+    """Left and right swapped."""
+    result = Picture.blank(picture.width, picture.height, color=picture.color)
+    for source, target, shift in zip(picture.planes, result.planes, picture.shifts, strict=True):
+        width = (picture.width + shift) >> shift  # without what pads it to an even size
+        target[:, :width] = source[:, :width][:, ::-1]
+        target[:, width:] = target[:, width - 1 : width]
+    return result.frozen()
 
 
 def describe(frame: av.VideoFrame, stream: VideoStream) -> str:
@@ -170,6 +193,9 @@ def describe(frame: av.VideoFrame, stream: VideoStream) -> str:
     parts = [stream.codec_context.name, frame.format.name]
     if (frame.width, frame.height) != shown_size(frame, stream):
         parts.append(f"stored as {frame.width}x{frame.height}")
-    if quarter := _quarter(frame):
+    mirrored, quarter = _orientation(frame)
+    if mirrored:
+        parts.append("mirrored")
+    if quarter:
         parts.append(f"turned by {quarter} degrees")
     return ", ".join(parts)

@@ -89,8 +89,8 @@ def join(target: Path, *parts: Path) -> Path:
     return target
 
 
-def turn_clip(path: Path, clockwise: int) -> None:
-    """Have players turn an MP4 by 90, 180 or 270 degrees clockwise.
+def turn_clip(path: Path, clockwise: int, *, mirrored: bool = False) -> None:
+    """Have players turn an MP4 by 0, 90, 180 or 270 degrees clockwise; mirrored: after swapping left and right.
 
     Writes the matrix of the track header by hand, after the QuickTime file format: a point (x, y) of the stored picture
     is shown at (a x + c y + tx, b x + d y + ty), y downwards.
@@ -100,9 +100,13 @@ def turn_clip(path: Path, clockwise: int) -> None:
     fixed = 1 << 16
     width, height = struct.unpack(">II", data[at + 36 : at + 44])
     a, b, c, d, tx, ty = {
+        0: (fixed, 0, 0, fixed, 0, 0),
         90: (0, fixed, -fixed, 0, height, 0),
         180: (-fixed, 0, 0, -fixed, width, height),
         270: (0, -fixed, fixed, 0, 0, width),
     }[clockwise]
+    if mirrored:  # x becomes width - x
+        tx, ty = tx + a // fixed * width, ty + b // fixed * width
+        a, b = -a, -b
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, tx, ty, 1 << 30)
     path.write_bytes(data)
