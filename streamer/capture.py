@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -129,6 +130,7 @@ class Capture:
         self._clock = clock
         self._wait = wait
         self._duration_s = duration_s
+        self._ends_at: float | None = None
 
     def work(self) -> None:
         """The thread. Raises SourceLost when a lost source cannot be had again, or was no live one."""
@@ -142,11 +144,10 @@ class Capture:
 
     def _loop(self) -> None:
         first_t: float | None = None
-        started = self._clock()
         live = self._source.info.live
-        while not self._wait(0):
-            if live and self._duration_s is not None and self._clock() - started >= self._duration_s:
-                return
+        if live and self._duration_s is not None:
+            self._ends_at = self._clock() + self._duration_s
+        while not self._wait(0) and self._left_s() > 0:
             try:
                 with self._stats.timed("capture"):
                     item = self._source.read()
@@ -177,16 +178,20 @@ class Capture:
 
     def _close(self) -> None:
         self._source.close()
-        for warning in self._source.warnings:
-            self._stats.note(warning)
+        while self._source.warnings:  # each is said once, also when the source was closed before
+            self._stats.note(self._source.warnings.pop(0))
+
+    def _left_s(self) -> float:
+        """Seconds until a live run's time is over."""
+        return math.inf if self._ends_at is None else self._ends_at - self._clock()
 
     def _reconnect(self, lost: SourceLost) -> bool:
-        """Open the source again, waiting longer each time. False when the run is to stop meanwhile."""
+        """Open the source again, waiting longer each time. False when the run stops or its time is over meanwhile."""
         self._close()
         since, pause = self._clock(), self._options.retry_first_s
         while True:
             # Jitter, so that many streams of one restarted server do not all knock at the same moment.
-            if self._wait(pause * random.uniform(0.8, 1.0)):
+            if self._wait(max(0.0, min(pause * random.uniform(0.8, 1.0), self._left_s()))) or self._left_s() <= 0:
                 return False
             try:
                 self._source = self._reopen()

@@ -244,7 +244,7 @@ def test_a_look_up_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
         ("rtsp://host:99999/x", "no valid host and port"),
         ("rtsp:///x", "names no host"),
         ("ftp://ann:s3cret@host/x", "is no network stream"),
-        ("", "is no network stream"),
+        ("", "the URL is no network stream"),
     ],
 )
 def test_urls_that_name_no_server(url: str, words: str) -> None:

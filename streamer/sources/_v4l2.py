@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import mmap
 import os
 import select
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+if sys.platform.startswith("linux"):  # elsewhere only the import must work
+    import fcntl
 
 __all__ = ["Device", "Format", "Raw", "fourcc", "listed"]
 

@@ -25,13 +25,15 @@ _WANTED = {"mjpeg": [*COMPRESSED], "yuyv": ["YUYV"], "auto": [*COMPRESSED, *RAW]
 """For each setting of `format`, what is taken, the first that the camera offers."""
 _SETTLING_S = 1.0
 """After the first read: pictures lost before, while the rest of the program was made ready, are nobody's loss."""
+_OLD_S = 0.2
+"""Pictures this old at the first read waited in the driver while the rest of the program was made ready."""
 _JOIN_VIDEO = "sudo usermod -aG video $USER, then log in again"
 
 
 class Options(PartOptions):
     """Settings of the camera source. Cameras give the nearest they have; what it was is shown."""
 
-    device: int | str = Field(0, description="the camera's number or path")
+    device: int | str = Field(description="the camera's number or path")
     width: int = Field(1280, ge=16, le=16384, description="pixels to ask for")
     height: int = Field(720, ge=16, le=16384, description="pixels to ask for")
     fps: float = Field(30.0, gt=0, le=480, description="pictures per second to ask for")
@@ -183,6 +185,7 @@ class CameraSource:
         self._damaged = self._lost = 0
         self._number: int | None = None
         self._settled_at: float | None = None
+        self._old_before_s = 0.0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         first = self._next(options.open_timeout_s)
@@ -212,8 +215,11 @@ class CameraSource:
     def _read(self) -> Captured:
         if self._first is not None:
             first, self._first = self._first, None
-            self._settled_at = time.monotonic() + _SETTLING_S
-            return first
+            asked = time.monotonic()
+            self._settled_at = asked + _SETTLING_S
+            if first.t is None or first.t > asked - _OLD_S:
+                return first
+            self._old_before_s = asked - _OLD_S
         try:
             item = self._next(self._read_timeout_s)
         except OSError as error:
@@ -231,6 +237,8 @@ class CameraSource:
             if raw is None:
                 return None
             self._count(raw)
+            if raw.t is not None and raw.t < self._old_before_s:
+                continue
             image = None if raw.damaged else self._samples.picture(raw.data)
             if image is not None:
                 return Captured(raw.t, image)

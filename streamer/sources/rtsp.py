@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from itertools import pairwise
@@ -42,7 +43,7 @@ _END_S = 1.0
 class Options(PartOptions):
     """Settings of the network source."""
 
-    url: str = Field("", repr=False, description="rtsp:// rtsps:// rtmp:// rtmps:// http:// or https://, with login")
+    url: str = Field(repr=False, description="rtsp:// rtsps:// rtmp:// rtmps:// http:// or https://, with login")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the pictures; udp may lose some")
     open_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for each of the server's answers")
     picture_timeout_s: float = Field(
@@ -109,8 +110,10 @@ class NetworkSource:
         self._decoder.damaged = 0  # what came before the first key frame was no damage
         self._decoder.limit_s = options.read_timeout_s
         rate = self._rate()
-        self._timeline = Timeline(1 / rate if rate else 0.04)
+        self._interval_s = 1 / rate if rate else 0.04
+        self._timeline = Timeline(self._interval_s)
         self._last_s = 0.0
+        self._opened_at: float | None = time.monotonic()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         first = self._ready[0]
@@ -186,7 +189,7 @@ class NetworkSource:
         import av
 
         try:
-            frame = self._ready.pop(0) if self._ready else self._decoder.frame()
+            frame = self._next_frame()
         except av.error.ExitError:
             raise SourceLost(f"{self._address} sent nothing for {self._read_timeout_s:g} s") from None
         except TimeoutError:
@@ -202,6 +205,23 @@ class NetworkSource:
         t = self._timeline.place(frame.time if frame.pts is not None else None)
         self._last_s = t
         return Captured(t, upright(frame, self._stream))
+
+    def _next_frame(self) -> av.VideoFrame | None:
+        frame = self._ready.pop(0) if self._ready else self._decoder.frame()
+        if self._opened_at is None or not self.info.live:
+            return frame
+        # What came in while the rest of the program was made ready is old. It comes at once; the present makes us wait.
+        old = math.ceil((time.monotonic() - self._opened_at) / self._interval_s)
+        self._opened_at = None
+        for _ in range(old):
+            asked = time.monotonic()
+            newer = self._ready.pop(0) if self._ready else self._decoder.frame()
+            if newer is None:
+                break
+            frame = newer
+            if time.monotonic() - asked > self._interval_s / 2:
+                break
+        return frame
 
     def close(self) -> None:
         """Free everything. While another thread reads, its read ends within its limit and frees it."""
