@@ -6,11 +6,15 @@ import math
 import random
 from collections.abc import Callable
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.channel import Channel, Closed
 from streamer.errors import InputError, SourceLost
 from streamer.parts import PartOptions
+from streamer.picture import Picture
 from streamer.sources import Source
 from streamer.stats import Stats
 from streamer.types import Captured, Frame, Sound
@@ -22,6 +26,11 @@ _CLOCK_SLIP_S = 0.5
 _SAME_TIME_S = 1e-4
 """Steps of time smaller than this are none."""
 _DEFAULT_STEP_S = 1 / 25
+_CUT_SAMPLES = 32, 18
+_CUT_DIFFERENCE = 18.0
+"""Mean difference of samples, in luma steps, below which it is the same scene."""
+_CUT_CORRELATION = 0.5
+"""Correlation of samples from which it is the same scene."""
 
 
 class CaptureOptions(PartOptions):
@@ -39,7 +48,7 @@ class Framer:
 
     A live frame's time is its arrival, smoothed by the source's own clock: that gives regular steps, never lies in the
     future, and follows when the source's clock jumps. A file's time is its own. A new epoch begins with a
-    (re)connection, another size, time that runs backwards, and with every still.
+    (re)connection, another size, a cut to another scene, time that runs backwards, and with every still.
 
     target_fps: frames above this rate are left out, evenly; None keeps all.
     """
@@ -56,6 +65,7 @@ class Framer:
         self._last_t: float | None = None
         self._due_t: float | None = None
         self._offset: float | None = None
+        self._cuts = _Cuts()
 
     def reconnected(self) -> None:
         """The source was opened again: nothing learned so far holds."""
@@ -73,6 +83,7 @@ class Framer:
         if self._leave_out(t):
             return None
         new = self._fresh or self._stills or captured.image.size != self._size or (backwards and not self._live)
+        new = self._cuts.is_cut(captured.image) or new
         self._epoch += 1 if new and self._seq >= 0 else 0
         self._fresh, self._size, self._last_t = False, captured.image.size, t
         self._seq += 1
@@ -99,6 +110,28 @@ class Framer:
         on_grid = self._due_t is not None and t - self._due_t < self._target_step
         self._due_t = (self._due_t if on_grid and self._due_t is not None else t) + self._target_step
         return False
+
+
+class _Cuts:
+    """Notices when one picture has nothing to do with the one before it: both are reduced to a few blurred samples.
+
+    A cut that is missed makes the tracker connect faces of two scenes; one that is imagined costs two more passes.
+    """
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.float32] | None = None
+
+    def is_cut(self, image: Picture) -> bool:
+        """Whether a new scene begins with this picture."""
+        luma = image.planes[0]
+        step = max(1, min(luma.shape) // (4 * _CUT_SAMPLES[1]))
+        samples = cv2.resize(luma[::step, ::step], _CUT_SAMPLES, interpolation=cv2.INTER_AREA).astype(np.float32)
+        last, self._last = self._last, samples
+        if last is None or float(np.abs(samples - last).mean()) < _CUT_DIFFERENCE:
+            return False
+        # A light that is switched on changes every sample and keeps the picture's pattern.
+        a, b = samples - samples.mean(), last - last.mean()
+        return float((a * b).mean()) < _CUT_CORRELATION * float(a.std() * b.std())
 
 
 class Capture:

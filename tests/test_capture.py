@@ -6,6 +6,8 @@ import itertools
 import threading
 import time
 
+import cv2
+import numpy as np
 import pytest
 from fakes import MovingFace
 
@@ -76,6 +78,24 @@ def test_another_size_and_a_reconnection_begin_new_epochs() -> None:
     made.append(machine.frame(Captured(None, LARGE), 1.5))
     assert [f.epoch for f in kept(made)] == [0, 1, 2]
     assert [f.seq for f in kept(made)] == [0, 1, 2]
+
+
+def test_a_cut_begins_a_new_epoch_and_motion_does_not() -> None:
+    rng = np.random.default_rng(3)
+    room, street = (
+        cv2.resize(rng.integers(0, 256, (9, 16), dtype=np.uint8), (400, 240), interpolation=cv2.INTER_CUBIC)
+        for _ in range(2)
+    )
+    machine, epochs = framer(), []
+    for n in range(12):
+        view = (room if n < 6 else street)[:, 4 * n : 4 * n + 320]  # the camera pans
+        picture = Picture.from_bgr(
+            np.stack([np.clip(view.astype(int) + (40 if n > 8 else 0), 0, 255)] * 3, -1).astype(np.uint8)
+        )
+        made = machine.frame(Captured(n / 25, picture), 0.0)
+        assert made is not None
+        epochs.append(made.epoch)
+    assert epochs == [0] * 6 + [1] * 6
 
 
 def test_every_still_is_its_own_epoch() -> None:
