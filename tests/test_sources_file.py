@@ -236,6 +236,21 @@ def test_damage_is_stepped_over_and_counted(tmp_path: Path, ending: str) -> None
     assert any("left out" in warning for warning in source.warnings)
 
 
+def test_damage_is_told_even_when_nobody_plays_to_the_end(tmp_path: Path) -> None:
+    path = detailed(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    for at in range(len(data) // 3, len(data) // 2, 499):
+        data[at] ^= 255
+    path.write_bytes(data)
+    source = opened(path)
+    while (captured := source.read()) is not None and (captured.t or 0.0) < 1.9:
+        pass
+    source.close()
+    source.close()
+    assert len(source.warnings) == 1
+    assert "left out" in source.warnings[0]
+
+
 def test_an_mp4_without_its_index(tmp_path: Path) -> None:
     path = detailed(tmp_path / "a.mp4")
     data = path.read_bytes()

@@ -21,8 +21,8 @@ from streamer.types import Box
 
 __all__ = ["Bar", "Pose", "Stage", "Truth"]
 
-_HEAD_SCALE = 160.0
-"""Pixels per unit at which heads are painted; nearer ones are enlarged."""
+_HEAD_SCALES = (80.0, 160.0)
+"""Pixels per unit at which heads are painted, the first that is enough; nearer ones are enlarged."""
 _BODY_SCALE = 100.0
 _YAW_STEP = 5
 """Heads are painted for every so many degrees."""
@@ -75,20 +75,20 @@ class _Wardrobe:
     """Sprites of people, painted when first needed; the heads used longest ago are forgotten."""
 
     def __init__(self) -> None:
-        self._heads: OrderedDict[tuple[int, int], Sprite] = OrderedDict()
+        self._heads: OrderedDict[tuple[int, int, float], Sprite] = OrderedDict()
         self._limbs: dict[int, tuple[Sprite, Sprite, Sprite]] = {}
         self._shadow: Sprite | None = None
 
-    def head(self, person: int, yaw: float) -> tuple[Sprite, int]:
-        """The head nearest to that turn, and its turn in degrees."""
-        step = round(yaw / _YAW_STEP) * _YAW_STEP
-        key = person, step
+    def head(self, person: int, yaw: int, unit: float) -> Sprite:
+        """The head, turned by a multiple of the yaw's steps, to be shown at `unit` pixels per unit."""
+        scale = next((scale for scale in _HEAD_SCALES if scale >= unit), _HEAD_SCALES[-1])
+        key = person, yaw, scale
         if key not in self._heads:
-            self._heads[key] = Sprite(draw_head(look(person), step, _HEAD_SCALE, _LIGHT))
+            self._heads[key] = Sprite(draw_head(look(person), yaw, scale, _LIGHT))
             if len(self._heads) > _HEADS_KEPT:
                 self._heads.popitem(last=False)
         self._heads.move_to_end(key)
-        return self._heads[key], step
+        return self._heads[key]
 
     def limbs(self, person: int) -> tuple[Sprite, Sprite, Sprite]:
         """Torso, arm and leg."""
@@ -137,7 +137,7 @@ class Stage:
         items = self._in_order(poses)
         for place, item in enumerate(items):
             if isinstance(item, Pose):
-                _, yaw = self._wardrobe.head(item.person, item.yaw)
+                yaw = _stepped(item.yaw)
                 box = _face(item, yaw)
                 visible = self._visible(box, items[place + 1 :])
                 if visible is not None:
@@ -159,7 +159,8 @@ class Stage:
     def _figure(self, pose: Pose) -> list[tuple[Sprite, Matrix]]:
         """The parts of one person, from back to front."""
         unit = pose.face_px / FACE_HEIGHT
-        head, yaw = self._wardrobe.head(pose.person, pose.yaw)
+        yaw = _stepped(pose.yaw)
+        head = self._wardrobe.head(pose.person, yaw, unit)
         torso, arm, leg = self._wardrobe.limbs(pose.person)
         x, y = _head_middle(pose, yaw)
         narrow = 1 - 0.22 * abs(math.sin(math.radians(yaw)))
@@ -192,6 +193,11 @@ class Stage:
                 left, right = item[0].x0 - window[0], item[0].x1 - window[0]
                 seen[:, max(0, left) : max(0, right)] = 0
         return min(1.0, float(seen.sum()) / ((x1 + 2 - x0) * (y1 + 2 - y0)))
+
+
+def _stepped(yaw: float) -> int:
+    """The nearest turn for which heads are painted."""
+    return round(yaw / _YAW_STEP) * _YAW_STEP
 
 
 def _hide(seen: NDArray[np.float32], window: Window, cover: tuple[Window, NDArray[np.uint8]] | None) -> None:

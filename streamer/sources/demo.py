@@ -76,7 +76,7 @@ class DemoSource:
         )
 
     def truth(self, n: int) -> list[Truth]:
-        """Every face in frame n (its time is n / fps), as it really is."""
+        """Every face in frame n (its time is n / fps), as it really is. Not while another thread reads."""
         return self._drawn.truth(n)
 
     def read(self) -> Captured | None:

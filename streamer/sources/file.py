@@ -137,6 +137,7 @@ class FileSource:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._first: av.VideoFrame | None = self._first_frame()
+        self._ended = False
         self._start_s: float | None = None
         self._end_s = 0.0
         self.info = self._describe(self._first, live=realtime)
@@ -223,12 +224,11 @@ class FileSource:
 
     def _finish(self) -> None:
         """Say what was wrong with the file."""
-        if self.warnings:
+        if self._ended:
             return
+        self._ended = True
+        self._tell_damage()
         played_s, stated_s = self._end_s - (self._start_s or 0.0), self.info.duration_s
-        if number := self._decoder.damaged:
-            frames = "frame was" if number == 1 else "frames were"
-            self.warnings.append(f"{self._path.name}: {number} damaged {frames} left out")
         if self._container.format.name in _NO_LENGTH:
             return
         if stated_s is not None and played_s < stated_s - max(_SHORT_S, 2 * self._interval_s):
@@ -236,8 +236,15 @@ class FileSource:
         elif self._decoder.cut:
             self.warnings.append(f"{self._path.name} is cut off: its last frame is incomplete")
 
+    def _tell_damage(self) -> None:
+        number, self._decoder.damaged = self._decoder.damaged, 0
+        if number:
+            frames = "frame was" if number == 1 else "frames were"
+            self.warnings.append(f"{self._path.name}: {number} damaged {frames} left out")
+
     def close(self) -> None:
         """Free everything. While another thread reads, its read ends at the next frame and frees it."""
+        self._tell_damage()
         self._closing.set()
         if self._lock.acquire(blocking=False):
             try:
