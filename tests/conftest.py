@@ -38,9 +38,7 @@ def media() -> Path:
 def models_dir() -> Path:
     """The folder with model files for tests."""
     if not (MEDIA_ROOT / "models").is_dir():
-        pytest.skip(
-            f"no test models: {MEDIA_ROOT / 'models'} is not there; STREAMER_TEST_MEDIA names another folder"
-        )
+        pytest.skip(f"no test models: {MEDIA_ROOT / 'models'} is not there; STREAMER_TEST_MEDIA names another folder")
     return MEDIA_ROOT / "models"
 
 
