@@ -217,8 +217,13 @@ class Picture:
             return self
         width, height = (self.height, self.width) if turns % 2 else self.size
         result = Picture.blank(width, height, format=self.format, color=self.color)
-        for source, target in zip(self.planes, result.planes, strict=True):
-            target[:] = np.rot90(source, turns)
+        for source, target, shift in zip(self.planes, result.planes, self.shifts, strict=True):
+            # Without the padding, which would else become the first row or column.
+            rows, columns = (self.height + shift) >> shift, (self.width + shift) >> shift
+            turned = np.rot90(source[:rows, :columns], turns)
+            target[:] = np.pad(
+                turned, [(0, t - s) for t, s in zip(target.shape, turned.shape, strict=True)], mode="edge"
+            )
         return result.frozen()
 
     def bgr(

@@ -54,13 +54,14 @@ def test_range_and_matrix_travel() -> None:
 
 
 @pytest.mark.parametrize("format", ["i420", "bgrp"])
-def test_turns(format: Format) -> None:
-    picture = Picture.from_bgr(drawn(64, 48), format=format)
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
+def test_turns(format: Format, size: tuple[int, int]) -> None:
+    picture = Picture.from_bgr(drawn(*size), format=format)
     for degrees in (0, 90, 180, 270, 360, -90):
         turned = picture.rotated(degrees).bgr()
         truth = np.rot90(picture.bgr(), degrees // 90)
         assert turned.shape == truth.shape
-        assert np.abs(turned.astype(int) - truth).mean() < 2
+        assert np.abs(turned.astype(int) - truth).mean() < 2.5
 
 
 def test_crops_widen_to_even_pixels_and_stay_inside() -> None:
