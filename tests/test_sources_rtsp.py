@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clips import make_clip
 from support.rtsp import RtspServer, free_port
 
 from streamer.errors import InputError, SourceLost
 from streamer.parts import Context
 from streamer.sources import Source
+from streamer.sources._av import Decoder
 from streamer.sources.rtsp import Options, build
 from streamer.types import Captured
 
@@ -282,3 +284,42 @@ def test_a_recording_over_http_has_an_end(web: str) -> None:
 
 def test_http_not_found(web: str) -> None:
     assert "404" in refusal(f"{web}/nothing.mp4")
+
+
+# -- damage -------------------------------------------------------------------------------------------------------
+
+
+class Damaging:
+    """A container in which one packet lost its second half on the way."""
+
+    def __init__(self, container: Any, at: int) -> None:
+        self._container = container
+        self._at = at
+
+    def demux(self, *streams: Any) -> Iterator[Any]:
+        import av
+
+        for number, packet in enumerate(self._container.demux(*streams)):
+            if number != self._at:
+                yield packet
+                continue
+            half = av.Packet(bytes(packet)[: packet.size // 2])
+            half.stream, half.pts, half.dts, half.time_base = packet.stream, packet.pts, packet.dts, packet.time_base
+            yield half
+
+
+@pytest.mark.parametrize(("resume_at_key", "missing"), [(True, range(13, 20)), (False, range(13, 14))])
+def test_what_is_built_upon_damage_is_left_out_too(tmp_path: Path, resume_at_key: bool, missing: range) -> None:
+    import av
+
+    options = {"preset": "ultrafast", "tune": "zerolatency", "g": "10", "sc_threshold": "0"}
+    path = make_clip(tmp_path / "a.mp4", size=(320, 240), frames=30, codec_options=options)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        damaging: Any = Damaging(container, 13)
+        decoder = Decoder(damaging, stream, resume_at_key=resume_at_key)
+        numbers: list[int] = []
+        while (frame := decoder.frame()) is not None:
+            numbers.append(round(frame.time * 25))
+        assert numbers == [number for number in range(30) if number not in missing]
+        assert decoder.damaged == len(missing)

@@ -33,7 +33,17 @@ class Decoder:
     finds it and still be read by a person.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        limit_s: float | None = None,
+        resume_at_key: bool = False,
+    ) -> None:
+        self._resume_at_key = resume_at_key
+        """After damage, leave out as well what is built upon it, until a picture stands by itself."""
+        self._smeared = False
         self.limit_s = limit_s
         """Longest time for one frame while packets do come; None waits until the end. May be changed between frames."""
         self._container = container
@@ -56,11 +66,16 @@ class Decoder:
 
         Raises av.error.FFmpegError or OSError when reading keeps failing, TimeoutError after `limit_s` without a frame.
         """
+        from av.video.frame import PictureType
+
         deadline = None if self.limit_s is None else time.monotonic() + self.limit_s
         while True:
             while self._ready:
                 frame = self._ready.pop(0)
-                if not frame.is_corrupt:
+                if frame.is_corrupt:
+                    self._smeared = self._resume_at_key
+                elif not self._smeared or frame.key_frame or frame.pict_type == PictureType.I:
+                    self._smeared = False
                     return frame
                 self.damaged += 1
             packet = self._packet()
@@ -100,6 +115,7 @@ class Decoder:
             return
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
             self.damaged += 1
+            self._smeared = self._resume_at_key
 
 
 class Timeline:

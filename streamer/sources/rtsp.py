@@ -44,7 +44,9 @@ class Options(PartOptions):
     """Settings of the network source."""
 
     url: str = Field(repr=False, description="rtsp:// rtsps:// rtmp:// rtmps:// http:// or https://, with login")
-    transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the pictures; udp may lose some")
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="how RTSP carries the pictures; with udp, what the network loses smears them"
+    )
     open_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for each of the server's answers")
     picture_timeout_s: float = Field(
         10.0, gt=0, le=60, description="longest wait for the first whole picture; cameras send one every 1 to 10 s"
@@ -69,6 +71,10 @@ def build(options: Options, ctx: Context) -> Source:
             raise InputError(f"{address} holds {what}")
         stream.thread_count = options.decode_threads
         stream.thread_type = "SLICE"  # threads over frames would add one frame of delay each
+        if options.transport == "udp":
+            # A lost packet is a hole that the decoder would paint over. Elsewhere nothing gets lost, and cameras whose
+            # streams are a little wrong should not be refused.
+            stream.codec_context.options = {"err_detect": "explode"}
         return NetworkSource(address, container, stream, options)
     except BaseException:
         container.close()
@@ -105,7 +111,7 @@ class NetworkSource:
         self._container = container
         self._stream = stream
         self._read_timeout_s = options.read_timeout_s
-        self._decoder = Decoder(container, stream, limit_s=options.picture_timeout_s)
+        self._decoder = Decoder(container, stream, limit_s=options.picture_timeout_s, resume_at_key=True)
         self._ready = [self._first_frame(options)]
         self._decoder.damaged = 0  # what came before the first key frame was no damage
         self._decoder.limit_s = options.read_timeout_s
