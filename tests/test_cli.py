@@ -24,6 +24,7 @@ from streamer.cli.terminal import Terminal, expected_frames, live_line
 from streamer.config import Config
 from streamer.endpoints import parse_input
 from streamer.pipeline import Status
+from streamer.providers import available
 from streamer.types import SourceInfo
 
 PROGRAM = [sys.executable, "-m", "streamer"]
@@ -157,6 +158,32 @@ def test_without_input_and_camera(call: Call, monkeypatch: pytest.MonkeyPatch) -
 def test_without_input_the_first_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discover, "cameras", lambda: ["/dev/video2", "/dev/video10"])
     assert discover.first_camera() == "/dev/video2"
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in available(), reason="CUDA can be had here, so asking for it is no error")
+def test_cuda_is_never_replaced_in_silence(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
+    code, _, err = call("run", clip, "-o", tmp_path / "o.mp4", "--device", "cuda")
+    assert code == 2
+    assert "device 'cuda' was asked for" in err
+    assert "--device cpu" in err
+    assert not (tmp_path / "o.mp4").exists()
+    code, out, _ = call("check", "--device", "cuda")
+    assert code == 1
+    assert "not ready" in out
+
+
+def test_a_thread_that_hangs_does_not_keep_the_program() -> None:
+    program = (
+        "import threading, sys, streamer.__main__ as entry\n"
+        "def command():\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"  # no daemon: Python would wait for it for ever
+        "    print('the end')\n"
+        "    return 3\n"
+        "entry.command = command\n"
+        "entry.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (3, "the end\n")
 
 
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
