@@ -8,7 +8,7 @@ to show it is judged by `seal()`, not here.
     next_request()  the detector is idle: which frame should it look at
     passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave
     failed(...)     the detector could not: that frame leaves without a plan
-    expire()        time went by: what waited too long leaves by what is known
+    expire()        time went by: what waited too long leaves, with lookahead without a plan
     finish()        no more frames will come: the last one wants a pass, so that all are bracketed
 """
 
@@ -47,7 +47,7 @@ class PlannerOptions(PartOptions):
         0.25, gt=0, le=0.5, description="a frame further than this from every pass (capture time) is covered whole"
     )
     max_hold_s: float = Field(
-        0.5, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves without it"
+        1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"
     )
     pass_timeout_s: float = Field(
         20.0, gt=0, le=600, description="a detector that does not answer for this long has failed, and the run ends"
@@ -231,7 +231,10 @@ class Planner:
     def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
         if frame.seq in epoch.failed:
             return Planned(frame, None, "detector failed")
-        passes = self._near(frame, epoch)
+        # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame is
+        # covered. Without lookahead that risk was chosen.
+        bracketed = bool(epoch.passes) and epoch.passes[-1].t >= frame.t
+        passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
             return Planned(frame, None, "no pass in time")
         tracks = self._decide(frame, epoch.tracker.boxes_at(frame.t))

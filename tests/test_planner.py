@@ -108,16 +108,19 @@ def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
     assert [(p.frame.seq, p.plan) for p in machine.expire(0.25)] == [(1, None)]
 
 
-def test_frame_whose_hold_expires_leaves_by_what_is_known_while_it_is_near() -> None:
-    machine = planner(live=True, max_hold_s=0.2, max_gap_s=0.1)
-    machine.offer(frame(0), 0)
+@pytest.mark.parametrize("lookahead", [False, True])
+def test_frame_whose_hold_expires(lookahead: bool) -> None:
+    """With lookahead it leaves without a plan: who came in since the last pass is not known. Else by what is known."""
+    machine = planner(live=True, max_hold_s=0.2, max_gap_s=0.1, lookahead=lookahead)
+    left = machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
-    machine.passed(seen(request, [(0, 0, 9, 9)]), 0)
+    left = machine.passed(seen(request, [(0, 0, 9, 9)]), 0)
     for n in range(1, 5):
-        machine.offer(frame(n), n / 25)
-    left = machine.expire(1.0)
-    assert [p.plan is not None for p in left] == [True, True, False, False]
+        left += machine.offer(frame(n), n / 25)
+    left += machine.expire(1.0)
+    assert [p.frame.seq for p in left] == [0, 1, 2, 3, 4]
+    assert [p.plan is not None for p in left[1:]] == ([False] * 4 if lookahead else [True, True, False, False])
 
 
 def test_live_newest_wish_wins() -> None:
