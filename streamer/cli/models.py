@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Model files: what there is, where it lies.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="models by name; all without it")]
+_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="models by name")]
 
 
 @app.command(name="list")
@@ -27,16 +27,16 @@ def list_() -> None:
     for model in CATALOGUE.values():
         path, found = store.look(model.name)
         use = "commercial use allowed" if model.commercial_use else "no commercial use"
-        print(f"{model.name:8} {model.task}; weights {model.licence_weights} ({use}), {model.bytes / 1e6:.1f} MB")
-        print(f"{'':8} {'here: ' if found is Found.GOOD else f'{found.value}: '}{path}")
+        print(f"{model.name:10} {model.task}; weights {model.licence_weights} ({use}), {model.bytes / 1e6:.1f} MB")
+        print(f"{'':10} {'here: ' if found is Found.GOOD else f'{found.value}: '}{path}")
     print(f"A folder named by {FOLDER_VARIABLE} is looked into first ({store.offline or 'not set'}).")
 
 
 @app.command()
 def pull(names: _Names = None) -> None:
-    """Fetch models into the cache, so that the program works without a network afterwards."""
+    """Fetch models, so that the program works without a network afterwards; without names, the default ones."""
     store = Store(on_fetch=Terminal().say)
-    for name in names or CATALOGUE:
+    for name in names or [model.name for model in CATALOGUE.values() if model.default]:
         print(store.path(name))
 
 
@@ -48,11 +48,14 @@ def path(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 
 @app.command()
 def verify(names: _Names = None) -> None:
-    """Compare files with the catalogue's sha256; nothing is fetched or changed. Exit code 2 when one is not good."""
+    """Compare files with the catalogue's sha256; without names, the default ones and all that are here. Nothing is
+    fetched or changed. Exit code 2 when one is not good."""
     store, bad = Store(), []
     for name in names or CATALOGUE:
         path, found = store.look(find(name).name)
-        print(f"{name:8} {found.value:8} {path}")
+        if not names and found is Found.ABSENT and not CATALOGUE[name].default:
+            continue
+        print(f"{name:10} {found.value:8} {path}")
         if found is not Found.GOOD:
             bad.append(name)
     if bad:

@@ -1,73 +1,280 @@
-"""Plain graphs out of block-quantised ONNX files."""
+"""What all detectors on ONNX Runtime share: looks at pictures, batches, suppression of overlaps, the way back.
+
+A detector of this family is a `Head`: how its network wants its input, and what its outputs mean.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
 
-__all__ = ["plain_graph"]
+from streamer.detectors import DetectorOptions
+from streamer.detectors._graph import plain_graph
+from streamer.detectors._input import fitted_size, unscale
+from streamer.errors import DetectorError, ModelError
+from streamer.parts import Context
+from streamer.picture import Picture
+from streamer.providers import session
+from streamer.types import Detection, Points5
 
+if TYPE_CHECKING:
+    import onnxruntime
 
-def plain_graph(path: Path) -> bytes:
-    """Read an ONNX file and return it as a plain float32 graph with a free input height and width.
+__all__ = ["Faces", "Head", "Input", "OnnxDetector", "OnnxOptions", "cells", "corners", "loaded"]
 
-    Block-quantised files (`*_int8bq.onnx` of OpenCV's model zoo) keep their weights as int8 and a scale per block, and
-    restore them with DequantizeLinear at every call; ONNX Runtime refuses some of them, and all are small. So every
-    DequantizeLinear of a constant is worked out once, here: weight = (q - zero_point) * scale, the scale repeated
-    `block_size` times along `axis` (ONNX operator DequantizeLinear, opset 21).
-    """
-    import onnx
-    from onnx import numpy_helper
+Array = NDArray[np.float32]
 
-    model = onnx.load(str(path))
-    graph = model.graph
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    folded: dict[str, NDArray[np.float32]] = {}
-    spent: set[str] = set()
-    nodes = []
-    for node in graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
-            folded[node.output[0]] = _dequantized(node, constants)
-            spent.update(node.input)
-        else:
-            nodes.append(node)
-    keep = [tensor for tensor in graph.initializer if tensor.name not in spent]
-    keep += [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in folded.items()]
-    used = {name for node in nodes for name in node.input}
-    given = {tensor.name for tensor in keep} | set(constants)
-    inputs = [value for value in graph.input if value.name in used and value.name not in given]
-    for field, items in (("node", nodes), ("initializer", keep), ("input", inputs), ("value_info", [])):
-        graph.ClearField(field)
-        getattr(graph, field).extend(items)
-    for value in [*graph.input, *graph.output]:
-        _free_shape(value, first=2 if value.name in {given.name for given in graph.input} else 1)
-    serialized: bytes = model.SerializeToString()
-    return serialized
+_LARGEST_BATCH = 8
+"""Pictures per run: bounds the memory, and beyond it nothing gets faster."""
+_KEPT_BUFFERS = 4
+"""Input buffers kept for the next call. A fresh one of several megabytes costs as much as filling it."""
+_NEAR_PX = 256
+"""Longer side of the small input on which very near faces are looked for."""
+_NEAR_SHARE = 0.3
+"""Least size of a face in that small input, of the input's shorter side: smaller ones belong to the full look."""
 
 
-def _dequantized(node: Any, constants: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-    quantized = constants[node.input[0]].astype(np.float32)
-    scale = constants[node.input[1]].astype(np.float32)
-    has_zero = len(node.input) > 2 and node.input[2]
-    zero = constants[node.input[2]].astype(np.float32) if has_zero else np.zeros_like(scale)
-    attributes = {attribute.name: attribute.i for attribute in node.attribute}
-    axis, block = attributes.get("axis", 1), attributes.get("block_size", 0)
-    if block:
-        within = tuple(slice(0, length) for length in quantized.shape)
-        scale, zero = (np.repeat(array, block, axis=axis)[within] for array in (scale, zero))
-    elif scale.size > 1:
-        per_axis = [-1 if dimension == axis else 1 for dimension in range(quantized.ndim)]
-        scale, zero = scale.reshape(per_axis), zero.reshape(per_axis)
-    else:
-        scale, zero = scale.reshape(()), zero.reshape(())
-    return np.asarray((quantized - zero) * scale, np.float32)
+def _auto_is_none(value: object) -> object:
+    return None if value == "auto" else value
 
 
-def _free_shape(value: Any, *, first: int) -> None:
-    """Let the dimensions from `first` on take any length."""
-    for index, dimension in enumerate(value.type.tensor_type.shape.dim):
-        if index >= first:
-            dimension.dim_param = f"{value.name}_{index}"
+class OnnxOptions(DetectorOptions):
+    """Settings of every detector on ONNX Runtime."""
+
+    input_px: Annotated[int | None, BeforeValidator(_auto_is_none)] = Field(
+        960,
+        ge=160,
+        le=4096,
+        description="longer side of the detector's input; larger finds smaller faces and costs more; auto (or null): "
+        "as large as smallest_face_px needs",
+    )
+    smallest_face_px: int = Field(
+        20, ge=6, le=1000, description="with input_px auto: width of the smallest face that has to be found"
+    )
+    near: bool = Field(True, description="look once more at a small copy, for faces that fill the picture")
+    threads: int = Field(1, ge=1, le=64, description="CPU threads of one pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """How a network wants its pictures: (sample - mean) * scale, and what stands beyond the picture."""
+
+    rgb: bool = False
+    """True: red first; False: blue first."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """In the order of `rgb`."""
+    scale: float = 1.0
+    padding: float = 0.0
+    """Value of the network's input, after scaling, beyond the picture."""
+    multiple: int = 32
+    """The sides of the input are multiples of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Candidates of one picture, in pixels of the network's input."""
+
+    scores: Array
+    """(N,)"""
+    boxes: Array
+    """(N, 4): x0, y0, x1, y1"""
+    points: Array | None = None
+    """(N, 5, 2)"""
+
+
+class Head(Protocol):
+    """What is special about one kind of network."""
+
+    name: str
+    input: Input
+    outputs: tuple[str, ...]
+    nms_iou: float
+    """Overlap from which on two boxes are one face."""
+    needed_px: int
+    """Width of the smallest face, in the network's input, that is reliably found."""
+
+    def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
+        """The outputs of a run of `batch` pictures -> those of each."""
+        ...
+
+    def decode(self, outputs: list[Array], size: tuple[int, int], floor: float) -> Faces:
+        """Outputs for one picture -> candidates that do not score below `floor`; size: width, height of the input.
+
+        A score that is no number has to stay in, so that it is noticed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One picture at one size."""
+
+    picture: int
+    bgr: NDArray[np.uint8]
+    unscale: Array
+    smallest_px: float = 0.0
+    """Smaller faces than this, in the network's input, are left to another look."""
+
+
+class OnnxDetector:
+    """A detector. See `Detector` for the contract."""
+
+    def __init__(self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions) -> None:
+        self._session = runtime
+        self._input_name = runtime.get_inputs()[0].name
+        self._head = head
+        self._outputs = list(head.outputs)
+        self._options = options
+        self._buffers: dict[tuple[int, ...], Array] = {}
+        self._batch = _LARGEST_BATCH if self._batches() else 1
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Find every face in a batch of pictures; see `Detector.detect`."""
+        found: list[list[Faces]] = [[] for _ in pictures]
+        groups: dict[tuple[int, int], list[_Look]] = defaultdict(list)
+        for number, picture in enumerate(pictures):
+            for look in self._looks(number, picture):
+                groups[self._padded(look.bgr)].append(look)
+        for size, looks in groups.items():
+            for start in range(0, len(looks), self._batch):
+                together = looks[start : start + self._batch]
+                for look, faces in zip(together, self._run(together, size), strict=True):
+                    found[look.picture].append(faces)
+        return [self._detections(faces) for faces in found]
+
+    def close(self) -> None:
+        """Nothing to free but the buffers: the session goes with the object."""
+        self._buffers.clear()
+
+    def _looks(self, number: int, picture: Picture) -> list[_Look]:
+        options = self._options
+        longer_px = options.input_px
+        if longer_px is None:
+            longer_px = max(_NEAR_PX, round(max(picture.size) * self._head.needed_px / options.smallest_face_px))
+        sizes = [(fitted_size(picture, longer_px), 0.0)]
+        if options.near and max(sizes[0][0]) >= 2 * _NEAR_PX:
+            small = fitted_size(picture, _NEAR_PX)
+            sizes.append((small, _NEAR_SHARE * min(small)))
+        return [_Look(number, picture.bgr(size=size), unscale(picture, size), least) for size, least in sizes]
+
+    def _padded(self, bgr: NDArray[np.uint8]) -> tuple[int, int]:
+        """Width and height of the network's input: padded, never cut off."""
+        height, width = bgr.shape[:2]
+        multiple = self._head.input.multiple
+        return -(-width // multiple) * multiple, -(-height // multiple) * multiple
+
+    def _run(self, looks: list[_Look], size: tuple[int, int]) -> list[Faces]:
+        """One run of the network -> candidates of each look, in pixels of its picture."""
+        blob = self._blob(len(looks), size)
+        for target, look in zip(blob, looks, strict=True):
+            _fill(target, look.bgr, self._head.input)
+        outputs = self._session.run(self._outputs, {self._input_name: blob})
+        # What overflows is not finite, and refused below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = self._head.split(outputs, len(looks))
+            decoded = [self._head.decode(part, size, self._options.floor) for part in parts]
+        return [self._in_picture(faces, look) for faces, look in zip(decoded, looks, strict=True)]
+
+    def _in_picture(self, faces: Faces, look: _Look) -> Faces:
+        points = faces.points
+        if not all(np.isfinite(array).all() for array in (faces.scores, faces.boxes, points) if array is not None):
+            raise DetectorError(f"{self._head.name} returned numbers that are not finite")
+        sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+        good = (sides.min(axis=1) > 0) & (sides.max(axis=1) >= look.smallest_px)
+        boxes = (faces.boxes[good].reshape(-1, 2, 2) * look.unscale).reshape(-1, 4)
+        return Faces(faces.scores[good], boxes, None if points is None else points[good] * look.unscale)
+
+    def _detections(self, found: list[Faces]) -> list[Detection]:
+        """The candidates of all looks at one picture, overlaps suppressed."""
+        scores, boxes = (np.concatenate(arrays) for arrays in zip(*((f.scores, f.boxes) for f in found), strict=True))
+        if not len(scores):
+            return []
+        as_xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        kept = np.asarray(cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.tolist(), 0.0, self._head.nms_iou), int).reshape(-1)
+        points = [faces.points for faces in found if faces.points is not None]
+        landmarks = np.concatenate(points)[kept] if points else [None] * len(kept)
+        return [
+            _detection(box, float(score), face)
+            for score, box, face in zip(scores[kept], boxes[kept], landmarks, strict=True)
+        ]
+
+    def _blob(self, batch: int, size: tuple[int, int]) -> Array:
+        shape = (batch, 3, size[1], size[0])
+        if shape not in self._buffers:
+            while len(self._buffers) >= _KEPT_BUFFERS:
+                self._buffers.pop(next(iter(self._buffers)))
+            self._buffers[shape] = np.empty(shape, np.float32)
+        return self._buffers[shape]
+
+    def _batches(self) -> bool:
+        """Whether the graph gives a batch what it gives single pictures: tried, because no file says it reliably.
+
+        Raises ModelError when the graph does not even take one picture, or its outputs are not this head's.
+        """
+        size = (2 * self._head.input.multiple, 3 * self._head.input.multiple)
+        noise = np.random.default_rng(1).uniform(-1, 1, (2, 3, size[1], size[0])).astype(np.float32)
+        try:
+            single = [
+                self._head.split(self._session.run(self._outputs, {self._input_name: one[None]}), 1)[0] for one in noise
+            ]
+            self._head.decode(single[0], size, self._options.floor)
+        except Exception as error:  # whatever a graph that was made for something else makes of it
+            raise ModelError(f"the model is no {self._head.name}: {error}") from error
+        try:
+            double = self._head.split(self._session.run(self._outputs, {self._input_name: noise}), 2)
+        except Exception:  # a graph of fixed batch size: pictures go through one by one, and nothing is lost
+            return False
+        pairs = [pair for one, other in zip(single, double, strict=True) for pair in zip(one, other, strict=True)]
+        return all(a.shape == b.shape and np.allclose(a, b, rtol=1e-2, atol=1e-2) for a, b in pairs)
+
+
+def loaded(path: Path, ctx: Context, options: OnnxOptions) -> onnxruntime.InferenceSession:
+    """A session for a model file. Raises ModelError when it is no graph, DeviceError when the device cannot be had."""
+    return session(plain_graph(path), ctx.device, threads=options.threads)
+
+
+def _fill(target: Array, bgr: NDArray[np.uint8], wanted: Input) -> None:
+    """Write a picture into one (3, height, width) input."""
+    height, width = bgr.shape[:2]
+    target[:, height:] = wanted.padding
+    target[:, :height, width:] = wanted.padding
+    planes: Sequence[Any] = cv2.split(bgr)
+    for channel, (plane, mean) in enumerate(zip(planes[::-1] if wanted.rgb else planes, wanted.mean, strict=True)):
+        inside = target[channel, :height, :width]
+        inside[:] = plane
+        if mean:
+            inside -= mean
+        if wanted.scale != 1:
+            inside *= wanted.scale
+
+
+@lru_cache(maxsize=32)
+def cells(size: tuple[int, int], stride: int) -> Array:
+    """The (x, y) of every cell of a feature map, row by row: (cells, 2)."""
+    grid = np.meshgrid(np.arange(size[0] // stride), np.arange(size[1] // stride))
+    result = np.stack(grid, axis=-1).reshape(-1, 2).astype(np.float32)
+    result.flags.writeable = False
+    return result
+
+
+def corners(centers: Array, sides: Array) -> Array:
+    """Centres and sides, (N, 2) each -> boxes, (N, 4)."""
+    return np.concatenate([centers - sides / 2, centers + sides / 2], axis=1)
+
+
+def _detection(box: Array, score: float, points: Array | None) -> Detection:
+    x0, y0, x1, y1 = box.tolist()
+    landmarks: Points5 | None = None
+    if points is not None:
+        right_eye, left_eye, nose, right_mouth, left_mouth = ((float(x), float(y)) for x, y in points)
+        landmarks = (right_eye, left_eye, nose, right_mouth, left_mouth)
+    return Detection((x0, y0, x1, y1), min(1.0, score), landmarks)

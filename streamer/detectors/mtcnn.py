@@ -1,0 +1,173 @@
+"""MTCNN (Zhang, Zhang, Li, Qiao: "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks",
+IEEE Signal Processing Letters 2016): the code and weights of facenet-pytorch, on torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors._extras import load_extra
+from streamer.detectors._input import fitted_size, unscale
+from streamer.errors import DetectorError, DeviceError
+from streamer.parts import Context
+from streamer.picture import Picture
+from streamer.types import Detection, Points5
+
+_LARGEST_BATCH = 8
+_STAND_INS = (
+    "torchvision",
+    "torchvision.transforms",
+    "torchvision.transforms.functional",
+    "torchvision.ops",
+    "torchvision.ops.boxes",
+)
+
+
+class Options(DetectorOptions):
+    """Settings of MTCNN (scripts/extras facenet)."""
+
+    input_px: int = Field(
+        960, ge=160, le=4096, description="longer side of the detector's input; larger finds smaller faces, costs more"
+    )
+    min_face_px: int = Field(20, ge=12, le=1000, description="width of the smallest face looked for, in the frame")
+    threads: int = Field(1, ge=1, le=64, description="CPU threads of torch, in the whole program")
+
+
+def build(options: Options, ctx: Context) -> Detector:
+    """Load the networks. Raises UsageError when a library is missing, DeviceError when the device cannot be had."""
+    torch: Any = load_extra("torch", kind="mtcnn", extra="facenet")
+    if ctx.device != "cpu" and not torch.cuda.is_available():
+        raise DeviceError(
+            f"device {ctx.device!r} was asked for, but torch {torch.__version__} has no CUDA here; "
+            "check the driver, install torch with CUDA, or run with --device cpu"
+        )
+    torch.set_num_threads(options.threads)
+    with _without_torchvision():
+        facenet: Any = load_extra("facenet_pytorch", kind="mtcnn", extra="facenet")
+    return Mtcnn(facenet.MTCNN, torch.device(ctx.device), options)
+
+
+class Mtcnn:
+    """The detector. See `Detector` for the contract."""
+
+    def __init__(self, network: Any, device: Any, options: Options) -> None:
+        self._network = network
+        self._device = device
+        self._options = options
+        self._networks: dict[int, Any] = {}
+        self._for(options.min_face_px)  # so that missing weights are told when the program starts
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Find every face in a batch of pictures; see `Detector.detect`."""
+        found: list[list[Detection]] = [[] for _ in pictures]
+        groups: dict[tuple[tuple[int, int], tuple[int, int]], list[int]] = defaultdict(list)
+        for number, picture in enumerate(pictures):
+            groups[picture.size, fitted_size(picture, self._options.input_px)].append(number)
+        for (_, size), numbers in groups.items():
+            for start in range(0, len(numbers), _LARGEST_BATCH):
+                together = numbers[start : start + _LARGEST_BATCH]
+                faces = self._run([pictures[number] for number in together], size)
+                for number, one in zip(together, faces, strict=True):
+                    found[number] = one
+        return found
+
+    def close(self) -> None:
+        """Free the networks."""
+        self._networks.clear()
+
+    def _run(self, pictures: list[Picture], size: tuple[int, int]) -> list[list[Detection]]:
+        """Pictures of one size."""
+        back = unscale(pictures[0], size)
+        smallest = max(12, round(self._options.min_face_px / float(back[0])))
+        images = [cv2.cvtColor(picture.bgr(size=size), cv2.COLOR_BGR2RGB) for picture in pictures]
+        missing = [max(0, 2 * smallest - side) for side in images[0].shape[:2]]
+        if any(missing):  # a picture smaller than the smallest face makes it fail
+            images = [np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") for image in images]
+        boxes, scores, points = self._for(smallest).detect(np.stack(images), landmarks=True)
+        return [
+            [] if box is None else _detections(box, score, point, back)
+            for box, score, point in zip(boxes, scores, points, strict=True)
+        ]
+
+    def _for(self, smallest_px: int) -> Any:
+        """The networks, set to a smallest face in pixels of the input."""
+        if smallest_px not in self._networks:
+            self._networks.clear()
+            self._networks[smallest_px] = self._network(
+                keep_all=True,
+                min_face_size=smallest_px,
+                thresholds=[0.6, 0.7, self._options.floor],
+                post_process=False,
+                device=self._device,
+            ).eval()
+        return self._networks[smallest_px]
+
+
+def _detections(boxes: Any, scores: Any, points: Any, back: Any) -> list[Detection]:
+    corners = np.asarray(boxes, np.float32).reshape(-1, 2, 2) * back
+    landmarks = np.asarray(points, np.float32).reshape(-1, 5, 2) * back
+    certain = np.asarray(scores, np.float32)
+    if not all(np.isfinite(array).all() for array in (corners, landmarks, certain)):
+        raise DetectorError("MTCNN returned numbers that are not finite")
+    found = []
+    for ((x0, y0), (x1, y1)), score, face in zip(corners.tolist(), certain.tolist(), landmarks.tolist(), strict=True):
+        if x1 > x0 and y1 > y0:
+            right_eye, left_eye, nose, right_mouth, left_mouth = ((x, y) for x, y in face)
+            five: Points5 = (right_eye, left_eye, nose, right_mouth, left_mouth)
+            found.append(Detection((x0, y0, x1, y1), min(1.0, score), five))
+    return found
+
+
+@contextmanager
+def _without_torchvision() -> Iterator[None]:
+    """Let facenet-pytorch be imported without torchvision, of which it uses two functions.
+
+    torchvision has to be built for the very torch beside it, and the one that package indexes give does not load
+    beside a torch for the CPU. So modules with just these two functions stand in for it while the import lasts; after
+    it, whoever else imports torchvision gets the real one.
+    """
+    before = {name: sys.modules.pop(name) for name in _STAND_INS if name in sys.modules}
+    modules = {name: ModuleType(name) for name in _STAND_INS}
+    for name, module in modules.items():
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(modules[parent], child, module)
+    vars(modules["torchvision.transforms.functional"])["to_tensor"] = _to_tensor
+    vars(modules["torchvision.ops.boxes"])["batched_nms"] = _batched_nms
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in _STAND_INS:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
+def _to_tensor(image: Any) -> Any:
+    """(H, W, C) samples -> (C, H, W) tensor; bytes become 0..1, other numbers stay."""
+    torch: Any = sys.modules["torch"]
+    tensor = torch.from_numpy(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)))
+    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+
+
+def _batched_nms(boxes: Any, scores: Any, groups: Any, iou_threshold: float) -> Any:
+    """Indices of boxes that no better box of the same group overlaps by more than the threshold, best first."""
+    torch: Any = sys.modules["torch"]
+    corners = boxes.detach().cpu().numpy().astype(np.float64)
+    if not len(corners):
+        return torch.empty(0, dtype=torch.int64, device=boxes.device)
+    # Far apart, the boxes of different groups cannot overlap.
+    apart = groups.cpu().numpy()[:, None] * (float(np.abs(corners).max()) * 2 + 1)
+    as_xywh = np.concatenate([corners[:, :2] + apart, corners[:, 2:] - corners[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.detach().cpu().numpy().tolist(), 0.0, iou_threshold)
+    return torch.as_tensor(np.asarray(kept, np.int64).reshape(-1), device=boxes.device)
