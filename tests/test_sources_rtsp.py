@@ -323,3 +323,19 @@ def test_what_is_built_upon_damage_is_left_out_too(tmp_path: Path, resume_at_key
             numbers.append(round(frame.time * 25))
         assert numbers == [number for number in range(30) if number not in missing]
         assert decoder.damaged == len(missing)
+
+
+def test_begins_with_the_present(server: RtspServer) -> None:
+    source = opened(server.url())
+    try:
+        time.sleep(1)  # the rest of the program is made ready
+        first, second = pictures(source, 2)
+        assert first.t is not None
+        assert second.t is not None
+        # Pictures that had waited would be read in no time; the present takes its time.
+        started = time.monotonic()
+        found = pictures(source, 25)
+        assert time.monotonic() - started > 0.7
+        assert (found[-1].t or 0) - second.t == pytest.approx(1, abs=0.1)
+    finally:
+        source.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from itertools import pairwise
@@ -38,6 +37,8 @@ _LOOKED_AT = 4
 """Pictures looked at to find the rate of a stream that names none."""
 _END_S = 1.0
 """A recording that ends within this of its stated length has ended, not broken off."""
+_OLDEST_S = 10.0
+"""So much of a live stream is left out at its beginning at most."""
 
 
 class Options(PartOptions):
@@ -119,7 +120,7 @@ class NetworkSource:
         self._interval_s = 1 / rate if rate else 0.04
         self._timeline = Timeline(self._interval_s)
         self._last_s = 0.0
-        self._opened_at: float | None = time.monotonic()
+        self._caught_up = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
         first = self._ready[0]
@@ -214,12 +215,12 @@ class NetworkSource:
 
     def _next_frame(self) -> av.VideoFrame | None:
         frame = self._ready.pop(0) if self._ready else self._decoder.frame()
-        if self._opened_at is None or not self.info.live:
+        if self._caught_up or not self.info.live:
             return frame
-        # What came in while the rest of the program was made ready is old. It comes at once; the present makes us wait.
-        old = math.ceil((time.monotonic() - self._opened_at) / self._interval_s)
-        self._opened_at = None
-        for _ in range(old):
+        # What came in while this stream and the rest of the program were made ready is old, and so is what some servers
+        # send first, to be quick. It comes at once; for the present one has to wait.
+        self._caught_up = True
+        for _ in range(round(_OLDEST_S / self._interval_s)):
             asked = time.monotonic()
             newer = self._ready.pop(0) if self._ready else self._decoder.frame()
             if newer is None:
