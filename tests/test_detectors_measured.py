@@ -1,0 +1,90 @@
+"""The table of detectors: counting, reading, and what it says about those that are not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from streamer.errors import InputError, UsageError
+from streamer.evaluate import detectors as table
+from streamer.evaluate.detectors import Row, Variant, main, markdown, measure, read_boxes, read_pictures
+from streamer.parts import Context
+from streamer.picture import Picture
+from streamer.types import Detection
+
+BOXES = "file,x,y,w,h\na_1.png,10,10,30,30\na_1.png,60,10,30,30\nb_1.png,10,10,30,30\nb_1.png,50,50,8,8\n"
+
+
+class Scripted:
+    """Finds the same two faces in every picture, and a weak third."""
+
+    closed = False
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        boxes = [((10, 10, 40, 40), 0.9), ((12, 12, 42, 42), 0.8), ((60, 10, 90, 40), 0.3)]
+        return [[Detection(box, score) for box, score in boxes] for _ in pictures]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "boxes.csv").write_text(BOXES)
+    for name in ("a_1.png", "b_1.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((100, 100, 3), 90, np.uint8))
+    return tmp_path
+
+
+def test_faces_and_false_alarms_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted = Scripted()
+    monkeypatch.setattr(table, "build_part", lambda *given: scripted)
+    truth = read_boxes(folder / "boxes.csv", min_face_px=20)
+    pictures = read_pictures(folder, truth)
+    row = measure(Variant("yunet", models=("yunet",)), 640, pictures, truth, [pictures["a_1.png"]], Context())
+    assert (row.faces, row.found) == (3, 2), "the weak one does not count, and two detections do not make two faces"
+    assert row.found_in == {"a": (1, 2), "b": (1, 1)}
+    assert (row.false_alarms, row.empty_pictures) == (2, 1)
+    assert row.ms > 0
+    assert row.commercial_use
+    assert scripted.closed
+
+
+def test_a_detector_that_is_not_there_is_named_below_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*given: object) -> None:
+        raise UsageError("detector 'hog' needs dlib")
+
+    monkeypatch.setattr(table, "build_part", refuses)
+    row = measure(Variant("hog", licence="BSL-1.0 / BSL-1.0"), 640, {}, {}, [], Context())
+    text = markdown([row, Row("yunet", 640, 10, 9, {}, 1, 20, 3.21, "Apache-2.0 / MIT", True)])
+    assert "| yunet | 640 | 90.0 % of 10 | 1 in 20 | 3.2 | Apache-2.0 / MIT | yes |\n\n- hog: detector 'hog'" in text
+
+
+def test_the_program_writes_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--images", str(folder), "--boxes", str(folder / "boxes.csv"), "--kinds", "yunet"]
+    main([*arguments, "--input-px", "160", "--json", str(folder / "out.json")])
+    assert "| yunet | 160 | 0.0 % of 3 | - |" in capsys.readouterr().out
+    (row,) = json.loads((folder / "out.json").read_text())
+    assert (row["detector"], row["found"], row["faces"]) == ("yunet", 0, 3)
+
+
+def test_bad_input_is_one_line(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.csv is no table of boxes"):
+        read_boxes(folder / "nothing.csv", min_face_px=20)
+    (folder / "bad.csv").write_text("file,x\na_1.png,1\n")
+    with pytest.raises(InputError, match=r"bad\.csv is no table of boxes"):
+        read_boxes(folder / "bad.csv", min_face_px=20)
+    (folder / "boxes.csv").write_text("file,x,y,w,h\ngone.png,1,1,30,30\n")
+    with pytest.raises(SystemExit, match=r"gone\.png cannot be read as a picture"):
+        main(["--images", str(folder), "--boxes", str(folder / "boxes.csv")])
+
+
+def test_every_variant_names_its_licences() -> None:
+    for variant in table.VARIANTS:
+        assert " / " in variant.licences
+        assert variant.commercial_use == ("non-commercial" not in variant.licences)
