@@ -10,8 +10,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from streamer import parts
+from streamer._presets import PRESET_NAMES, governed
 from streamer._problems import choices_of
-from streamer.config import CHOICES, FAMILIES, FIXED, Config, family_model
+from streamer.config import CHOICES, FAMILIES, FIXED, PRIVACY, Config, family_model
 from streamer.parts import PartOptions
 
 __all__ = ["render_default_yaml", "render_reference"]
@@ -24,14 +25,22 @@ _HEAD = """\
 #   streamer run INPUT -c my.yaml
 # One setting alone: streamer run INPUT --set detect.every=2
 """
+_PRIVACY = "Where the other defaults come from"
 
 
 def render_default_yaml() -> str:
     """The text of `config.yaml`: every key at its default, with one comment each."""
     lines = [_HEAD]
     for name in Config.__dataclass_fields__:
-        if name in FIXED:
-            lines += [f"# {_title(FIXED[name])}", f"{name}:", *_keys(FIXED[name], "  "), ""]
+        if name == PRIVACY:
+            lines += [
+                f"# {_PRIVACY} ({', '.join(PRESET_NAMES)}).",
+                "# Keys that stand behind a # follow it; a key that is set counts, whatever it says.",
+                f"{name}: {Config.privacy}",
+                "",
+            ]
+        elif name in FIXED:
+            lines += [f"# {_title(FIXED[name])}", f"{name}:", *_keys(FIXED[name], "  ", name), ""]
         elif name in CHOICES:
             folder, kind = CHOICES[name]
             options = parts.options_type(folder, kind)
@@ -39,7 +48,7 @@ def render_default_yaml() -> str:
                 f"# {_title(options)} Kinds: {', '.join(parts.kinds(folder))}; each has keys of its own.",
                 f"{name}:",
                 f"  kind: {kind}",
-                *_keys(options, "  "),
+                *_keys(options, "  ", name),
                 "",
             ]
         else:
@@ -54,7 +63,9 @@ def render_reference() -> str:
     """Every setting of every part as Markdown tables, also of those that are not the default."""
     lines: list[str] = []
     for name in Config.__dataclass_fields__:
-        if name in FIXED:
+        if name == PRIVACY:
+            lines += _privacy_table()
+        elif name in FIXED:
             lines += _table(f"`{name}`", FIXED[name])
         elif name in CHOICES:
             folder, default = CHOICES[name]
@@ -79,10 +90,27 @@ def _title(options: type[PartOptions]) -> str:
     return (options.__doc__ or "").strip().splitlines()[0]
 
 
-def _keys(options: type[PartOptions], indent: str) -> Iterator[str]:
+def _keys(options: type[PartOptions], indent: str, section: str = "") -> Iterator[str]:
     for key, info in options.model_fields.items():
-        yield f"{indent}# {info.description}{f' ({allowed})' if (allowed := _allowed(info)) else ''}"
-        yield f"{indent}{key}: {_written(options, key)}"
+        by_preset = governed(section, key)
+        words = [_allowed(info), *(f"{preset}: {_yaml(value)}" for preset, value in by_preset.items())]
+        yield f"{indent}# {info.description}{f' ({said})' if (said := '; '.join(filter(None, words))) else ''}"
+        yield f"{indent}{'# ' if by_preset else ''}{key}: {_written(options, key)}"
+
+
+def _privacy_table() -> Iterator[str]:
+    others = [preset for preset in PRESET_NAMES if preset != Config.privacy]
+    yield from (f"### `{PRIVACY}`", "", f"{_PRIVACY}: {', '.join(PRESET_NAMES)}.", "")
+    yield f"| key | `{Config.privacy}` (the default) | {' | '.join(f'`{preset}`' for preset in others)} |"
+    yield f"|---|---|{'---|' * len(others)}"
+    models = {**FIXED, **{name: parts.options_type(*CHOICES[name]) for name in CHOICES}}
+    for name, options in models.items():
+        for key in options.model_fields:
+            if by_preset := governed(name, key):
+                usual = _written(options, key)
+                values = [_yaml(by_preset[preset]) if preset in by_preset else usual for preset in others]
+                yield f"| `{name}.{key}` | `{usual}` | {' | '.join(f'`{value}`' for value in values)} |"
+    yield ""
 
 
 def _table(title: str, options: type[PartOptions]) -> Iterator[str]:
@@ -94,8 +122,11 @@ def _table(title: str, options: type[PartOptions]) -> Iterator[str]:
 
 def _written(options: type[PartOptions], key: str) -> str:
     """A default as YAML writes it."""
-    default: Any = options.model_construct().model_dump(mode="json", include={key})[key]
-    return yaml.safe_dump(default, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+    return _yaml(options.model_construct().model_dump(mode="json", include={key})[key])
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
 
 
 def _allowed(info: FieldInfo) -> str:

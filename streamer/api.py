@@ -1,7 +1,7 @@
 """For programs that embed the pipeline: the same names and settings as on the command line.
 
-Settings may be given for short (`threshold`, `every`, `effect`, `target_fps`, `duration`, `device`, `realtime`); all
-others through `config`.
+Settings may be given for short (`privacy`, `threshold`, `every`, `effect`, `target_fps`, `duration`, `device`,
+`realtime`); all others through `config`.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class Anonymizer:
         frame = Frame(self._seq, self._seq, 0.0, picture)
         self._seq += 1
         config = self._config
-        planner = Planner(config.detect, lambda: Tracker(config.track, self._threshold), hide_everyone, live=False)
+        tracker = Tracker(config.track, self._threshold)
+        planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
         planned = planner.offer(frame, 0.0)
         while (request := planner.next_request()) is not None:
             result = detect.look(self._detector, request)

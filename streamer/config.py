@@ -1,6 +1,6 @@
 """Configuration: YAML -> frozen, checked options. Every problem is reported at once, with its dotted path.
 
-Sections are of three sorts:
+Above all stands `privacy`, a word that chooses the defaults of the other keys. Sections are of three sorts:
 
 fixed     `run`, `capture`, `detect`, `track`, `mask`, `output`: one model each.
 choices   `detector` and `effect`: a `kind`, and beside it the options of that kind; only that part is imported.
@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, create_model
 
 from streamer import parts
+from streamer._presets import PRESET_NAMES, preset_values
 from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer._suggest import nearest
 from streamer.anonymize import MaskOptions
@@ -34,6 +35,7 @@ __all__ = [
     "CHOICES",
     "FAMILIES",
     "FIXED",
+    "PRIVACY",
     "SHORT_NAMES",
     "Choice",
     "Config",
@@ -82,7 +84,10 @@ FIXED: dict[str, type[PartOptions]] = {
 CHOICES = {"detector": ("detectors", "yunet"), "effect": ("effects", "pixelate")}
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}
+PRIVACY = "privacy"
+"""The key above the sections."""
 SHORT_NAMES = {
+    "privacy": (PRIVACY,),
     "threshold": ("detector.threshold",),
     "every": ("detect.every",),
     "effect": ("effect.kind",),
@@ -103,6 +108,8 @@ def _default(name: str) -> Choice:
 class Config:
     """Everything that can be set. `Config()` is the defaults; change it with `updated()` or `with_overrides()`."""
 
+    privacy: str = "balanced"
+    """The preset from which the defaults of the other keys came: `Config().updated({"privacy": "strict"})`."""
     run: RunOptions = field(default_factory=RunOptions)
     source: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Per kind of source, the options that are not at their default."""
@@ -121,18 +128,25 @@ class Config:
         """Check a nested mapping, as YAML gives it. Raises ConfigError with all problems."""
         problems: list[str] = []
         given = section(data, "", problems)
-        problems += [unknown("", name, list(cls.__dataclass_fields__)) for name in given if name not in _READERS]
-        read = {name: _READERS[name](name, given[name], problems) for name in given if name in _READERS}
+        problems += [unknown("", name, list(cls.__dataclass_fields__)) for name in given if name not in _FIELDS]
+        preset = given.get(PRIVACY, cls.privacy)
+        if preset not in PRESET_NAMES:
+            known = ", ".join(PRESET_NAMES)
+            problems.append(f"privacy: must be one of {known}, got {shown(preset)}{nearest(str(preset), PRESET_NAMES)}")
+            preset = cls.privacy
+        # Also sections that nobody named have the preset's defaults.
+        read = {name: reader(name, given.get(name), preset, problems) for name, reader in _READERS.items()}
         if problems:
             raise ConfigError(problems)
-        return cls(**read)
+        return cls(privacy=preset, **read)
 
     def to_mapping(self) -> dict[str, Any]:
         """The settings that are not at their defaults, as plain data that `from_mapping()` takes."""
-        data: dict[str, Any] = {name: _plain(getattr(self, name)) for name in FIXED}
+        data: dict[str, Any] = {} if self.privacy == type(self).privacy else {PRIVACY: self.privacy}
+        data |= {name: _plain(getattr(self, name), name, self.privacy) for name in FIXED}
         for name in CHOICES:
             choice: Choice = getattr(self, name)
-            data[name] = {"kind": choice.kind, **_plain(choice.options)}
+            data[name] = {"kind": choice.kind, **_plain(choice.options, name, self.privacy)}
         for name in FAMILIES:
             data[name] = {kind: dict(options) for kind, options in getattr(self, name).items()}
         return {name: values for name, values in data.items() if values}
@@ -140,7 +154,8 @@ class Config:
     def updated(self, values: Mapping[str, Any]) -> Config:
         """Another configuration with some settings changed, for example {"detect.every": 2}.
 
-        Another `kind` in a section starts from that kind's defaults. Raises ConfigError with all problems.
+        Another `kind` in a section starts from that kind's defaults; another `privacy` moves every key that is not set.
+        A key that is at its present default counts as not set. Raises ConfigError with all problems.
         """
         data = self.to_mapping()
         # Kinds first: they decide what the other keys of their section may be.
@@ -225,15 +240,20 @@ def family_model(family: str, kind: str) -> type[PartOptions]:
     return create_model(f"{kind} options", __base__=PartOptions, __doc__=options.__doc__, **settable)
 
 
-def _plain(options: PartOptions) -> dict[str, Any]:
-    return options.model_dump(mode="json", exclude_defaults=True)
+def _plain(options: PartOptions, name: str = "", preset: str = "balanced") -> dict[str, Any]:
+    """What is not at its default, which in the section `name` is the preset's."""
+    model = type(options)
+    values, usual = options.model_dump(mode="json"), model.model_construct().model_dump(mode="json")
+    usual |= preset_values(preset, name, model)
+    return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
 
 
-def _read_fixed(name: str, value: object, problems: list[str]) -> Any:
-    return checked(FIXED[name], section(value, name, problems), name, problems)
+def _read_fixed(name: str, value: object, preset: str, problems: list[str]) -> Any:
+    model = FIXED[name]
+    return checked(model, {**preset_values(preset, name, model), **section(value, name, problems)}, name, problems)
 
 
-def _read_choice(name: str, value: object, problems: list[str]) -> Choice | None:
+def _read_choice(name: str, value: object, preset: str, problems: list[str]) -> Choice | None:
     folder, default = CHOICES[name]
     values = section(value, name, problems)
     kind = values.pop("kind", default)
@@ -241,11 +261,12 @@ def _read_choice(name: str, value: object, problems: list[str]) -> Choice | None
         known = parts.kinds(folder)
         problems.append(f"{name}.kind: must be one of {', '.join(known)}, got {shown(kind)}{nearest(str(kind), known)}")
         return None
-    options = checked(parts.options_type(folder, kind), values, name, problems)
+    model = parts.options_type(folder, kind)
+    options = checked(model, {**preset_values(preset, name, model), **values}, name, problems)
     return None if options is None else Choice(kind, options)
 
 
-def _read_family(name: str, value: object, problems: list[str]) -> dict[str, dict[str, Any]]:
+def _read_family(name: str, value: object, preset: str, problems: list[str]) -> dict[str, dict[str, Any]]:
     known = parts.kinds(FAMILIES[name])
     chosen: dict[str, dict[str, Any]] = {}
     for kind, options in section(value, name, problems).items():
@@ -268,3 +289,4 @@ _READERS = {
     **dict.fromkeys(CHOICES, _read_choice),
     **dict.fromkeys(FAMILIES, _read_family),
 }
+_FIELDS = {PRIVACY, *_READERS}

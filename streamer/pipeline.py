@@ -248,6 +248,7 @@ class Pipeline:
             lambda: Tracker(config.track, _start_score(config)),
             self._parts.decide,
             live=info.live,
+            stills=info.stills,
         )
         framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
         capture = Capture(

@@ -46,6 +46,9 @@ class PlannerOptions(PartOptions):
     max_gap_s: float = Field(
         0.25, gt=0, le=0.5, description="a frame further than this from every pass (capture time) is covered whole"
     )
+    cover_first_s: float = Field(
+        0.0, ge=0, le=5, description="the picture stays covered whole this long after a start, a cut or a reconnection"
+    )
     max_hold_s: float = Field(
         1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"
     )
@@ -65,6 +68,8 @@ class _Epoch:
     """What is known within one epoch. Nothing is carried into the next."""
 
     tracker: Tracker
+    began_t: float
+    """Capture time of its first frame."""
     passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=32))
     failed: set[int] = field(default_factory=set)
     """Frames that the detector could not examine."""
@@ -74,15 +79,23 @@ class Planner:
     """See the module.
 
     live: frames cannot wait for ever; the newest wish for a pass replaces an older one.
+    stills: every frame is an epoch of its own, and no scene begins with it.
     """
 
     def __init__(
-        self, options: PlannerOptions, new_tracker: Callable[[], Tracker], decide: Decide, *, live: bool
+        self,
+        options: PlannerOptions,
+        new_tracker: Callable[[], Tracker],
+        decide: Decide,
+        *,
+        live: bool,
+        stills: bool = False,
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
         self._decide = decide
         self._live = live
+        self._cover_first_s = 0.0 if stills else options.cover_first_s
         self._held: deque[_Held] = deque()
         self._wanted: deque[Frame] = deque()
         self._in_flight: Frame | None = None
@@ -167,7 +180,7 @@ class Planner:
 
     def _begin_epoch(self, frame: Frame) -> None:
         self._close_bracket()
-        self._epochs[frame.epoch] = _Epoch(self._new_tracker())
+        self._epochs[frame.epoch] = _Epoch(self._new_tracker(), frame.t)
         self._last_wanted = None
         # Epochs without held frames are over; the newest stays.
         alive = {held.frame.epoch for held in self._held} | {frame.epoch}
@@ -231,8 +244,10 @@ class Planner:
     def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
         if frame.seq in epoch.failed:
             return Planned(frame, None, "detector failed")
-        # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame is
-        # covered. Without lookahead that risk was chosen.
+        if frame.t - epoch.began_t < self._cover_first_s - _SLACK_S:
+            return Planned(frame, None, "scene just began")
+        # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame
+        # is covered. Without lookahead that risk was chosen.
         bracketed = bool(epoch.passes) and epoch.passes[-1].t >= frame.t
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:

@@ -16,7 +16,7 @@ _LAYERS = {
     1: "sources detectors embedders effects sinks models",
     2: "capture detect track identify anonymize output",
     3: "planner",
-    4: "config _problems _reference endpoints assembly flow pipeline api evaluate",
+    4: "config _presets _problems _reference endpoints assembly flow pipeline api evaluate",
     5: "cli __main__",
 }
 LAYER = {name: layer for layer, names in _LAYERS.items() for name in names.split()}

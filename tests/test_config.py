@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from streamer._presets import PRESET_NAMES, PRESETS
 from streamer._reference import render_default_yaml
 from streamer._suggest import suggest
 from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
@@ -66,6 +67,8 @@ def test_nothing_said_is_the_defaults(text: str, tmp_path: Path) -> None:
         ("detect: [every]", ["detect: must hold keys and values, got ['every']"]),
         ("- detect", ["the configuration: must hold keys and values, got ['detect']"]),
         ("text", ["the configuration: must hold keys and values, got 'text'"]),
+        ("privacy: strikt", ["privacy: must be one of fast, balanced, strict, got 'strikt' (did you mean 'strict'?)"]),
+        ("privacy: {every: 1}", ["privacy: must be one of fast, balanced, strict, got {'every': 1}"]),
         ("detct: {}", ["detct: unknown key (did you mean 'detect'?)"]),
         ("1: {}", [f"1: unknown key (there are {', '.join(Config.__dataclass_fields__)})"]),
         ("effect: {kind: blurr}", [f"effect.kind: must be one of {EFFECTS}, got 'blurr' (did you mean 'blur'?)"]),
@@ -164,6 +167,72 @@ def test_to_mapping_and_back() -> None:
     assert config.source == {"file": {"realtime": True}}
     assert Config.from_mapping(config.to_mapping()) == config
     assert Config().to_mapping() == {name: {"kind": kind} for name, (_, kind) in CHOICES.items()}
+
+
+# -- presets ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_moves_defaults_and_what_is_set_counts(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("privacy: strict\ndetect: {every: 3}\nmask:\n  shape: box\n")
+    config = load(tmp_path / "c.yaml")
+    assert (config.privacy, config.detect.every, config.mask.shape) == ("strict", 3, "box")
+    assert config.mask.margin == PRESETS["strict"]["mask"]["margin"]
+    assert config.detector.options.model_dump()["threshold"] == PRESETS["strict"]["detector"]["threshold"]
+
+
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_every_key_of_a_preset_exists_and_is_taken(preset: str) -> None:
+    config = Config().updated({"privacy": preset})
+    assert config.privacy == preset
+    for name, values in PRESETS[preset].items():
+        chosen = getattr(config, name)
+        options = getattr(chosen, "options", chosen).model_dump()
+        assert {key: options[key] for key in values} == values
+
+
+def test_balanced_is_the_default() -> None:
+    assert Config().updated({"privacy": "balanced"}) == Config()
+    assert Config().updated({"privacy": "strict"}).updated({"privacy": "balanced"}) == Config()
+
+
+def test_presets_survive_other_changes_in_any_order() -> None:
+    strict = Config().updated({"privacy": "strict"})
+    assert Config.from_mapping(strict.to_mapping()) == strict
+    assert strict.to_mapping() == {"privacy": "strict", **Config().to_mapping()}
+    mixed = strict.updated({"detect.every": 3, "detect.lookahead": False})
+    assert mixed == Config().updated({"detect.lookahead": False, "detect.every": 3, "privacy": "strict"})
+    assert mixed.updated({"run.target_fps": 10}).detect.every == 3
+
+
+def test_a_later_preset_moves_what_was_not_set() -> None:
+    """A file that spells out the defaults must not keep the command line from being strict."""
+    spelled = Config().updated({"detect.every": 3, "detect.second_looks": 2})
+    strict = spelled.updated({"privacy": "strict"})
+    assert (strict.detect.every, strict.detect.second_looks) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", kinds("detectors"))
+def test_presets_suit_every_detector(kind: str) -> None:
+    for preset in PRESET_NAMES:
+        config = Config().updated({"privacy": preset, "detector.kind": kind})
+        options = config.detector.options.model_dump()
+        for key, value in PRESETS[preset].get("detector", {}).items():
+            assert key not in options or options[key] == value
+
+
+def test_strict_is_never_looser_than_balanced() -> None:
+    strict, usual = Config().updated({"privacy": "strict"}), Config()
+    assert strict.detect.every <= usual.detect.every
+    assert strict.detect.max_gap_s <= usual.detect.max_gap_s
+    assert strict.detect.lookahead
+    assert strict.track.keep_s >= usual.track.keep_s
+    assert strict.mask.margin >= usual.mask.margin
+    assert strict.detector.options.model_dump()["threshold"] <= usual.detector.options.model_dump()["threshold"]
+
+
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_no_preset_shows_what_was_not_examined(preset: str) -> None:
+    assert Config().updated({"privacy": preset}).detect.max_gap_s <= Config().detect.max_gap_s
 
 
 def test_values_at_their_default_do_not_count_as_set() -> None:

@@ -187,6 +187,32 @@ def test_nothing_is_carried_into_another_epoch() -> None:
         assert bool(planned.plan.tracks) == (planned.frame.epoch == 0)
 
 
+def test_a_scene_that_just_began_is_covered_whole() -> None:
+    frames = [frame(n, epoch=n // 8) for n in range(16)]
+    left, looked = drive(planner(cover_first_s=0.12, every=1), frames)
+    assert [p.frame.seq for p in left if p.plan is None] == [0, 1, 2, 8, 9, 10]
+    assert {p.why for p in left if p.plan is None} == {"scene just began"}
+    assert looked == list(range(16))
+
+
+def test_no_scene_begins_with_a_still() -> None:
+    options = PlannerOptions(cover_first_s=0.12)
+    machine = Planner(options, lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=False, stills=True)
+    left, _ = drive(machine, [frame(n, epoch=n) for n in range(3)])
+    assert all(p.plan is not None for p in left)
+
+
+def test_every_shown_frame_was_looked_at_itself_where_no_gap_is_allowed() -> None:
+    machine = planner(live=True, every=1, max_gap_s=0.001)
+    left: list[Planned] = []
+    for n in range(9):
+        left += machine.offer(frame(n), n / 25)
+        if n % 4 == 0 and (request := machine.next_request()) is not None:  # the detector cannot keep up
+            left += machine.passed(seen(request), n / 25)
+    assert [p.frame.seq for p in left if p.plan is not None] == [0, 4, 8]
+    assert [p.frame.seq for p in left] == list(range(9))
+
+
 def test_stills_are_all_examined() -> None:
     left, looked = drive(planner(), [frame(n, epoch=n) for n in range(5)])
     assert looked == [0, 1, 2, 3, 4]

@@ -63,6 +63,10 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="one setting, for example detect.every=2; repeatable"),
     ] = None,
+    privacy: Annotated[
+        str | None,
+        typer.Option(metavar="PRESET", help="fast, balanced (the default) or strict: sets what is not set itself"),
+    ] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", help="stop after this many seconds")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="write what happened as JSON")] = None,
     threshold: Annotated[
@@ -81,7 +85,7 @@ def run(
     """Anonymize INPUT into every OUTPUT."""
     terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
-    short |= {"duration": duration, "device": device, "realtime": realtime or None}
+    short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     source = parse_input(input if input is not None else first_camera())
