@@ -116,13 +116,16 @@ class Recorded:
         return cls(read.times, [flat(picture) for picture in read.pictures], read.duration_s)
 
     def gaps(self) -> list[tuple[float, float]]:
-        """From the last picture before to the first picture after every stretch that is covered."""
+        """From the last picture before to the first picture after every stretch of a second or more that is covered.
+
+        Shorter ones are single frames covered on a busy machine.
+        """
         found: list[tuple[float, float]] = []
         last = self.times[0]
         inside = False
         for t, covered in zip(self.times, self.covered, strict=True):
             if not covered:
-                if inside:
+                if inside and t - last > 1.0:
                     found.append((last, t))
                 last, inside = t, False
             else:
