@@ -36,6 +36,8 @@ _MARGIN_S = 0.005
 _LATENESS_WINDOW_S = 3.0
 """The delay follows the greatest lateness over this time."""
 _MAX_DELAY_S = 2.0
+_CATCH_UP = 0.1
+"""When the delay may shrink, frames are shown so much faster than they came."""
 _POLL_S = 0.02
 """How often a window's keys are read when there is nothing to show."""
 _RECORD_PATIENCE_S = 1.5
@@ -77,15 +79,15 @@ class PlayOut:
         self._stale_s = stale_s
         self._queue: deque[AnonymizedFrame] = deque()
         self._lateness: deque[tuple[float, float]] = deque()
+        self._delay_s = _MARGIN_S
+        self._offered_at: float | None = None
         self._shown: AnonymizedFrame | None = None
         self._shown_at: float | None = None
 
     @property
     def delay_s(self) -> float:
         """Time from capture to showing."""
-        if self._fixed_delay_s is not None:
-            return self._fixed_delay_s
-        return min(_MAX_DELAY_S, max((late for _, late in self._lateness), default=0.0) + _MARGIN_S)
+        return self._delay_s if self._fixed_delay_s is None else self._fixed_delay_s
 
     def offer(self, frame: AnonymizedFrame, now: float) -> None:
         """A frame came out of the pipeline."""
@@ -96,6 +98,11 @@ class PlayOut:
             else:
                 self._lateness.popleft()
         self._lateness.append((now, late))
+        wanted = min(_MAX_DELAY_S, self._lateness[0][1] + _MARGIN_S)
+        # Less delay at once would make several frames due together, and all but the last be skipped.
+        since = 0.0 if self._offered_at is None else now - self._offered_at
+        self._delay_s = max(wanted, self._delay_s - _CATCH_UP * since)
+        self._offered_at = now
         self._queue.append(frame)
 
     def next_due(self) -> float:

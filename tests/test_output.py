@@ -48,6 +48,23 @@ def test_bursts_play_evenly() -> None:
     assert max(delays) <= 0.12
 
 
+def test_a_delay_that_is_over_is_caught_up_without_skipping() -> None:
+    """A moment's lateness lengthens the delay for a while; when it shrinks again, no frame pays for it."""
+    out, arriving = play_out(), {n: n * 0.04 + (0.4 if n == 25 else 0.1) for n in range(250)}
+    shown: list[tuple[int, float]] = []
+    for now in (step * 0.002 for step in range(5100)):
+        for n in [n for n, at in arriving.items() if at <= now and n <= min(arriving)]:
+            del arriving[n]
+            out.offer(frame(n, n * 0.04), now)
+        what, skipped = out.show(now)
+        assert skipped == 0 or now < 2
+        if what is not None and what.kind in ("frame", "covered") and what.frame.seq >= 0:
+            shown.append((what.frame.seq, now - what.frame.t))
+    assert max(delay for _, delay in shown) > 0.4
+    assert shown[-1][1] < 0.12
+    assert [n for n, _ in shown if n > 50] == list(range(51, shown[-1][0] + 1))
+
+
 def test_slate_before_the_first_frame_and_after_the_last() -> None:
     out = play_out(delay_s=0.1)
     what, _ = out.show(0.0)
