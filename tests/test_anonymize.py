@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ FRAME = Frame(5, 2, 1.0, noise())
 PASS = Pass(4, 2, 0.9, ())
 
 
-def plan(**changes: object) -> Plan:
-    return replace(Plan(5, 2, (PASS,), ((track(), Cover("test")),)), **changes)  # type: ignore[arg-type]
+def plan(**changes: Any) -> Plan:
+    return replace(Plan(5, 2, (PASS,), ((track(), Cover("test")),)), **changes)
 
 
 @pytest.mark.parametrize(

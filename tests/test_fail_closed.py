@@ -119,23 +119,17 @@ def test_healthy(live: bool) -> None:
     assert report.summary["detector_passes"] < 20
 
 
-def test_face_is_covered_before_it_is_first_found() -> None:
+@pytest.mark.parametrize("enter_at", [10, 11, 12])
+def test_face_is_covered_before_it_is_first_found(enter_at: int) -> None:
     """The face appears on a frame that no pass looks at; lookahead covers it backwards."""
-    for enter_at in range(10, 13):
-        source = MovingFace(frames=30, enter_at=enter_at)
-        sink = RecordingSink()
-        parts = Parts(
-            lambda source=source: source,  # type: ignore[misc]
-            Oracle,
-            lambda kind: solid.build(solid.Options(), Context()),
-            [("record", lambda sink=sink: sink)],  # type: ignore[misc]
-        )
-        pipeline = Pipeline(Config(), parts)
-        pipeline.start()
-        pipeline.join()
-        shown = [f.seq for f in sink.frames if (box := source.box(f.seq)) is not None and readable(f.image, box)]
-        assert shown == []
-        assert not any(frame.covered for frame in sink.frames)
+    source, sink = MovingFace(frames=30, enter_at=enter_at), RecordingSink()
+    effect = solid.build(solid.Options(), Context())
+    pipeline = Pipeline(Config(), Parts(lambda: source, Oracle, lambda kind: effect, [("record", lambda: sink)]))
+    pipeline.start()
+    pipeline.join()
+    shown = [f.seq for f in sink.frames if (box := source.box(f.seq)) is not None and readable(f.image, box)]
+    assert shown == []
+    assert not any(frame.covered for frame in sink.frames)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -167,7 +161,11 @@ def test_detector_returns_boxes_that_are_none(number: float) -> None:
 
 
 def test_detector_returns_something_else() -> None:
-    scene = Scene(detector=lambda: Oracle(lambda look: None if look < 3 else ["face"]))  # type: ignore[list-item]
+    class Wrong(Oracle):
+        def detect(self, pictures: Sequence[Any]) -> Any:
+            return super().detect(pictures) if self.looks < 3 else [["face"]]
+
+    scene = Scene(detector=Wrong)
     _, error = scene.run()
     assert isinstance(error, DetectorError)
     assert scene.leaks() == []

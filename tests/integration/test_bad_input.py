@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -163,8 +163,8 @@ def test_one_line_and_the_exit_code(
         ({"size": (480, 270)}, (480, 270)),
     ],
 )
-def test_odd_forms(form: dict[str, object], size: tuple[int, int], call: Call, tmp_path: Path) -> None:
-    source = write_video(tmp_path / "in.mkv", **form)  # type: ignore[arg-type]
+def test_odd_forms(form: dict[str, Any], size: tuple[int, int], call: Call, tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mkv", **form)
     result = call(source, "-o", tmp_path / "out.mp4")
     assert result.code == 0, result.errors
     assert sizes(tmp_path / "out.mp4") == [size] * int(str(form.get("frames", FRAMES)))
