@@ -49,6 +49,7 @@ class FakeHead:
     outputs: tuple[str, ...] = ("mean",)
     nms_iou = 0.4
     needed_px = 10
+    near_px = 256
 
     def __init__(self, faces: list[tuple[float, list[float]]]) -> None:
         self.faces = faces

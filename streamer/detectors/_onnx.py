@@ -37,8 +37,8 @@ _LARGEST_BATCH = 8
 """Pictures per run: bounds the memory, and beyond it nothing gets faster."""
 _KEPT_BUFFERS = 4
 """Input buffers kept for the next call. A fresh one of several megabytes costs as much as filling it."""
-_NEAR_PX = 256
-"""Longer side of the small input on which very near faces are looked for."""
+_NEAR_FROM_PX = 512
+"""Longer side of an input from which on a face that fills it can be too large to be seen."""
 _NEAR_SHARE = 0.3
 """Least size of a face in that small input, of the input's shorter side: smaller ones belong to the full look."""
 
@@ -100,7 +100,9 @@ class Head(Protocol):
     nms_iou: float
     """Overlap from which on two boxes are one face."""
     needed_px: int
-    """Width of the smallest face, in the network's input, that is reliably found."""
+    """Width in the network's input at which four of five faces are found, where most wear masks."""
+    near_px: int
+    """Longer side of the smallest input in which a face that fills it is reliably found."""
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
         """The outputs of a run of `batch` pictures -> those of each."""
@@ -159,10 +161,11 @@ class OnnxDetector:
         options = self._options
         longer_px = options.input_px
         if longer_px is None:
-            longer_px = max(_NEAR_PX, round(max(picture.size) * self._head.needed_px / options.smallest_face_px))
+            wanted_px = max(picture.size) * self._head.needed_px / options.smallest_face_px
+            longer_px = max(self._head.near_px, round(wanted_px))
         sizes = [(fitted_size(picture, longer_px), 0.0)]
-        if options.near and max(sizes[0][0]) >= 2 * _NEAR_PX:
-            small = fitted_size(picture, _NEAR_PX)
+        if options.near and max(sizes[0][0]) >= _NEAR_FROM_PX:
+            small = fitted_size(picture, self._head.near_px)
             sizes.append((small, _NEAR_SHARE * min(small)))
         return [_Look(number, picture.bgr(size=size), unscale(picture, size), least) for size, least in sizes]
 

@@ -30,7 +30,8 @@ class CenterFaceHead:
     input = Input(rgb=True)
     outputs: tuple[str, ...] = ("537", "538", "539", "540")
     nms_iou = 0.3
-    needed_px = 18
+    needed_px = 15
+    near_px = 256
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
         """Maps (channels, height, width) -> one row per cell."""

@@ -38,7 +38,8 @@ class RetinaFaceHead:
     input = Input(mean=(104, 117, 123))
     outputs: tuple[str, ...] = ("loc", "conf", "iou")  # "iou" is what this graph calls its landmarks
     nms_iou = 0.4
-    needed_px = 18
+    needed_px = 20
+    near_px = 256
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
         """Every output has a dimension for the batch."""

@@ -54,7 +54,8 @@ class ScrfdHead:
 
     name = "SCRFD"
     nms_iou = 0.4
-    needed_px = 14
+    needed_px = 18
+    near_px = 256
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
         self.outputs = outputs

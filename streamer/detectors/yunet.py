@@ -8,6 +8,7 @@ Runs through ONNX Runtime: measured at half of the time of OpenCV's own `FaceDet
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field
 
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
@@ -18,6 +19,10 @@ _STRIDES = (8, 16, 32)
 
 class Options(OnnxOptions):
     """Settings of YuNet."""
+
+    confirm: bool = Field(
+        True, description="a large, doubtful, new face must be seen again in enlarged or turned windows to count"
+    )
 
 
 def build(options: Options, ctx: Context) -> Detector:
@@ -34,7 +39,8 @@ class YuNetHead:
         f"{head}_{stride}" for head in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
     )
     nms_iou = 0.3  # as OpenCV's FaceDetectorYN
-    needed_px = 12
+    needed_px = 16
+    near_px = 160
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
         """The graph lays the pictures of a batch one after the other into one list of cells."""
