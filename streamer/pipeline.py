@@ -126,13 +126,16 @@ class Pipeline:
         self._wire(source, detector, effect, info)
 
     def poll(self, timeout_s: float) -> Status:
-        """Pump the windows for about timeout_s, and tell how it goes. Call it in a loop, on the main thread."""
+        """Pump the windows for about timeout_s, and tell how it goes. Call it in a loop, on the main thread.
+
+        No longer running: all has ended, or did not in time after a stop or a failure; `join()` says which.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
             left = deadline - time.monotonic()
             for runner in list(self._pumped):
                 self._pump(runner, max(0.0, left))
-            if left <= 0 or not self._running():
+            if left <= 0 or not self._running() or self._overdue():
                 return self.status()
             if not self._pumped:
                 time.sleep(min(left, 0.05))
@@ -188,7 +191,7 @@ class Pipeline:
         assert self._info is not None, "start() comes first"
         now, stats = self._clock(), self._stats
         return Status(
-            running=self._running(),
+            running=self._running() and not self._overdue(),  # what is stuck is no longer waited for
             info=self._info,
             captured=stats.get("captured"),
             sealed=stats.get("sealed"),
@@ -318,6 +321,8 @@ class Pipeline:
             self.update(effect=effects[(effects.index(self._settings.effect) + 1) % len(effects)])
 
     def _abort(self) -> None:
+        if self._stopped_at is None:  # a thread that hangs must not keep a failed run from ending, either
+            self._stopped_at = time.monotonic()
         self._stop.set()
         for channel in self._channels:
             channel.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Scene:
     clock: Callable[[], float] = time.monotonic
     settings: dict[str, Any] = field(default_factory=dict)
     stop_after_s: float = 15.0
+    ended_by_itself: bool = False
 
     def run(self) -> tuple[Report, StreamerError | None]:
         config = Config().updated({"run.stop_timeout_s": 1.0, **self.settings})
@@ -58,8 +60,9 @@ class Scene:
         pipeline = Pipeline(config, parts, clock=self.clock)
         pipeline.start()
         deadline = time.monotonic() + self.stop_after_s
-        while pipeline.poll(0.05).running and time.monotonic() < deadline:
+        while (status := pipeline.poll(0.05)).running and time.monotonic() < deadline:
             pass
+        self.ended_by_itself = not status.running
         pipeline.stop()
         error: StreamerError | None = None
         try:
@@ -94,6 +97,10 @@ def raising(which: Callable[[int], bool]) -> Callable[[int], None]:
             raise RuntimeError("the detector broke")
 
     return before
+
+
+def blocks(until: threading.Event) -> None:
+    until.wait(30)
 
 
 def hanging(from_look: int) -> Callable[[int], None]:
@@ -199,7 +206,27 @@ def test_hanging_detector_ends_the_run() -> None:
     _, error = scene.run()
     assert isinstance(error, StuckError)
     assert "did not answer" in str(error)
+    assert scene.ended_by_itself
     assert scene.leaks() == []
+
+
+def test_a_stop_ends_the_run_although_a_sink_blocks_for_ever() -> None:
+    release = threading.Event()
+    sink = RecordingSink(before=lambda count: blocks(release) if count >= 5 else None)
+    source = MovingFace(frames=500, live=True)
+    effect = solid.build(solid.Options(), Context())
+    parts = Parts(lambda: source, Oracle, lambda kind: effect, [("blocked", lambda: sink)])
+    pipeline = Pipeline(Config().updated({"run.stop_timeout_s": 0.5}), parts)
+    pipeline.start()
+    while len(sink.frames) < 5:
+        assert pipeline.poll(0.05).running
+    pipeline.stop()
+    deadline = time.monotonic() + 10
+    while pipeline.poll(0.05).running:
+        assert time.monotonic() < deadline, "it waits for ever for what is stuck"
+    with pytest.raises(StuckError, match="blocked"):
+        pipeline.join()
+    release.set()
 
 
 @pytest.mark.parametrize("live", [False, True])
