@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from support.weights import weights
 from streamer.config import Config
 from streamer.detectors._graph import plain_graph
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners
-from streamer.errors import ConfigError, DetectorError, ModelError
+from streamer.errors import ConfigError, DetectorError, ModelError, UsageError
 from streamer.models.catalogue import CATALOGUE
 from streamer.parts import Context, build, kinds, load
 from streamer.picture import Picture
@@ -222,6 +224,44 @@ def test_a_file_of_ones_own_needs_no_licence_and_gives_the_same() -> None:
     mine = build("detectors", "scrfd", {"path": path}, Context())
     named = build("detectors", "scrfd", {"accept_licence": True}, Context(model=weights))
     assert mine.detect([picture]) == named.detect([picture])
+
+
+def test_the_detector_of_an_insightface_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found where insightface keeps its packs; nothing else in them is a detector."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pack = tmp_path / ".insightface/models/buffalo_sc"
+    pack.mkdir(parents=True)
+    options = {"pack": "buffalo_sc", "accept_licence": True}
+    with pytest.raises(ModelError, match="holds no detector"):
+        build("detectors", "scrfd", options, Context())
+    (pack / "w600k_mbf.onnx").write_bytes(b"")
+    (pack / "det_500m.onnx").symlink_to(weights("det_500m"))
+    picture = Picture.blank(64, 64).frozen()
+    assert build("detectors", "scrfd", options, Context()).detect([picture]) == [[]]
+    with pytest.raises(ModelError, match="InsightFace's model buffalo_sc is for non-commercial research only"):
+        build("detectors", "scrfd", {"pack": "buffalo_sc"}, Context())
+
+
+def test_a_pack_that_is_not_there_is_insightfaces_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = {"pack": "buffalo_l", "accept_licence": True}
+    monkeypatch.setitem(sys.modules, "insightface", None)
+    monkeypatch.setitem(sys.modules, "insightface.utils.storage", None)
+    with pytest.raises(UsageError, match=r"needs insightface.*scripts/extras insightface"):
+        build("detectors", "scrfd", options, Context())
+
+    def ensure_available(kind: str, name: str, root: str) -> str:
+        raise ConnectionError(f"no route to {name} for {root}\nand a second line")
+
+    fake = SimpleNamespace(ensure_available=ensure_available)
+    monkeypatch.setitem(sys.modules, "insightface", SimpleNamespace(__path__=[]))
+    monkeypatch.setitem(sys.modules, "insightface.utils", SimpleNamespace(__path__=[]))
+    monkeypatch.setitem(sys.modules, "insightface.utils.storage", fake)
+    with pytest.raises(
+        ModelError, match=r"could not fetch its pack buffalo_l: no route to buffalo_l.*unpack it"
+    ) as told:
+        build("detectors", "scrfd", options, Context())
+    assert "\n" not in str(told.value)
 
 
 def test_what_is_not_free_has_to_be_accepted() -> None:

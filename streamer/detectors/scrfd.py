@@ -7,6 +7,8 @@ The weights of InsightFace's packs are for non-commercial research only, which h
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +16,13 @@ import numpy as np
 from pydantic import Field
 
 from streamer.detectors import Detector
+from streamer.detectors._extras import load_extra
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
 from streamer.errors import ModelError
 from streamer.parts import Context
 
+_PACKS = Path("~/.insightface/models")
+"""Where the insightface package keeps its packs."""
 _LAYOUTS = {6: (3, 2), 9: (3, 2), 10: (5, 1), 15: (5, 1)}
 """Number of outputs -> number of strides (8, 16, 32, 64, 128), anchors per cell; a multiple of three has landmarks."""
 
@@ -31,22 +36,55 @@ class Options(OnnxOptions):
     accept_licence: bool = Field(
         False, description="true: the use is non-commercial research, the only one InsightFace's weights are free for"
     )
-    path: Path | None = Field(None, description="an SCRFD graph of your own (.onnx) instead of `model`")
+    pack: str | None = Field(
+        None,
+        pattern=r"^\w[\w.-]*$",
+        description="instead of `model`: the detector in this pack of the insightface package, for example buffalo_l",
+    )
+    path: Path | None = Field(None, description="instead of `model`: an SCRFD graph of your own (.onnx)")
 
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had or is not licensed, DeviceError without the device."""
     if options.path is None and not options.accept_licence:
         raise ModelError(
-            f"InsightFace's model {options.model} is for non-commercial research only; if that is your use, set "
-            "detector.accept_licence=true, otherwise take another detector or name weights of your own in detector.path"
+            f"InsightFace's model {options.pack or options.model} is for non-commercial research only; if that is your "
+            "use, set detector.accept_licence=true, otherwise take another detector or name weights of your own in "
+            "detector.path"
         )
-    path = ctx.model(options.model) if options.path is None else options.path.expanduser()
+    if options.path is not None:
+        path = options.path.expanduser()
+    elif options.pack is not None:
+        path = _in_pack(options.pack)
+    else:
+        path = ctx.model(options.model)
     runtime = loaded(path, ctx, options)
     names = tuple(output.name for output in runtime.get_outputs())
     if len(names) not in _LAYOUTS:
         raise ModelError(f"{path} is no SCRFD graph: it has {len(names)} outputs")
     return OnnxDetector(runtime, ScrfdHead(names), options)
+
+
+def _in_pack(name: str) -> Path:
+    """The detector's file in one of insightface's packs; the package fetches a pack that is not there.
+
+    Raises UsageError when the package is missing and needed, ModelError when the pack cannot be had.
+    """
+    folder = _PACKS.expanduser() / name
+    if not folder.is_dir():
+        storage = load_extra("insightface.utils.storage", kind="scrfd", extra="insightface")
+        try:
+            with redirect_stdout(StringIO()):  # it tells where it downloads to, where results belong
+                folder = Path(storage.ensure_available("models", name, root=str(_PACKS.parent)))
+        except Exception as error:  # requests', zipfile's and its own
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(
+                f"insightface could not fetch its pack {name}: {reason}; unpack it into {folder}"
+            ) from None
+    files = sorted(path for path in folder.rglob("*.onnx") if path.name.startswith(("det_", "scrfd")))
+    if not files:
+        raise ModelError(f"{folder} holds no detector (det_*.onnx); remove it, so that insightface fetches it again")
+    return files[0]
 
 
 class ScrfdHead:
