@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from streamer.channel import Channel, Closed
 from streamer.detectors import Detector
 from streamer.errors import DetectorError
@@ -21,6 +23,14 @@ _AGAIN_SCORE = 0.3
 """Least score in a second look."""
 _SMALL_FACE_PX = 64
 """Only smaller faces gain from being enlarged; around larger ones a detector starts to see faces in blurred leaves."""
+_DOUBTFUL_SCORE = 0.65
+"""Below this score a large face that nobody knew of has to be confirmed."""
+_UPRIGHT_LOOKS = ((3.0, 160), (5.0, 224))
+"""Side of the window in faces, and longer side as the detector sees it: two sizes at which it is at its best."""
+_TURNED_LOOK = (3.0, 160)
+_CONFIRMING_SCORE, _CONFIRMING_SCORE_TURNED = 0.25, 0.6
+"""Least scores. Measured on YuNet: faces had 0.3 and more upright, or when they lie on their side 0.77 and more turned;
+bottles and hands that passed for faces 0.2 at most, and turned 0.52."""
 _WINDOW_PX = 160
 """Longer side of an enlarged window as the detector sees it."""
 _WINDOW_FACES = 3.0
@@ -28,6 +38,9 @@ _WINDOW_FACES = 3.0
 _SMALLEST_WINDOW_PX = 40
 _SAME_FACE = 0.6
 """Two boxes whose centres are nearer than this, in sizes of the larger one, can be the same face."""
+
+_SAME_SIZE = 2.0
+"""Largest ratio of two looks at the size of one face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,10 @@ def look(detector: Detector, request: PassRequest) -> Look:
     frame = request.frame
     try:
         found = _detect(detector, [frame.image])[0]
+        if request.confirm:
+            found = [
+                one for one in found if not _needs_confirming(one, request) or _confirmed(detector, frame.image, one)
+            ]
         found = [*found, *_second_looks(detector, frame.image, found, request)]
         return Pass(frame.seq, frame.epoch, frame.t, tuple(found))
     except DetectorError as error:
@@ -83,14 +100,48 @@ def _second_looks(detector: Detector, image: Picture, found: list[Detection], re
     again = []
     for (box, window), crop, picture, faces in zip(windows, crops, enlarged, _detect(detector, enlarged), strict=True):
         back = crop.width / picture.width, crop.height / picture.height
-        origin = max(0, window[0]) & ~1, max(0, window[1]) & ~1  # as Picture.cropped() widens it
-        moved = [_moved(face, origin, back) for face in faces]
+        moved = [_moved(face, _origin(window), back) for face in faces]
         again += [
             face
             for face in moved
-            if face.score >= _AGAIN_SCORE and _near(face.box, box) and not any(_near(face.box, one) for one in sure)
+            if face.score >= _AGAIN_SCORE
+            and _near(face.box, box)
+            and _alike(face.box, box)
+            and not any(_near(face.box, one) for one in sure)
         ]
     return again
+
+
+def _needs_confirming(face: Detection, request: PassRequest) -> bool:
+    """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much."""
+    if face.score >= _DOUBTFUL_SCORE or side(face.box) < _SMALL_FACE_PX:
+        return False
+    return not any(_near(face.box, known) and _alike(face.box, known) for known in request.watch)
+
+
+def _confirmed(detector: Detector, image: Picture, face: Detection) -> bool:
+    """Look at a doubtful face at other sizes, and turned to both sides: what is a face is seen in one of them."""
+    looks = [(*look, 0) for look in _UPRIGHT_LOOKS] + [(*_TURNED_LOOK, turns) for turns in (1, 3)]
+    pictures, middles, sizes = [], [], []
+    for faces, px, turns in looks:
+        window = _window(face.box, image, faces)
+        if window is None:
+            return True
+        crop = image.cropped(window)
+        scale = px / max(crop.size)
+        bgr = np.rot90(crop.bgr(size=(max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))), turns)
+        (x, y), (left, top) = center(face.box), _origin(window)
+        x, y = (x - left) * scale, (y - top) * scale
+        middles.append({0: (x, y), 1: (y, bgr.shape[0] - x), 3: (bgr.shape[1] - y, x)}[turns])
+        sizes.append(side(face.box) * scale)
+        pictures.append(Picture.from_bgr(np.ascontiguousarray(bgr), format="bgrp"))
+    found = _detect(detector, pictures)
+    for (_, _, turns), (x, y), size, seen in zip(looks, middles, sizes, found, strict=True):
+        least = _CONFIRMING_SCORE_TURNED if turns else _CONFIRMING_SCORE
+        place = x - size / 2, y - size / 2, x + size / 2, y + size / 2
+        if any(one.score >= least and _near(one.box, place) and _alike(one.box, place) for one in seen):
+            return True
+    return False
 
 
 def _near(a: Box, b: Box) -> bool:
@@ -99,12 +150,22 @@ def _near(a: Box, b: Box) -> bool:
     return math.hypot(ax - bx, ay - by) < _SAME_FACE * max(side(a), side(b))
 
 
-def _window(box: Box, image: Picture) -> tuple[int, int, int, int] | None:
-    """The square around a face that is looked at; None when it lies outside the picture."""
-    (x, y), half = center(box), max(_WINDOW_FACES * side(box), _SMALLEST_WINDOW_PX) / 2
+def _alike(a: Box, b: Box) -> bool:
+    """Whether two boxes are of about the same size: a face may stand before what merely looks like a larger one."""
+    return max(side(a), side(b)) < _SAME_SIZE * min(side(a), side(b))
+
+
+def _window(box: Box, image: Picture, faces: float = _WINDOW_FACES) -> tuple[int, int, int, int] | None:
+    """The square around a face that is looked at, `faces` wide; None when it lies outside the picture."""
+    (x, y), half = center(box), max(faces * side(box), _SMALLEST_WINDOW_PX) / 2
     window = math.floor(x - half), math.floor(y - half), math.ceil(x + half), math.ceil(y + half)
     inside = window[0] < image.width and window[1] < image.height and window[2] > 0 and window[3] > 0
     return window if inside else None
+
+
+def _origin(window: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Where a window really begins in the picture, as Picture.cropped() widens it."""
+    return max(0, window[0]) & ~1, max(0, window[1]) & ~1
 
 
 def _moved(face: Detection, origin: tuple[int, int], back: tuple[float, float]) -> Detection:

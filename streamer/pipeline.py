@@ -252,6 +252,8 @@ class Pipeline:
             self._parts.decide,
             live=info.live,
             stills=info.stills,
+            # Only of detectors that have such a key is it known what a second look at a real face comes to.
+            confirm=getattr(config.detector.options, "confirm", False),
         )
         framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
         capture = Capture(

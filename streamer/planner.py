@@ -6,7 +6,8 @@ to show it is judged by `seal()`, not here.
 
     offer(frame)    a frame was captured; it is held
     next_request()  the detector is idle: which frame should it look at
-    passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave
+    passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave; with
+                    `look_back_s`, frames up to so long before
     failed(...)     the detector could not: that frame leaves without a plan
     expire()        time went by: what waited too long leaves, with lookahead without a plan
     finish()        no more frames will come: the last one wants a pass, so that all are bracketed
@@ -29,6 +30,8 @@ __all__ = ["Planner", "PlannerOptions"]
 
 _QUEUE_FOR_FILES = 2
 """Passes that may wait for the detector before a file is read further."""
+_FILE_LOOK_BACK_S = 0.25
+"""A file can wait."""
 _SLACK_S = 1e-6
 """Rounding of timestamps."""
 
@@ -48,6 +51,13 @@ class PlannerOptions(PartOptions):
     )
     cover_first_s: float = Field(
         0.0, ge=0, le=5, description="the picture stays covered whole this long after a start, a cut or a reconnection"
+    )
+    look_back_s: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="with lookahead: a face that is first found is covered this long before, also where looks missed "
+        "it; frames wait for that; null: 0.25 for files, 0 for live sources",
     )
     max_hold_s: float = Field(
         1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"
@@ -70,7 +80,7 @@ class _Epoch:
     tracker: Tracker
     began_t: float
     """Capture time of its first frame."""
-    passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=32))
+    passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=512))
     failed: set[int] = field(default_factory=set)
     """Frames that the detector could not examine."""
 
@@ -80,6 +90,7 @@ class Planner:
 
     live: frames cannot wait for ever; the newest wish for a pass replaces an older one.
     stills: every frame is an epoch of its own, and no scene begins with it.
+    confirm: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
     """
 
     def __init__(
@@ -90,12 +101,18 @@ class Planner:
         *,
         live: bool,
         stills: bool = False,
+        confirm: bool = False,
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
         self._decide = decide
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
+        self._confirm = confirm and not stills
+        back_s = options.look_back_s
+        if back_s is None:
+            back_s = 0.0 if live else _FILE_LOOK_BACK_S
+        self._look_back_s = back_s if options.lookahead else 0.0
         self._held: deque[_Held] = deque()
         self._wanted: deque[Frame] = deque()
         self._in_flight: Frame | None = None
@@ -146,7 +163,7 @@ class Planner:
         epoch = self._epochs.get(self._in_flight.epoch)
         expected = epoch.tracker.boxes_at(self._in_flight.t) if epoch is not None else []
         watch = tuple(track.box for track in expected)
-        return PassRequest(self._in_flight, watch, self._options.second_looks)
+        return PassRequest(self._in_flight, watch, self._options.second_looks, self._confirm)
 
     def passed(self, look: Pass, now: float) -> list[Planned]:
         """The detector has looked at the frame asked for."""
@@ -219,14 +236,15 @@ class Planner:
             waits_for_pass = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
             predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
             expired = self._live and now >= held.arrived + self._options.max_hold_s
-            if not (bracketed or predictable or expired or self._hopeless(held.frame)):
+            settled = bracketed and (epoch.passes[-1].t >= held.frame.t + self._look_back_s - _SLACK_S)
+            if not (settled or predictable or expired or self._hopeless(held.frame)):
                 break
             self._held.popleft()
             ready.append(self._planned(held.frame, epoch))
         return ready
 
     def _hopeless(self, frame: Frame) -> bool:
-        """No pass will ever bracket this frame: its epoch is over, and the last pass asked for there has failed."""
+        """No pass that is still to come tells more of this frame: its epoch is over, and nothing later is asked for."""
         if not self._ended and self._newest is not None and frame.epoch == self._newest.epoch:
             return False
         asked = [*self._wanted, *([self._in_flight] if self._in_flight is not None else [])]
@@ -252,5 +270,5 @@ class Planner:
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
             return Planned(frame, None, "no pass in time")
-        tracks = self._decide(frame, epoch.tracker.boxes_at(frame.t))
+        tracks = self._decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s))
         return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))

@@ -35,7 +35,7 @@ _ONE_FACE = 1.15
 """A box longer than this many faces holds two places of one face."""
 _SURE_SCORE = 0.7
 """A track that never scored this high is doubtful."""
-_DOUBTFUL_KEEP = 0.6
+_DOUBTFUL_KEEP = 0.5
 """Share of `keep_s` for doubtful tracks: most are no faces, and their cover would spread over a crowded street."""
 _HISTORY_S = 2.0
 """Observations older than this are forgotten; held frames are never older."""
@@ -126,9 +126,12 @@ class Tracker:
         horizon = look.t - self._options.keep_s - _HISTORY_S
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
 
-    def boxes_at(self, t: float) -> list[TrackBox]:
-        """Where every face is at time t, covering first and lost ones too. Changes nothing."""
-        boxes = (self._box_at(track, t) for track in self._tracks)
+    def boxes_at(self, t: float, look_back_s: float = 0.0) -> list[TrackBox]:
+        """Where every face is at time t, covering first and lost ones too. Changes nothing.
+
+        look_back_s: a face was there so long before it was first found, even if looks at the whole frame missed it.
+        """
+        boxes = (self._box_at(track, t, look_back_s) for track in self._tracks)
         return [box for box in boxes if box is not None]
 
     def _see(self, track: _Track, found: Detection, t: float) -> None:
@@ -138,10 +141,10 @@ class Tracker:
         while len(track.seen) > 2 and track.seen[0].t < t - _HISTORY_S:
             track.seen.pop(0)
 
-    def _box_at(self, track: _Track, t: float) -> TrackBox | None:
+    def _box_at(self, track: _Track, t: float, look_back_s: float) -> TrackBox | None:
         first, last = track.seen[0], track.seen[-1]
         if t < first.t:
-            return self._before(track, first, t)
+            return self._before(track, first, t, look_back_s)
         if t > last.t:
             return self._after(track, last, t)
         index = max(i for i, seen in enumerate(track.seen) if seen.t <= t)
@@ -154,9 +157,9 @@ class Tracker:
         sure = track.best_score >= _SURE_SCORE
         return self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP)
 
-    def _before(self, track: _Track, first: _Seen, t: float) -> TrackBox | None:
-        """A face found for the first time was perhaps there already, on the frames since the last full pass."""
-        if t <= track.unseen_until:
+    def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> TrackBox | None:
+        """A face found for the first time was perhaps there already, at least since the last full pass."""
+        if t <= min(track.unseen_until, first.t - look_back_s):
             return None
         size = side(first.box)
         spread = size * (_JITTER + min(1.0, _BEFORE_BIRTH_PER_S * (first.t - t)))

@@ -118,6 +118,8 @@ class PassRequest:
     """Where known faces should be: looked at once more, enlarged, when the look at the whole frame finds none there."""
     second_looks: int = 0
     """How many such enlarged looks there may be."""
+    confirm: bool = False
+    """Whether a large, doubtful face where none was known has to be seen again, at other sizes, to count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,78 @@ def test_the_number_of_second_looks_is_bounded() -> None:
     assert detector.windows == []
 
 
+# -- confirming -------------------------------------------------------------------------------------------------------
+
+LARGE: Box = (200.0, 150.0, 300.0, 270.0)
+
+
+class Doubting(Scripted):
+    """Finds `first` in the frame, and in the middle of the upright and the turned windows what it is told to."""
+
+    def __init__(self, first: Detection, upright: float | None, turned: float | None = None, size: float = 1.0) -> None:
+        super().__init__([first], [])
+        self._scores, self._size = (upright, upright, turned, turned), size
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        if pictures[0] is FRAME.image:
+            return [self._first]
+        self.windows += [picture.size for picture in pictures]
+        found: list[list[Detection]] = []
+        for picture, score, faces in zip(pictures, self._scores, (3, 5, 3, 3), strict=True):
+            half, x, y = self._size * max(picture.size) / faces / 2, picture.width / 2, picture.height / 2
+            found.append([] if score is None else [Detection((x - half, y - half, x + half, y + half), score)])
+        return found
+
+
+def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
+    result = look(detector, PassRequest(FRAME, watch, 0, confirm=confirm))
+    assert isinstance(result, Pass)
+    return result.detections != ()
+
+
+@pytest.mark.parametrize(
+    ("upright", "turned", "counts"),
+    [(None, None, False), (0.2, None, False), (0.4, None, True), (None, 0.5, False), (None, 0.8, True)],
+)
+def test_large_doubtful_faces_have_to_be_seen_twice(upright: float | None, turned: float | None, counts: bool) -> None:
+    detector = Doubting(Detection(LARGE, 0.5), upright, turned)
+    assert confirmed(detector) == counts
+    assert len(detector.windows) == 4
+
+
+def test_what_is_seen_the_second_time_must_have_the_same_size() -> None:
+    assert not confirmed(Doubting(Detection(LARGE, 0.5), 0.9, size=0.3))
+
+
+def test_sure_known_or_small_faces_count_at_once() -> None:
+    assert confirmed(Doubting(Detection(LARGE, 0.7), None))
+    assert confirmed(Doubting(Detection(LARGE, 0.5), None), LARGE)
+    assert confirmed(Doubting(Detection(FACE, 0.5), None))
+    assert confirmed(Doubting(Detection(LARGE, 0.5), None), confirm=False)
+    assert not confirmed(Doubting(Detection(LARGE, 0.5), None), FACE)
+
+
+def test_a_lying_face_at_the_border_is_confirmed_where_it_is() -> None:
+    """The window is cut off by the picture's border: the places in the turned windows follow."""
+    box: Box = (0.0, 10.0, 100.0, 110.0)
+
+    class Lying(Scripted):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            if pictures[0] is FRAME.image:
+                return [self._first]
+            # 200 x 210 pixels around it, enlarged to 152 x 160: the middle is at (38, 46), and turned left at (46, 114)
+            assert pictures[2].size == (160, 152)
+            return [[], [], [Detection((8.0, 76.0, 84.0, 152.0), 0.9)], []]
+
+    result = look(Lying([Detection(box, 0.5)], []), PassRequest(FRAME, confirm=True))
+    assert isinstance(result, Pass)
+    assert len(result.detections) == 1
+
+
+def test_a_second_look_finds_no_larger_face_than_the_one_lost() -> None:
+    assert seen(Scripted([], [Detection((0, 0, 160, 160), 0.9)]), FACE) == ()
+
+
 @pytest.mark.parametrize("box", [(-40.0, -40.0, -5.0, 0.0), (630.0, 470.0, 660.0, 500.0), (700.0, 500.0, 720.0, 520.0)])
 def test_windows_at_the_border_and_beyond(box: Box) -> None:
     seen(Scripted([], [Detection((60, 53, 100, 107), 0.6)]), box)

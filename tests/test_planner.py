@@ -22,6 +22,7 @@ def frame(seq: int, t: float | None = None, epoch: int = 0) -> Frame:
 
 
 def planner(*, live: bool = False, **options: object) -> Planner:
+    options = {"look_back_s": 0.0, **options}
     return Planner(
         PlannerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
     )
@@ -84,6 +85,36 @@ def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
     """No two passes lie further apart than max_gap_s, whatever `every` says."""
     _, looked = drive(planner(), [frame(n, n / fps) for n in range(13)])
     assert looked[1] - looked[0] == expected
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> None:
+    """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the quarter of a second before is covered."""
+    machine = planner(live=live, look_back_s=None)
+    left: list[Planned] = []
+
+    def serve(now: float) -> None:
+        while (request := machine.next_request()) is not None:
+            found = [(20.0, 10.0, 40.0, 36.0)] if request.frame.seq >= 12 else []
+            left.extend(machine.passed(seen(request, found), now))
+
+    for n in range(25):
+        left += machine.offer(frame(n), n / 25)
+        serve(n / 25)
+    left += machine.finish(1.0)
+    serve(1.0)
+    assert [p.frame.seq for p in left] == list(range(25))
+    first_covered = min(p.frame.seq for p in left if p.plan is not None and p.plan.tracks)
+    assert first_covered == (10 if live else 6)
+    assert all(p.plan is not None for p in left)
+
+
+def test_looking_back_ends_where_the_scene_does() -> None:
+    machine = planner(look_back_s=0.25)
+    frames = [frame(n, epoch=n // 9) for n in range(18)]
+    left, _ = drive(machine, frames)
+    assert [p.frame.seq for p in left] == list(range(18))
+    assert all(p.plan is not None for p in left)
 
 
 def test_without_lookahead_only_frames_that_wait_for_their_own_pass_are_held() -> None:
@@ -223,16 +254,17 @@ def test_stills_are_all_examined() -> None:
 @given(
     live=st.booleans(),
     lookahead=st.booleans(),
+    back_s=st.sampled_from([0.0, 0.1, 0.5]),
     every=st.integers(1, 8),
     steps=st.lists(st.floats(0.001, 0.6), min_size=1, max_size=40),
     epochs=st.lists(st.booleans(), min_size=40, max_size=40),
     answers=st.lists(st.sampled_from(["now", "later", "fail"]), min_size=200, max_size=200),
 )
 def test_any_order_of_events(
-    live: bool, lookahead: bool, every: int, steps: list[float], epochs: list[bool], answers: list[str]
+    live: bool, lookahead: bool, back_s: float, every: int, steps: list[float], epochs: list[bool], answers: list[str]
 ) -> None:
     """Order and number of frames are kept; plans rest on full, near passes of their own epoch; nobody waits long."""
-    machine = planner(live=live, lookahead=lookahead, every=every)
+    machine = planner(live=live, lookahead=lookahead, look_back_s=back_s, every=every)
     options = PlannerOptions()
     now, epoch, pending = 0.0, 0, None
     left: list[tuple[Planned, float]] = []

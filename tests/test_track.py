@@ -65,6 +65,15 @@ def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
     assert far.spread_px > near.spread_px
 
 
+def test_looking_back_covers_frames_whose_look_missed_the_face() -> None:
+    made = tracker(look(0), look(0.12), look(0.24, BOX))
+    assert made.boxes_at(0.12) == []
+    assert made.boxes_at(0.0, look_back_s=0.2) == []
+    (track,) = made.boxes_at(0.08, look_back_s=0.2)
+    assert contains(track, BOX)
+    assert contains(track, moved(10))
+
+
 def test_lost_face_stays_covered_moves_on_and_grows() -> None:
     made = tracker(look(0, BOX), look(0.12, moved(12)), look(0.24))
     first, later = made.boxes_at(0.2)[0], made.boxes_at(0.6)[0]
