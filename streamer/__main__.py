@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 
 from streamer.errors import StreamerError, redact
 
@@ -15,8 +17,10 @@ __all__ = ["command", "main"]
 def main() -> None:
     """Run the command line and end the program."""
     code = command()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # none when the program was started with it closed
+            with suppress(OSError):  # whoever read it is gone, or its disk is full
+                stream.flush()
     if threading.active_count() > 1:
         # A thread stuck in native code (a camera or a network that hangs) can crash the interpreter's own way out.
         os._exit(code)
@@ -30,7 +34,8 @@ def command() -> int:
     try:
         from streamer.cli.app import app
 
-        app(prog_name="streamer")
+        code = app(prog_name="streamer", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except StreamerError as error:
@@ -44,17 +49,32 @@ def command() -> int:
         # Whoever read our output is gone. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # a fault of ours: one line for people, the traceback for whoever asks
+    except Exception as error:
+        if (code := _wrong_usage(error)) is not None:
+            return code
+        # A fault of ours: one line for people, the traceback for whoever asks.
         if {"-v", "--verbose"} & set(sys.argv):
             sys.stderr.write(redact(traceback.format_exc()))
         reason = redact(f"{type(error).__name__}: {error}").splitlines()[0]
         _tell(f"error: unexpected {reason}; run with -v for the traceback")
         return 1
-    return 0
+
+
+def _wrong_usage(error: Exception) -> int | None:
+    """What the command line library found wrong, without the logins in it; None when it is no error of its own."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if not callable(show) or not isinstance(code, int):
+        return None
+    words = io.StringIO()
+    show(file=words)
+    if sys.stderr is not None:
+        sys.stderr.write(redact(words.getvalue()))
+    return code
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"streamer: {text}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"streamer: {text}\n")
 
 
 if __name__ == "__main__":

@@ -93,10 +93,16 @@ class StuckError(StreamerError):
 
 # `scheme://user:password@host`: everything between the scheme and the last @ before the path is secret.
 # The match is greedy up to the last @ of the authority, because passwords may hold an @ themselves.
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#'\"]*@")
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\r\n/?#]*@")
 # A password with a slash in it escapes the rule above: the rest of the word up to an @ goes too.
-_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s/?#'\"@:]+):[^\s'\"]*@")
-_QUERY = re.compile(r"(?P<key>[?&](?:user|usr|username|pass|password|pwd|token|key|auth)=)[^&\s'\"]*", re.IGNORECASE)
+_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s/?#'\"@:]+):[^\s]*@")
+# `user:password@host` where the scheme was forgotten or lost a slash.
+_BARE = re.compile(r"(?<![\w*])[\w.+-]+:[^\s/@:]+@(?=[\w\[])")
+# Logins and keys among the parameters, which some cameras have in the path, joined by underscores.
+_QUERY = re.compile(
+    r"(?P<key>[?&;/_][\w-]*(?:user|usr|login|pass|pwd|token|secret|key|auth|sig|session)[\w-]*=)[^&\s'\"]*",
+    re.IGNORECASE,
+)
 
 
 def redact(text: str) -> str:
@@ -107,4 +113,5 @@ def redact(text: str) -> str:
     """
     text = _SLASHED.sub(r"\g<scheme>***@", text)
     text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    text = _BARE.sub("***@", text)
     return _QUERY.sub(r"\g<key>***", text)

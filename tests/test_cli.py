@@ -15,6 +15,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from support.weights import weights
 
 from streamer import __version__
 from streamer.__main__ import command
@@ -56,6 +57,39 @@ class Call:
 def frames_in(path: Path) -> int:
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
+
+
+@pytest.mark.parametrize("arguments", [["run", "a.mp4", "rtsp://ann:s3cret@h/x"], ["rtsp://ann:s3cret@h/x"]])
+def test_wrong_usage_does_not_repeat_a_login(call: Call, arguments: list[str]) -> None:
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert "s3cret" not in err
+    assert "***@h/x" in err
+
+
+def test_closed_streams_are_no_failure(tmp_path: Path) -> None:
+    command = f'"$@" -o {tmp_path}/out.mp4 --duration 0.2 <&- >&- 2>&-'
+    weights("yunet")
+    done = subprocess.run(["sh", "-c", command, "sh", *PROGRAM, "run", "demo"], timeout=60, check=False)
+    assert done.returncode == 0
+    assert frames_in(tmp_path / "out.mp4") == 5
+
+
+@pytest.mark.parametrize("reader", ["/dev/full", "gone"])
+def test_recording_goes_on_when_nobody_reads_the_messages(tmp_path: Path, reader: str) -> None:
+    weights("yunet")
+    command = [*PROGRAM, "run", "demo", "-o", str(tmp_path / "out.mkv"), "--duration", "1"]
+    if reader == "gone":
+        read, messages = os.pipe()
+        os.close(read)
+    else:
+        messages = os.open(reader, os.O_WRONLY)
+    try:
+        done = subprocess.run(command, stderr=messages, timeout=60, check=False)
+    finally:
+        os.close(messages)
+    assert done.returncode == 0
+    assert frames_in(tmp_path / "out.mkv") == 25
 
 
 # -- words and exit codes -----------------------------------------------------------------------------------------

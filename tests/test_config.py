@@ -265,3 +265,8 @@ def test_configurations_cannot_be_changed_in_place(target: object, name: str) ->
 def test_suggestions() -> None:
     assert suggest("evry", ["every", "lookahead"]) == " (did you mean 'every'?)"
     assert suggest("zzz", ["every", "lookahead"]) == " (there are every, lookahead)"
+
+
+def test_floor_never_keeps_back_what_the_threshold_asks_for() -> None:
+    config = Config().with_overrides(["detector.floor=0.9", "detector.threshold=0.3"])
+    assert config.detector.options.model_dump()["floor"] == 0.3

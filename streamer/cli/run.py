@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from streamer.cli.signals import Signals
 from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import StreamerError, UsageError, redact
 from streamer.models.store import Store
 from streamer.parts import Context
 from streamer.pipeline import Pipeline
@@ -158,7 +159,10 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         _watch(pipeline, config, terminal, signals)
         pipeline.join()
     except BaseException as error:
-        outcome.runs.append({**pipeline.report().summary, "error": f"{type(error).__name__}: {error}"})
+        pipeline.stop()  # whatever went wrong, also in showing how it goes: the outputs are finished
+        with suppress(StreamerError):
+            pipeline.join()
+        outcome.runs.append({**pipeline.report().summary, "error": redact(f"{type(error).__name__}: {error}")})
         raise
     summary = pipeline.report().summary
     outcome.runs.append(summary)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,18 +19,35 @@ from streamer.types import SourceInfo
 __all__ = ["Terminal", "View", "expected_frames", "live_line", "summary_line"]
 
 
+class _Console(Console):
+    """A console that falls silent when nobody reads it any more: a recording does not end for that."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program."""
+        self.quiet = True
+
+    @contextmanager
+    def if_read(self) -> Iterator[None]:
+        """Around everything that writes: a terminal that is gone, a log on a full disk."""
+        try:
+            yield
+        except OSError:
+            self.quiet = True
+
+
 class Terminal:
     """Where messages go. quiet: only errors; verbose: more about what was found."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = _Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """One line, unless quiet."""
         if not self.quiet:
-            self.console.print(Text(text))
+            with self.console.if_read():
+                self.console.print(Text(text))
 
     def detail(self, text: str) -> None:
         """One line, only when verbose."""
@@ -38,7 +57,8 @@ class Terminal:
     def error(self, text: str) -> None:
         """One line per problem, always."""
         for line in text.splitlines() or [text]:
-            print(f"streamer: error: {line}", file=sys.stderr, flush=True)
+            with suppress(OSError):
+                print(f"streamer: error: {line}", file=sys.stderr, flush=True)
 
 
 class View:
@@ -72,17 +92,23 @@ class View:
                 transient=True,
             )
             self._task = self._shown.add_task(self._info.name, total=self._frames, fps=0.0)
-        self._shown.start()
+        with self._console.if_read():
+            self._shown.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._shown is not None:
-            self._shown.stop()
+            with self._console.if_read():
+                self._shown.stop()
 
     def show(self, status: Status) -> None:
         """Draw how it goes now."""
+        with self._console.if_read():
+            self._show(status)
+
+    def _show(self, status: Status) -> None:
         if isinstance(self._shown, Progress) and self._task is not None:
             fps = status.sealed / status.elapsed_s if status.elapsed_s > 0 else 0.0
             self._shown.update(self._task, completed=status.sealed, fps=fps)

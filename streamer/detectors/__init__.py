@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from streamer.parts import PartOptions
 from streamer.picture import Picture
@@ -19,6 +19,13 @@ class DetectorOptions(PartOptions):
 
     threshold: float = Field(0.4, ge=0.1, le=0.95, description="a detection of at least this score starts a track")
     floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
+
+    @model_validator(mode="after")
+    def _report_what_counts(self) -> Self:
+        # A floor above the threshold would keep back the very faces that the threshold asks for.
+        if self.floor > self.threshold:
+            object.__setattr__(self, "floor", self.threshold)
+        return self
 
 
 class Detector(Protocol):
