@@ -17,9 +17,9 @@ PRESET_NAMES: tuple[str, ...] = get_args(Privacy)
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Least delay and cost: no waiting for the next look, so a face that comes in is seen for up to `every - 1` frames.
     "fast": {
-        "detect": {"lookahead": False, "second_looks": 2},
+        "detect": {"every": 4, "lookahead": False, "second_looks": 2},
         "track": {"keep_s": 0.7, "growth_per_s": 0.6},
-        "detector": {"input_px": 640},
+        "detector": {"input_px": 800},
     },
     "balanced": {},
     # Every frame that is shown was looked at itself; what may be a face is covered; a scene that has just begun (start,

@@ -248,7 +248,7 @@ class Pipeline:
         self._channels = [raw, requests, looks, decided, *(runner.channel for runner in self._runners)]
         planner = Planner(
             config.detect,
-            lambda: Tracker(config.track, _start_score(config)),
+            lambda: Tracker(config.track, _start_score(config), vouched_s=config.detect.max_gap_s),
             self._parts.decide,
             live=info.live,
             stills=info.stills,

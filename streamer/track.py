@@ -19,14 +19,24 @@ __all__ = ["TrackOptions", "Tracker", "associate"]
 
 _JITTER = 0.05
 """Share of a face's size by which a detector's box wobbles from look to look."""
-_BEFORE_BIRTH_PER_S = 2.0
-"""Face sizes per second that a face may have moved before it was first found: a brisk walk past a near camera."""
+_WALK_PER_S = 6.0
+"""Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
+_WALK_MAX = 1.2
+"""Face sizes after which the next look must have found a face again: the distance walked within 0.2 s."""
 _MATCH_DISTANCE = 0.75
 """Farthest centre distance of a match, in face sizes: beyond it the old face is kept beside a new one."""
 _MATCH_DISTANCE_PER_S = 1.5
 """The same, growing with the time since the track was last seen."""
 _MATCH_SCALE = 2.2
 """Largest ratio of the sizes of a match."""
+_LEAP_DISTANCE = 3.0
+"""Farthest leap of a face between two looks, in face sizes: somebody dashes past, or the camera is swung."""
+_LEAP_SCALE = 1.5
+"""Largest ratio of the sizes before and after a leap."""
+_LEAP_SCORE = 0.6
+"""Least scores before and after a leap: among doubtful faces, chance would make pairs all over a crowd."""
+_LEAP_S = 0.25
+"""Longest time of a leap."""
 _MOTION_TRUST_S = 0.25
 """A lost face is assumed to move on for this long; then only the spread grows."""
 _VELOCITY_S = 0.4
@@ -67,34 +77,51 @@ class _Track:
     """Time of the full pass before the first detection: until then the face was not there."""
     seen: list[_Seen] = field(default_factory=list)
     best_score: float = 0.0
+    missed_t: float = math.inf
+    """Time of the first look since it was last seen."""
+    origin: _Seen | None = None
+    """Where it may have leapt from before it was first seen: a face that was lost at that moment."""
 
     def velocity(self) -> tuple[float, float]:
-        """Pixels per second over the last observations; zero for a single one."""
+        """Pixels per second over the last observations; zero for a single one that came from nowhere."""
         last = self.seen[-1]
+        if len(self.seen) == 1 and self.origin is not None:
+            return _velocity(self.origin, last)
         before = next((seen for seen in self.seen if last.t - seen.t <= _VELOCITY_S), last)
         if before is last and len(self.seen) > 1:
             before = self.seen[-2]
-        elapsed = last.t - before.t
-        if elapsed <= 0:
-            return 0.0, 0.0
-        (x0, y0), (x1, y1) = center(before.box), center(last.box)
-        return (x1 - x0) / elapsed, (y1 - y0) / elapsed
+        return _velocity(before, last)
 
     def predicted(self, t: float) -> Box:
         """The last box moved on."""
         last, (vx, vy) = self.seen[-1], self.velocity()
-        ahead = min(t - last.t, _MOTION_TRUST_S)
+        trust_s = _MOTION_TRUST_S
+        if len(self.seen) == 1 and self.origin is not None:
+            trust_s = min(
+                trust_s, last.t - self.origin.t
+            )  # a leap may be none: it is believed for one more of its kind
+        ahead = min(t - last.t, trust_s)
         return shifted(last.box, vx * ahead, vy * ahead)
+
+
+def _velocity(a: _Seen, b: _Seen) -> tuple[float, float]:
+    elapsed = b.t - a.t
+    if elapsed <= 0:
+        return 0.0, 0.0
+    (x0, y0), (x1, y1) = center(a.box), center(b.box)
+    return (x1 - x0) / elapsed, (y1 - y0) / elapsed
 
 
 class Tracker:
     """The faces of one epoch. Time comes in with the passes; nothing here reads a clock.
 
     start_score: a detection of at least this score starts a track.
+    vouched_s: a pass vouches for frames so far away; no face is forgotten before, whatever `keep_s` says.
     """
 
-    def __init__(self, options: TrackOptions, start_score: float) -> None:
+    def __init__(self, options: TrackOptions, start_score: float, *, vouched_s: float = 0.0) -> None:
         self._options = options
+        self._vouched_s = vouched_s
         self._start_score = start_score
         self._tracks: list[_Track] = []
         self._next_id = 1
@@ -116,13 +143,16 @@ class Tracker:
             free = [track for index, track in enumerate(free) if index not in taken]
             if may_start:
                 unmatched = [detection for index, detection in enumerate(found) if index not in matched]
-        for detection in unmatched:
-            track = _Track(self._next_id, self._last_full_t)
+        origins = _leaps(free, unmatched, look.t)
+        for number, detection in enumerate(unmatched):
+            track = _Track(self._next_id, self._last_full_t, origin=origins.get(number))
             self._next_id += 1
             self._see(track, detection, look.t)
             self._tracks.append(track)
         if look.full:
             self._last_full_t = look.t
+            for track in free:
+                track.missed_t = min(track.missed_t, look.t)
         horizon = look.t - self._options.keep_s - _HISTORY_S
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
 
@@ -136,6 +166,7 @@ class Tracker:
 
     def _see(self, track: _Track, found: Detection, t: float) -> None:
         track.seen.append(_Seen(t, found.box, found.landmarks))
+        track.missed_t = math.inf
         track.best_score = max(track.best_score, found.score)
         # The two latest always stay: they carry the velocity.
         while len(track.seen) > 2 and track.seen[0].t < t - _HISTORY_S:
@@ -155,15 +186,16 @@ class Tracker:
 
     def _keep_s(self, track: _Track) -> float:
         sure = track.best_score >= _SURE_SCORE
-        return self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP)
+        return max(self._vouched_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
 
     def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> TrackBox | None:
         """A face found for the first time was perhaps there already, at least since the last full pass."""
+        if track.origin is not None and t > track.origin.t:
+            return self._between(track, track.origin, first, t)
         if t <= min(track.unseen_until, first.t - look_back_s):
             return None
-        size = side(first.box)
-        spread = size * (_JITTER + min(1.0, _BEFORE_BIRTH_PER_S * (first.t - t)))
-        return TrackBox(track.track_id, first.box, first.landmarks, spread)
+        # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts.
+        return _wandered(track.track_id, first, min(first.t - t, first.t - track.unseen_until))
 
     def _between(self, track: _Track, a: _Seen, b: _Seen, t: float) -> TrackBox:
         share = (t - a.t) / (b.t - a.t)
@@ -180,11 +212,35 @@ class Tracker:
         elapsed = t - last.t
         if elapsed > self._keep_s(track):
             return None
+        if len(track.seen) == 1 and track.origin is None:  # nobody knows yet where it is going
+            return _wandered(track.track_id, last, min(t, track.missed_t) - last.t)
         # Moved on or stopped: both places are covered. An ellipse would cut the corners of a box that holds two faces.
         box, size = hull(last.box, track.predicted(t)), side(last.box)
         landmarks = last.landmarks if side(box) < _ONE_FACE * size else None
         spread = size * (_JITTER + self._options.growth_per_s * elapsed)
         return TrackBox(track.track_id, box, landmarks, spread)
+
+
+def _wandered(track_id: int, seen: _Seen, elapsed_s: float) -> TrackBox:
+    """Where a face that was seen once may be so long before or after: people walk, and mostly sideways."""
+    size = side(seen.box)
+    reach = size * min(_WALK_MAX, _WALK_PER_S * elapsed_s)
+    x0, y0, x1, y1 = seen.box
+    box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
+    landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None
+    return TrackBox(track_id, box, landmarks, _JITTER * size)
+
+
+def _leaps(lost: list[_Track], found: list[Detection], t: float) -> dict[int, _Seen]:
+    """Index of a new face -> where it may have come from: the nearest face of its size that has just been lost.
+
+    The lost one stays covered beside it: perhaps it only turned away, and somebody else came.
+    """
+    last = [track.seen[-1] for track in lost if track.best_score >= _LEAP_SCORE and t - track.seen[-1].t <= _LEAP_S]
+    sure = [index for index, one in enumerate(found) if one.score >= _LEAP_SCORE]
+    gates = [_LEAP_DISTANCE] * len(last)
+    pairs = _nearest_first([seen.box for seen in last], [found[index] for index in sure], gates, _LEAP_SCALE)
+    return {sure[j]: last[i] for i, j in pairs}
 
 
 def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: list[float]) -> list[tuple[int, int]]:
@@ -193,15 +249,21 @@ def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: li
     The distance is that of the centres in face sizes plus half the logarithm of the ratio of sizes. Pairs beyond the
     gates are refused: then both the old and the new place are covered, which costs picture and never a face.
     """
+    gates = [_MATCH_DISTANCE + _MATCH_DISTANCE_PER_S * max(0.0, t - seen_t - _MOTION_TRUST_S) for seen_t in last_seen]
+    return _nearest_first(tracks, found, gates, _MATCH_SCALE)
+
+
+def _nearest_first(
+    tracks: list[Box], found: list[Detection], gates: list[float], largest_ratio: float
+) -> list[tuple[int, int]]:
     candidates = []
-    for i, box in enumerate(tracks):
-        gate = _MATCH_DISTANCE + _MATCH_DISTANCE_PER_S * max(0.0, t - last_seen[i] - _MOTION_TRUST_S)
+    for i, (box, gate) in enumerate(zip(tracks, gates, strict=True)):
         for j, detection in enumerate(found):
             size, other = side(box), side(detection.box)
             (x0, y0), (x1, y1) = center(box), center(detection.box)
             distance = math.hypot(x1 - x0, y1 - y0) / ((size + other) / 2)
             ratio = max(size, other) / min(size, other)
-            if distance <= gate and ratio <= _MATCH_SCALE:
+            if distance <= gate and ratio <= largest_ratio:
                 candidates.append((distance + math.log(ratio) / 2, i, j))
     pairs: list[tuple[int, int]] = []
     for _, i, j in sorted(candidates):

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = [ROOT / "scripts" / name for name in ("run", "test", "check", "extras", "bench", "test_detectors")] + [ROOT / ".ci" / "run"]
+SCRIPTS = [ROOT / "scripts" / name for name in ("run", "test", "check", "extras", "bench", "test_detectors")] + [
+    ROOT / ".ci" / "run"
+]
 
 
 @pytest.mark.parametrize("path", [*SCRIPTS, ROOT / "scripts" / "lib.sh"], ids=lambda path: path.name)

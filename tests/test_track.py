@@ -62,7 +62,7 @@ def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
     assert made.boxes_at(0) == []
     (near,), (far,) = made.boxes_at(0.10), made.boxes_at(0.02)
     assert contains(near, BOX)
-    assert far.spread_px > near.spread_px
+    assert far.box[0] < near.box[0] < BOX[0] < BOX[2] < near.box[2] < far.box[2]
 
 
 def test_looking_back_covers_frames_whose_look_missed_the_face() -> None:
@@ -97,6 +97,21 @@ def test_doubtful_track_is_kept_for_a_shorter_time() -> None:
     made = tracker(look(0, BOX, score=0.5), keep_s=1.0)
     assert made.boxes_at(0.5) != []
     assert made.boxes_at(0.7) == []
+
+
+def test_no_face_is_forgotten_while_its_pass_vouches_for_frames() -> None:
+    made = Tracker(TrackOptions(keep_s=0.1), start_score=0.4, vouched_s=0.3)
+    made.observe(look(0, BOX))
+    assert made.boxes_at(0.29) != []
+    assert made.boxes_at(0.31) == []
+
+
+def test_face_seen_once_may_have_walked_either_way() -> None:
+    """Seen once and then hidden: at 6 face sizes per second it is covered on both sides, without knowing which."""
+    made = tracker(look(0, BOX), look(0.12))
+    (track,) = made.boxes_at(0.1)
+    assert contains(track, moved(30))
+    assert contains(track, moved(-30))
 
 
 def test_two_faces_keep_two_tracks() -> None:

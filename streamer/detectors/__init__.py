@@ -17,7 +17,7 @@ __all__ = ["Detector", "DetectorOptions"]
 class DetectorOptions(PartOptions):
     """What every detector can be told; each adds its own."""
 
-    threshold: float = Field(0.4, ge=0.1, le=0.95, description="a detection of at least this score starts a track")
+    threshold: float = Field(0.4, ge=0.1, le=0.8, description="a detection of at least this score starts a track")
     floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
 
     @model_validator(mode="after")

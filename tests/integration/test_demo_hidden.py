@@ -17,17 +17,25 @@ from streamer.sources.demo import Options, scene
 _MIN_FACE_PX = 20
 
 
-@pytest.mark.parametrize(("realtime", "seed"), [(False, 1), (False, 2), (False, 7), (True, 4)])
-def test_no_drawn_face_is_readable(realtime: bool, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("realtime", "seed", "size"),
+    [
+        (False, 1, (1280, 720)),  # the demo as it is shown by default
+        (False, 2, (960, 540)),
+        (False, 7, (960, 540)),
+        (True, 4, (960, 540)),
+    ],
+)
+def test_no_drawn_face_is_readable(realtime: bool, seed: int, size: tuple[int, int]) -> None:
     config = Config().updated({"effect.kind": "solid", "run.duration_s": 6.0})
-    address = {"seed": seed, "realtime": realtime, "width": 960, "height": 540}
+    address = {"seed": seed, "realtime": realtime, "width": size[0], "height": size[1]}
     record, live = RecordingSink(), RecordingSink(live=True)
     named = Parts.of(config, Endpoint("demo", address, "demo"), [], Context(model=weights))
     sinks = [("record", lambda: record), ("live", lambda: live)]
     pipeline = Pipeline(config, Parts(named.source, named.detector, named.effect, sinks))
     pipeline.start()
     report = pipeline.join()
-    drawn = scene(Options(seed=seed, width=960, height=540))
+    drawn = scene(Options(seed=seed, width=size[0], height=size[1]))
     judged, leaks = 0, []
     for sink in (record, live):
         for frame in sink.frames:
