@@ -118,7 +118,7 @@ def test_help(call: Call, arguments: list[str]) -> None:
         (["run", "text.mp4", "-o", "text.mp4", "--force"], 2, "is the input itself"),
         (["run", "text.mp4", "-o", "o.mp4", "-o", "./o.mp4"], 2, "one and the same"),
         (["run", "text.mp4", "--every", "0"], 2, "detect.every: must be at least 1, got 0"),
-        (["run", "text.mp4", "--threshold", "7"], 2, "detector.threshold: must be at most 0.95, got 7.0"),
+        (["run", "text.mp4", "--threshold", "7"], 2, "detector.threshold: must be at most 0.8, got 7.0"),
         (["run", "text.mp4", "--effect", "blurr"], 2, "did you mean 'blur'?"),
         (["run", "text.mp4", "--device", "gpu"], 2, "run.device: must be one of cpu, cuda, got 'gpu'"),
         (["run", "text.mp4", "--set", "detect.evry=3"], 2, "detect.evry: unknown key (did you mean 'every'?)"),
