@@ -88,6 +88,15 @@ class Screen:
         for key in keys:
             self.run("xdotool", "key", key)
 
+    def restore(self, window: str) -> None:
+        """Minimize a window and bring it back.
+
+        On a busy machine the Qt in OpenCV's wheel now and then loses the first events of the X server. It then takes
+        its window for hidden, and paints nothing until it appears anew.
+        """
+        self.run("xdotool", "windowunmap", "--sync", window)
+        self.run("xdotool", "windowmap", "--sync", window)
+
     def ask_to_close(self, window: str) -> None:
         """What a window manager does when the user clicks on the cross of a window."""
         self.run(sys.executable, "-c", _ASK_TO_CLOSE, window)
