@@ -21,6 +21,8 @@ _JITTER = 0.05
 """Share of a face's size by which a detector's box wobbles from look to look."""
 _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
+_DOUBTFUL_PER_S = 2.0
+"""The same for doubtful tracks: most are no faces, and what is none does not walk."""
 _WALK_MAX = 1.2
 """Face sizes after which the next look must have found a face again: the distance walked within 0.2 s."""
 _MATCH_DISTANCE = 0.75
@@ -47,6 +49,8 @@ _SURE_SCORE = 0.7
 """A track that never scored this high is doubtful."""
 _DOUBTFUL_KEEP = 0.5
 """Share of `keep_s` for doubtful tracks: most are no faces, and their cover would spread over a crowded street."""
+_SLACK_S = 1e-6
+"""Rounding of timestamps."""
 _HISTORY_S = 2.0
 """Observations older than this are forgotten; held frames are never older."""
 
@@ -81,6 +85,8 @@ class _Track:
     """Time of the first look since it was last seen."""
     origin: _Seen | None = None
     """Where it may have leapt from before it was first seen: a face that was lost at that moment."""
+    leapt_to: _Track | None = None
+    """The face that this one may have become by a leap."""
 
     def velocity(self) -> tuple[float, float]:
         """Pixels per second over the last observations; zero for a single one that came from nowhere."""
@@ -147,6 +153,9 @@ class Tracker:
         for number, detection in enumerate(unmatched):
             track = _Track(self._next_id, self._last_full_t, origin=origins.get(number))
             self._next_id += 1
+            if track.origin is not None:
+                lost = next(one for one in free if one.seen[-1] is track.origin)
+                lost.leapt_to = track
             self._see(track, detection, look.t)
             self._tracks.append(track)
         if look.full:
@@ -165,6 +174,7 @@ class Tracker:
         return [box for box in boxes if box is not None]
 
     def _see(self, track: _Track, found: Detection, t: float) -> None:
+        track.leapt_to = None
         track.seen.append(_Seen(t, found.box, found.landmarks))
         track.missed_t = math.inf
         track.best_score = max(track.best_score, found.score)
@@ -185,17 +195,19 @@ class Tracker:
         return self._between(track, earlier, track.seen[index + 1], t)
 
     def _keep_s(self, track: _Track) -> float:
-        sure = track.best_score >= _SURE_SCORE
+        # A leap that went on: the face is there now, and hardly where it leapt from.
+        gone = track.leapt_to is not None and len(track.leapt_to.seen) > 1
+        sure = track.best_score >= _SURE_SCORE and not gone
         return max(self._vouched_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
 
     def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> TrackBox | None:
         """A face found for the first time was perhaps there already, at least since the last full pass."""
         if track.origin is not None and t > track.origin.t:
             return self._between(track, track.origin, first, t)
-        if t <= min(track.unseen_until, first.t - look_back_s):
+        if t <= track.unseen_until and t < first.t - look_back_s - _SLACK_S:
             return None
         # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts.
-        return _wandered(track.track_id, first, min(first.t - t, first.t - track.unseen_until))
+        return self._wandered(track, first, min(first.t - t, first.t - track.unseen_until), 0.0)
 
     def _between(self, track: _Track, a: _Seen, b: _Seen, t: float) -> TrackBox:
         share = (t - a.t) / (b.t - a.t)
@@ -213,22 +225,22 @@ class Tracker:
         if elapsed > self._keep_s(track):
             return None
         if len(track.seen) == 1 and track.origin is None:  # nobody knows yet where it is going
-            return _wandered(track.track_id, last, min(t, track.missed_t) - last.t)
+            return self._wandered(track, last, min(t, track.missed_t) - last.t, elapsed)
         # Moved on or stopped: both places are covered. An ellipse would cut the corners of a box that holds two faces.
         box, size = hull(last.box, track.predicted(t)), side(last.box)
         landmarks = last.landmarks if side(box) < _ONE_FACE * size else None
         spread = size * (_JITTER + self._options.growth_per_s * elapsed)
         return TrackBox(track.track_id, box, landmarks, spread)
 
-
-def _wandered(track_id: int, seen: _Seen, elapsed_s: float) -> TrackBox:
-    """Where a face that was seen once may be so long before or after: people walk, and mostly sideways."""
-    size = side(seen.box)
-    reach = size * min(_WALK_MAX, _WALK_PER_S * elapsed_s)
-    x0, y0, x1, y1 = seen.box
-    box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
-    landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None
-    return TrackBox(track_id, box, landmarks, _JITTER * size)
+    def _wandered(self, track: _Track, seen: _Seen, elapsed_s: float, lost_s: float) -> TrackBox:
+        """Where a face that was seen once may be so long before or after: people walk, and mostly sideways."""
+        size = side(seen.box)
+        pace = _WALK_PER_S if track.best_score >= _SURE_SCORE else _DOUBTFUL_PER_S
+        reach = size * min(_WALK_MAX, pace * elapsed_s)
+        x0, y0, x1, y1 = seen.box
+        box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
+        landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None
+        return TrackBox(track.track_id, box, landmarks, size * (_JITTER + self._options.growth_per_s * lost_s))
 
 
 def _leaps(lost: list[_Track], found: list[Detection], t: float) -> dict[int, _Seen]:

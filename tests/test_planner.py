@@ -89,7 +89,7 @@ def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
 
 @pytest.mark.parametrize("live", [False, True])
 def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> None:
-    """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the quarter of a second before is covered."""
+    """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the fifth of a second before is covered."""
     machine = planner(live=live, look_back_s=None)
     left: list[Planned] = []
 
@@ -105,7 +105,7 @@ def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> No
     serve(1.0)
     assert [p.frame.seq for p in left] == list(range(25))
     first_covered = min(p.frame.seq for p in left if p.plan is not None and p.plan.tracks)
-    assert first_covered == (10 if live else 6)
+    assert first_covered == (10 if live else 7)
     assert all(p.plan is not None for p in left)
 
 

@@ -121,6 +121,27 @@ def test_two_faces_keep_two_tracks() -> None:
     assert {round(center(track.box)[0]) for track in boxes} == {125, 325}
 
 
+def test_a_dash_is_covered_all_along_the_way() -> None:
+    """Two faces further from look to look: nobody walks so fast, but somebody may run past, or the camera be swung."""
+    made = tracker(look(0, BOX), look(0.12, moved(90)), look(0.24, moved(180)))
+    for t in (0.03, 0.06, 0.09, 0.15, 0.21):
+        assert any(contains(track, moved(750 * t)) for track in made.boxes_at(t)), t
+    assert any(contains(track, moved(210)) for track in made.boxes_at(0.28))
+
+
+@pytest.mark.parametrize(("other", "score"), [(moved(400), 0.9), (grown(moved(150), 30), 0.9), (moved(90), 0.5)])
+def test_no_dash_is_made_of_what_is_too_far_of_another_size_or_doubtful(other: Box, score: float) -> None:
+    made = tracker(look(0, BOX), look(0.12, other, score=score))
+    assert not any(contains(track, moved(45)) for track in made.boxes_at(0.06))
+
+
+def test_who_dashed_away_is_soon_forgotten_where_it_was_and_who_did_not_is_not() -> None:
+    gone = tracker(look(0, BOX), look(0.12, moved(90)), look(0.24, moved(180)), look(0.36, moved(270)))
+    assert not any(contains(track, BOX) for track in gone.boxes_at(0.5))
+    stays = tracker(look(0, BOX), look(0.12, moved(90)), look(0.24), look(0.36))
+    assert any(contains(track, BOX) for track in stays.boxes_at(0.5))
+
+
 def test_far_jump_covers_old_and_new_place() -> None:
     made = tracker(look(0, BOX), look(0.12, moved(90)))
     boxes = made.boxes_at(0.12)
