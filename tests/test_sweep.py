@@ -1,0 +1,118 @@
+"""The sweep: what is counted is counted right, and one command gives table, numbers and plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from streamer.cli.app import app
+from streamer.config import Config
+from streamer.evaluate import _chart
+from streamer.evaluate.sweep import usual_settings, waiting_frames
+from streamer.sources.demo import Options, scene
+
+FRAMES = 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "mean", "most"),
+    [
+        ({"detect.every": 1}, 0, 0),
+        ({"detect.every": 3}, 1, 2),  # of three frames, the first waits for two more, the second for one
+        ({"detect.every": 5}, 2, 4),
+        ({"detect.every": 3, "detect.lookahead": False}, 0, 0),
+        ({"detect.every": 1, "detect.look_back_s": 0.2}, 5, 5),
+        ({"detect.every": 10}, 2.5, 5),  # max_gap_s wants a look at every sixth frame
+    ],
+)
+def test_what_frames_wait_for(settings: dict[str, object], mean: float, most: int) -> None:
+    got_mean, got_most = waiting_frames(Config().updated(settings), 25.0)
+    assert got_mean == pytest.approx(mean, abs=0.1)
+    assert got_most == most
+
+
+def test_every_setting_of_the_sweep_is_a_valid_one() -> None:
+    settings = list(usual_settings())
+    assert len({(setting.group, setting.name) for setting in settings}) == len(settings)
+    for setting in settings:
+        Config().updated(setting.overrides)
+
+
+def test_the_chart_shows_every_series(tmp_path: Path) -> None:
+    series = {"first": [(10.0, 0.5, "a"), (20.0, 1.0, "b")], "second": [(15.0, 0.0, "c")]}
+    chart = _chart.draw(series, title="t", x_name="x", y_name="y")
+    empty = _chart.draw({}, title="t", x_name="x", y_name="y")
+    for color in _chart._COLORS[:2]:
+        assert (chart == color).all(axis=2).any()
+        assert not (empty == color).all(axis=2).any()
+    assert _chart.write(tmp_path / "c.png", chart)
+    read = cv2.imread(str(tmp_path / "c.png"))
+    assert read is not None
+    assert np.array_equal(read, chart)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short drawn clip, and its truth beside it."""
+    folder = tmp_path_factory.mktemp("sweep")
+    drawn = scene(Options(seed=3, width=640, height=360))
+    with (
+        av.open(str(folder / "street.mp4"), "w") as container,
+        (folder / "street.csv").open("w", newline="") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(["frame", "id", "x", "y", "w", "h"])
+        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "18", "preset": "veryfast"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for n in range(FRAMES):
+            container.mux(stream.encode(drawn.picture(n).to_av()))
+            for truth in drawn.truth(n):
+                x0, y0, x1, y1 = truth.box
+                if truth.visible > 0.9:
+                    rows.writerow([n, truth.person, x0, y0, x1 - x0, y1 - y0])
+        container.mux(stream.encode())
+    return folder
+
+
+def test_the_command(folder: Path, tmp_path: Path) -> None:
+    clip, numbers, plot = folder / "street.mp4", tmp_path / "s.json", tmp_path / "s.png"
+    command = ["evaluate", "sweep", str(clip), "--reference", str(folder), "--only", "preset"]
+    result = CliRunner().invoke(app, [*command, "--json", str(numbers), "--plot", str(plot)])
+    assert result.exception is None
+    rows = {row["name"]: row for row in json.loads(numbers.read_text())}
+    assert list(rows) == ["fast", "balanced", "strict", "balanced, file"]
+    for name, row in rows.items():
+        assert f"| preset | {name} | {row['leaked']} of {row['face_frames']} |" in result.stdout
+        assert row["frames"] == FRAMES
+        assert row["face_frames"] == 20
+        assert row["leaked"] == 0
+        assert row["fps"] > 0
+    assert rows["strict"]["passes_percent"] == 100
+    assert rows["strict"]["covered_whole_percent"] == 25  # 0.2 s of 0.8 s
+    assert rows["fast"]["passes_percent"] < rows["balanced"]["passes_percent"] < 50
+    assert rows["fast"]["waits_most_frames"] == 0
+    assert cv2.imread(str(plot)) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--reference DIR"),
+        (["--reference", ".", "--only", "presets"], "there are input, preset, with lookahead, without"),
+        (["--reference", ".", "--plot", "none/there.png"], "is no folder"),
+        (["--reference", "."], "reference street.csv cannot be read"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "sweep", "street.mp4", *arguments])
+    assert result.exception is not None
+    assert words in str(result.exception)
