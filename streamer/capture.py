@@ -22,7 +22,9 @@ from streamer.types import Captured, Frame, Sound
 __all__ = ["Capture", "CaptureOptions", "Framer"]
 
 _CLOCK_SLIP_S = 0.5
-"""Live: when a source's own time differs from its arrival by more than this, its clock has jumped."""
+"""Live: a frame that arrives later than this, by its source's clock, is late."""
+_LATE_FOR_GOOD_S = 5.0
+"""Live: when all frames are late for so long, the source's clock runs slower than ours or stood still."""
 _SAME_TIME_S = 1e-4
 """Steps of time smaller than this are none."""
 _DEFAULT_STEP_S = 1 / 25
@@ -65,12 +67,15 @@ class Framer:
         self._last_t: float | None = None
         self._due_t: float | None = None
         self._offset: float | None = None
+        self._last_source_t: float | None = None
+        self._late_since: float | None = None
+        self._least_late = 0.0
         self._cuts = _Cuts()
 
     def reconnected(self) -> None:
         """The source was opened again: nothing learned so far holds."""
         self._fresh = True
-        self._offset = None
+        self._offset = self._last_source_t = self._late_since = None
 
     def frame(self, captured: Captured, now: float) -> Frame | None:
         """The next frame; None when it is left out to keep the target rate."""
@@ -90,16 +95,33 @@ class Framer:
         return Frame(self._seq, self._epoch, t, captured.image, captured.name)
 
     def _time(self, source_t: float | None, now: float) -> float:
-        if not self._live:
-            if source_t is not None:
-                return source_t + (self._offset or 0.0)
-            return 0.0 if self._last_t is None else self._last_t + self._step
-        if source_t is None:
-            return now
-        if self._offset is None or abs(source_t + self._offset - now) > _CLOCK_SLIP_S:
-            self._offset = now - source_t
-        # The least delayed frame shows where the source's clock stands; no frame can be newer than its arrival.
+        if self._live:
+            return now if source_t is None else self._live_time(source_t, now)
+        if source_t is not None:
+            return source_t + (self._offset or 0.0)
+        return 0.0 if self._last_t is None else self._last_t + self._step
+
+    def _live_time(self, source_t: float, now: float) -> float:
+        """The source's clock, set by the least delayed frame: no frame can be newer than its arrival.
+
+        Being late is no reason to set it anew: on a busy machine that would bend time against what the pictures show,
+        and masks follow time. Only a clock that ran backwards, or lateness that stays, begins a new scene.
+        """
+        backwards = self._last_source_t is not None and source_t < self._last_source_t
+        if self._offset is None or backwards:
+            self._offset, self._late_since = now - source_t, None
+            self._fresh |= backwards
+        self._last_source_t = source_t
         self._offset = min(self._offset, now - source_t)
+        late = now - source_t - self._offset
+        if late <= _CLOCK_SLIP_S:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since, self._least_late = now, late
+        else:
+            self._least_late = min(self._least_late, late)
+            if now - self._late_since > _LATE_FOR_GOOD_S:
+                self._offset, self._late_since, self._fresh = self._offset + self._least_late, None, True
         return source_t + self._offset
 
     def _leave_out(self, t: float) -> bool:

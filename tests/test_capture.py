@@ -65,6 +65,29 @@ def test_live_frames_are_never_newer_than_their_arrival() -> None:
     assert made[2].t > made[1].t
 
 
+def test_late_frames_keep_the_steps_of_their_source() -> None:
+    """A busy machine reads late, then catches up: time must not be bent against what the pictures show."""
+    machine = framer(live=True)
+    late = [0.0, 0.0, 0.8, 0.9, 0.7, 0.6, 0.3, 0.0, 0.0]
+    made = kept([machine.frame(Captured(n / 25, SMALL), 100 + n / 25 + by) for n, by in enumerate(late)])
+    assert [f.t for f in made] == pytest.approx([100 + n / 25 for n in range(len(late))])
+    assert {f.epoch for f in made} == {0}
+
+
+def test_lateness_that_stays_is_followed_in_a_new_epoch() -> None:
+    machine = framer(live=True)
+    made = kept([machine.frame(Captured(n / 25, SMALL), 100 + n / 25 + (2 if n > 5 else 0)) for n in range(200)])
+    assert made[-1].t == pytest.approx(100 + 199 / 25 + 2)
+    assert made[-1].epoch == 1
+    assert all(b.t > a.t for a, b in itertools.pairwise(made))
+
+
+def test_live_clock_that_runs_backwards_begins_a_new_epoch() -> None:
+    made = kept(frames(framer(live=True), (7.0, 100.0), (7.04, 100.04), (1.0, 100.08), (1.04, 100.12)))
+    assert [f.t for f in made] == pytest.approx([100.0, 100.04, 100.08, 100.12])
+    assert [f.epoch for f in made] == [0, 0, 1, 1]
+
+
 def test_live_clock_jump_is_followed() -> None:
     made = kept(frames(framer(live=True), (7.0, 100.0), (900.0, 100.04), (900.04, 100.08)))
     assert [f.t for f in made] == pytest.approx([100.0, 100.04, 100.08])
