@@ -48,7 +48,7 @@ def test_hog_asks_dlib_and_scales_back(monkeypatch: pytest.MonkeyPatch) -> None:
             return [box], [0.0], [0]
 
     monkeypatch.setitem(sys.modules, "dlib", SimpleNamespace(get_frontal_face_detector=Filters))
-    hog = build("detectors", "hog", {"input_px": 640, "floor": 0.5, "upsample": 2}, Context())
+    hog = build("detectors", "hog", {"input_px": 640, "threshold": 0.5, "floor": 0.5, "upsample": 2}, Context())
     ((one,),) = hog.detect([Picture.blank(1280, 720).frozen()])
     assert seen == [((360, 640, 3), 2, 0.0)]
     assert one.box == (20, 40, 100, 120)

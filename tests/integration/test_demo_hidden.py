@@ -12,9 +12,25 @@ from streamer.endpoints import Endpoint
 from streamer.evaluate.readable import is_readable
 from streamer.parts import Context
 from streamer.pipeline import Pipeline
-from streamer.sources.demo import Options, scene
+from streamer.sources._scene import Drawn
+from streamer.sources.demo import DemoSource, Options, scene
+from streamer.types import Captured
 
 _MIN_FACE_PX = 20
+
+
+class Numbered(DemoSource):
+    """Remembers which frame of the scene was captured when: live, it skips those that nobody fetched in time."""
+
+    def __init__(self, drawn: Drawn, *, realtime: bool) -> None:
+        super().__init__(drawn, realtime=realtime)
+        self.numbers: list[int] = []
+
+    def read(self) -> Captured | None:
+        captured = super().read()
+        if captured is not None and captured.t is not None:
+            self.numbers.append(round(captured.t * (self.info.fps or 25)))
+        return captured
 
 
 @pytest.mark.parametrize(
@@ -28,21 +44,20 @@ _MIN_FACE_PX = 20
 )
 def test_no_drawn_face_is_readable(realtime: bool, seed: int, size: tuple[int, int]) -> None:
     config = Config().updated({"effect.kind": "solid", "run.duration_s": 6.0})
-    address = {"seed": seed, "realtime": realtime, "width": size[0], "height": size[1]}
-    record, live = RecordingSink(), RecordingSink(live=True)
-    named = Parts.of(config, Endpoint("demo", address, "demo"), [], Context(model=weights))
+    options = Options(seed=seed, width=size[0], height=size[1])
+    record, live, source = RecordingSink(), RecordingSink(live=True), Numbered(scene(options), realtime=realtime)
+    named = Parts.of(config, Endpoint("demo", {}, "demo"), [], Context(model=weights))
     sinks = [("record", lambda: record), ("live", lambda: live)]
-    pipeline = Pipeline(config, Parts(named.source, named.detector, named.effect, sinks))
+    pipeline = Pipeline(config, Parts(lambda: source, named.detector, named.effect, sinks))
     pipeline.start()
     report = pipeline.join()
-    drawn = scene(Options(seed=seed, width=size[0], height=size[1]))
+    drawn = scene(options)
     judged, leaks = 0, []
     for sink in (record, live):
         for frame in sink.frames:
             if frame.covered:
                 continue
-            # A live demo skips frames that nobody fetched: its own time tells which one this is.
-            number = frame.seq if not realtime else _number(frame.t, record, drawn.fps)
+            number = source.numbers[frame.seq]
             original = drawn.picture(number).planes[0]
             for truth in drawn.truth(number):
                 if truth.visible < 0.5 or truth.box[2] - truth.box[0] < _MIN_FACE_PX:
@@ -53,8 +68,3 @@ def test_no_drawn_face_is_readable(realtime: bool, seed: int, size: tuple[int, i
     print(f"seed {seed}: {judged} faces judged, {len(leaks)} readable; {report.summary['detector_passes']} passes")
     assert judged > 200
     assert leaks == []
-
-
-def _number(t: float, record: RecordingSink, fps: float) -> int:
-    """The scene's frame that was captured at t: the demo's clock began with the first one."""
-    return round((t - record.frames[0].t) * fps)
