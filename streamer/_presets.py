@@ -25,7 +25,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Every frame that is shown was looked at itself; what may be a face is covered; a scene that has just begun (start,
     # cut, reconnection) is covered whole, because in its first frames nothing is known of those before.
     "strict": {
-        "detect": {"every": 1, "second_looks": 12, "max_gap_s": 0.001, "cover_first_s": 0.2, "look_back_s": 0.2},
+        "detect": {"every": 1, "second_looks": 12, "max_gap_s": 0.001, "cover_first_s": 0.2, "look_back_s": 0.21},
         "track": {"keep_s": 1.0, "continue_score": 0.15},
         "mask": {"margin": 0.3},
         "detector": {"threshold": 0.25, "floor": 0.15, "input_px": 1280, "confirm": False},

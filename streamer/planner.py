@@ -30,8 +30,8 @@ __all__ = ["Planner", "PlannerOptions"]
 
 _QUEUE_FOR_FILES = 2
 """Passes that may wait for the detector before a file is read further."""
-_FILE_LOOK_BACK_S = 0.2
-"""A file can wait."""
+_FILE_LOOK_BACK_S = 0.21
+"""A file can wait: for six frames at 29.97 frames per second."""
 _SLACK_S = 1e-6
 """Rounding of timestamps."""
 
@@ -57,7 +57,7 @@ class PlannerOptions(PartOptions):
         ge=0,
         le=1,
         description="with lookahead: a face that is first found is covered this long before, also where looks missed "
-        "it; frames wait for that; null: 0.2 for files, 0 for live sources",
+        "it; frames wait for that; null: 0.21 for files, 0 for live sources",
     )
     max_hold_s: float = Field(
         1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"

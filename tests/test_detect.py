@@ -104,7 +104,7 @@ def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
 
 @pytest.mark.parametrize(
     ("upright", "turned", "counts"),
-    [(None, None, False), (0.2, None, False), (0.4, None, True), (None, 0.5, False), (None, 0.8, True)],
+    [(None, None, False), (0.25, None, False), (0.4, None, True), (None, 0.5, False), (None, 0.8, True)],
 )
 def test_large_doubtful_faces_have_to_be_seen_twice(upright: float | None, turned: float | None, counts: bool) -> None:
     detector = Doubting(Detection(LARGE, 0.5), upright, turned)
