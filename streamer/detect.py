@@ -29,8 +29,8 @@ _UPRIGHT_LOOKS = ((3.0, 160), (5.0, 224))
 """Side of the window in faces, and longer side as the detector sees it: two sizes at which it is at its best."""
 _TURNED_LOOK = (3.0, 160)
 _CONFIRMING_SCORE, _CONFIRMING_SCORE_TURNED = 0.3, 0.6
-"""Least scores. Measured on YuNet: faces had 0.36 and more upright, or 0.77 and more turned when they lie on their side;
-bottles and hands that passed for faces had 0.2 at most, and 0.52 turned."""
+"""Least scores. Measured on YuNet: faces had 0.36 and more upright, or 0.77 and more turned when they lie on their
+side; bottles and hands that passed for faces had 0.2 at most, and 0.52 turned."""
 _WINDOW_PX = 160
 """Longer side of an enlarged window as the detector sees it."""
 _WINDOW_FACES = 3.0
