@@ -105,7 +105,7 @@ def sweep(
     ctx = Context(model=Store(on_fetch=terminal.say).path, device=base.run.device)
     todo = clips(files, reference)
     rows = [
-        measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.detail)
+        measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.say)
         for setting in settings
         if not only or setting.group in only
     ]
