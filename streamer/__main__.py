@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import threading
@@ -65,10 +64,13 @@ def _wrong_usage(error: Exception) -> int | None:
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if not callable(show) or not isinstance(code, int):
         return None
-    words = io.StringIO()
-    show(file=words)
-    if sys.stderr is not None:
-        sys.stderr.write(redact(words.getvalue()))
+    if type(error).__name__ != "NoArgsIsHelpError":
+        words = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+        context = getattr(error, "ctx", None)
+        verb = context.command_path if context is not None else "streamer"
+        _tell(f"error: {redact(' '.join(words.split())).rstrip('.')}; see {verb} --help")
+    else:
+        show(file=sys.stderr)  # called without anything: the help
     return code
 
 

@@ -212,6 +212,7 @@ class Pipeline:
             "input": {"name": self._info.name, "detail": self._info.detail, "live": self._info.live},
             "outputs": [runner.name for runner in self._runners],
             "wall_s": round(wall_s, 3),
+            "stopped": self._stop.is_set(),  # before the input's end
             "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,
             **self._stats.summary(),
         }

@@ -17,6 +17,8 @@ _RECENT = 120
 """Frames over which the present rate is measured."""
 _LATENCIES = 100_000
 """Latencies kept for the percentiles; at 30 frames/s that is an hour."""
+_NOTES = 200
+"""Notes kept: a camera that breaks off every minute for a month must not fill the memory."""
 
 
 class Stats:
@@ -93,7 +95,10 @@ class Stats:
     def note(self, text: str) -> None:
         """Something a person should read in the report."""
         with self._lock:
-            self.notes.append(text)
+            if len(self.notes) < _NOTES:
+                self.notes.append(text)
+            else:
+                self._counts["further_notes"] += 1
 
     # -- asking it ----------------------------------------------------------------------------------------------
 
@@ -139,6 +144,8 @@ class Stats:
             latency = {sink: list(values) for sink, values in self._latency_s.items()}
             stage = {name: (self._stage_s[name], self._stage_n[name]) for name in self._stage_n}
             notes = list(self.notes)
+        if further := counts.get("further_notes"):
+            notes.append(f"{further} more notes were not kept")
         return {
             "captured": counts.pop("captured", 0),
             "sealed": counts.pop("sealed", 0),

@@ -150,8 +150,9 @@ def test_one_line_and_the_exit_code(
 def test_wrong_options_are_wrong_usage(call: Call, arguments: list[str]) -> None:
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
-    assert "Error: " in err
-    assert "Traceback" not in err
+    assert err.startswith("streamer: error: ")
+    assert err.count("\n") == 1
+    assert "--help" in err
 
 
 def test_every_problem_of_a_configuration_has_its_line(call: Call, tmp_path: Path) -> None:
@@ -296,7 +297,10 @@ def test_a_folder_of_videos(call: Call, clip: Path, tmp_path: Path, yunet: Path)
     assert f"streamer: error: {tmp_path}/in/a.mp4: " in err
     assert frames_in(tmp_path / "out" / "deep" / "b.mp4") > 20
     assert not (tmp_path / "out" / "a.mp4").exists()
-    assert json.loads(report.read_text())["captured"] > 20
+    first, second = json.loads(report.read_text())["runs"]
+    assert first["input"]["name"].endswith("a.mp4")
+    assert "InputError" in first["error"]
+    assert second["captured"] > 20
 
 
 def test_a_folder_of_pictures(call: Call, tmp_path: Path, yunet: Path) -> None:
@@ -326,6 +330,21 @@ def test_the_demo_ends_when_it_is_written_and_plays_when_it_is_shown(
     terminal = Terminal(quiet=True)
     assert run_verb.demo_settings(Config(), ["window"], terminal).source == {"demo": {"realtime": True}}
     assert run_verb.demo_settings(Config(), ["virtual", "a.mp4"], terminal).run.duration_s is None
+
+
+def test_pictures_that_cannot_be_read_fail_the_run(call: Call, tmp_path: Path, yunet: Path) -> None:
+    """The others are done; a script must not take the folder for complete."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("1.png", "3.png"):
+        cv2.imwrite(str(folder / name), np.full((60, 80, 3), 90, np.uint8))
+    (folder / "2.png").write_text("words")
+    code, _, err = call("run", folder, "-o", tmp_path / "safe", "--report", tmp_path / "r.json")
+    assert code == 1
+    assert sorted(path.name for path in (tmp_path / "safe").iterdir()) == ["1.png", "3.png"]
+    assert f"note: {folder / '2.png'} is not a picture that can be read" in err
+    assert f"error: 1 of the pictures in {folder} could not be read" in err
+    assert json.loads((tmp_path / "r.json").read_text())["sealed"] == 2
 
 
 # -- signals ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError, redact
 from streamer.models.store import Store
 from streamer.parts import Context
-from streamer.pipeline import Pipeline
+from streamer.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
@@ -153,7 +153,11 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
             sink.path.parent.mkdir(parents=True, exist_ok=True)
     signals.disarm()
-    pipeline.start()
+    try:
+        pipeline.start()
+    except StreamerError as error:
+        outcome.runs.append({"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"})
+        raise
     signals.arm()
     try:
         _watch(pipeline, config, terminal, signals)
@@ -169,6 +173,15 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
     for note in summary["notes"]:
         terminal.say(f"note: {note}")
     terminal.say(summary_line(summary))
+    if (missing := _left_out(pipeline.status(), summary)) > 0:
+        raise StreamerError(f"{missing} of the pictures in {job.source.text} could not be read; the notes name them")
+
+
+def _left_out(status: Status, summary: dict[str, Any]) -> int:
+    """Pictures of a folder that were played to its end and not taken."""
+    if not status.info.stills or summary["stopped"] or status.info.frames is None:
+        return 0
+    return status.info.frames - status.captured
 
 
 def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> None:

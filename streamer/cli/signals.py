@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill`: the first asks for an orderly end, the second for an immediate one.
+"""Ctrl-C, `kill` and a closed terminal: the first asks for an orderly end, the second for an immediate one.
 
 The handler only counts. Whoever loops on the main thread acts on it: a handler interrupts that thread anywhere, also
 where it holds a lock that stopping would need.
@@ -12,7 +12,8 @@ from typing import Any, Self
 
 __all__ = ["Signals"]
 
-_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+_CAUGHT = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""SIGHUP: the terminal was closed. Windows has none."""
 
 
 class Signals:
@@ -29,7 +30,10 @@ class Signals:
 
     def __enter__(self) -> Self:
         for number in _CAUGHT:
-            self._before[number] = signal.signal(number, signal.SIG_DFL)
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:  # under nohup a closed terminal is to change nothing
+                self._before[number] = before
+        self.disarm()
         return self
 
     def __exit__(
@@ -41,12 +45,12 @@ class Signals:
 
     def arm(self) -> None:
         """From now on signals are counted."""
-        for number in _CAUGHT:
+        for number in self._before:
             signal.signal(number, self._handle)
 
     def disarm(self) -> None:
         """From now on a signal ends the program on the spot."""
-        for number in _CAUGHT:
+        for number in self._before:
             signal.signal(number, signal.SIG_DFL)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["display", "display_problem"]
+__all__ = ["Watch", "display", "display_problem"]
 
 _TIMEOUT_S = 3.0
 _TRIES, _PAUSE_S = 5, 0.1
@@ -28,6 +28,38 @@ def display_problem() -> str | None:
     """Why no window can be shown, with the remedy; None when one can."""
     with display() as problem:
         return problem
+
+
+class Watch:
+    """Notices that the X server has gone, before Qt does: Qt would end the whole program then, in the middle of a file.
+
+    It holds a connection of its own, which breaks off in the same moment as Qt's.
+    """
+
+    def __init__(self) -> None:
+        found = _knock(os.environ.get("DISPLAY", "")) if sys.platform.startswith("linux") else ""
+        self._connection = None if isinstance(found, str) else found
+        if self._connection is not None:
+            self._connection.setblocking(False)
+
+    def gone(self) -> bool:
+        """Whether the screen that was there has gone."""
+        if self._connection is None:
+            return False
+        try:
+            while answer := self._connection.recv(4096):  # greetings of the server, which are of no interest
+                del answer
+            return True
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 from pydantic import Field
 
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import SinkError, StreamerError, UsageError
 from streamer.parts import Context, PartOptions, Probe
 from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive
 from streamer.sinks import StreamFormat
-from streamer.sinks._display import display, display_problem
+from streamer.sinks._display import Watch, display, display_problem
 from streamer.sinks._paths import check_folder, put, write_error
 from streamer.types import Command
 
@@ -61,6 +61,7 @@ class WindowSink:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._window: str | None = None
+        self._watch: Watch | None = None
         self._shown: AnonymizedFrame | None = None
         self._times: deque[float] = deque(maxlen=_RATE_FRAMES)
         self._help = False
@@ -78,12 +79,14 @@ class WindowSink:
                 # The wheel's Qt knows no other platform, and ends the program when the environment asks for one.
                 os.environ["QT_QPA_PLATFORM"] = "xcb"
             cv2.namedWindow(window, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
+            self._watch = Watch()
         self._window = window
 
     def write(self, frame: AnonymizedFrame) -> None:
         """Show one frame."""
         if self._window is None:
             return
+        self._check_screen()
         if frame.seq < 0:  # a slate of no frame: the rate starts anew
             self._times.clear()
         elif self._shown is None or frame.seq != self._shown.seq:
@@ -96,6 +99,7 @@ class WindowSink:
         if self._window is None:
             return []
         commands = []
+        self._check_screen()
         for _ in range(_MOST_KEYS):
             key = cv2.waitKey(1)
             if key == -1:
@@ -111,11 +115,20 @@ class WindowSink:
     def close(self) -> None:
         """Take the window away."""
         window, self._window = self._window, None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            if watch.gone():  # nothing is left to take away, and Qt would not survive the attempt
+                window = None
+            watch.close()
         if window is None:
             return
         with suppress(cv2.error):  # the user may have closed it
             cv2.destroyWindow(window)
             cv2.waitKey(1)
+
+    def _check_screen(self) -> None:
+        if self._watch is not None and self._watch.gone():
+            raise SinkError("the display of the window has gone; start anew in a session that stays")
 
     # -- keys ---------------------------------------------------------------------------------------------------
 

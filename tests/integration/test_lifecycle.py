@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import pytest
 from fakes import MovingFace
+from support.display import virtual_screen
 from support.weights import weights
 
 from streamer.assembly import Parts
@@ -69,7 +70,7 @@ def frames_of(path: Path) -> list[float]:
         return [float(frame.time or 0.0) for frame in container.decode(video=0)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_good_order(running: tuple[subprocess.Popen[str], Path], number: signal.Signals) -> None:
     process, output = running
     asked = time.monotonic()
@@ -143,3 +144,36 @@ def test_fifty_runs_leave_nothing_behind(clip: Path, tmp_path: Path) -> None:
     assert after[0] == before[0]
     assert after[1] == before[1]
     assert after[2] - before[2] < _LEFT_MB
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(clip: Path, tmp_path: Path) -> None:
+    weights("yunet")
+    output = tmp_path / "out.mp4"
+    command = ["nohup", sys.executable, "-m", "streamer", "run", str(clip), "-o", str(output), "--duration", "4"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + _STARTUP_S
+    while not output.exists():
+        assert time.monotonic() < deadline, "it does not start"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=_STARTUP_S) == 0
+    assert len(frames_of(output)) == 100
+
+
+def test_the_screen_goes_away(clip: Path, tmp_path: Path) -> None:
+    """Qt would end the program in the middle of the file."""
+    weights("yunet")
+    output = tmp_path / "out.mp4"
+    with virtual_screen() as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamer", "run", str(clip), "--realtime", "-o", str(output), "-o", "window"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=screen.environment,
+        )
+        screen.window("^streamer: clip.mp4$")
+        time.sleep(1)
+    _, err = process.communicate(timeout=_STARTUP_S)
+    assert process.returncode == 1
+    assert "streamer: error: the display of the window has gone" in err
+    assert len(frames_of(output)) > 5
