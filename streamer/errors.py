@@ -2,12 +2,14 @@
 
 StreamerError                 exit code
 |- UsageError                 2   wrong arguments
-|  `- ConfigError             2   wrong configuration (all problems at once)
-|  `- ModelError              2   a model file is missing, damaged or not licensed
-|  `- DeviceError             2   the device asked for cannot be had
+|  |- ConfigError             2   wrong configuration (all problems at once)
+|  |- ModelError              2   a model file is missing, damaged or not licensed
+|  |- DeviceError             2   the device asked for cannot be had
+|  `- GalleryError            2   a gallery of people is damaged, locked, or made with another model
 |- InputError                 3   the input could not be opened
 |- SourceLost                 -   a live source broke off; capture retries it
 |- DetectorError              1   a detector failed; its frames are covered
+|- EmbedderError              1   an embedder failed; the faces it looked at stay hidden
 |- EffectError                1   an effect failed; its frames are covered
 |- SinkError                  1   an output could not be opened or written
 `- StuckError                 1   a thread did not end, or a part did not answer
@@ -23,6 +25,8 @@ __all__ = [
     "DetectorError",
     "DeviceError",
     "EffectError",
+    "EmbedderError",
+    "GalleryError",
     "InputError",
     "ModelError",
     "SinkError",
@@ -65,6 +69,10 @@ class DeviceError(UsageError):
     """The device asked for was not obtained. There is no silent fall-back."""
 
 
+class GalleryError(UsageError):
+    """A gallery of people cannot be read or written, or its vectors are of no use here. The file is left as it is."""
+
+
 class InputError(StreamerError):
     """The input could not be opened."""
 
@@ -77,6 +85,10 @@ class SourceLost(StreamerError):
 
 class DetectorError(StreamerError):
     """A detector raised, or returned boxes that are no boxes."""
+
+
+class EmbedderError(StreamerError):
+    """An embedder raised, or returned vectors that are none."""
 
 
 class EffectError(StreamerError):

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "_suggest errors types picture sealed geometry channel workers parts providers stats",
-    1: "sources detectors embedders effects sinks models",
+    0: "_suggest errors types picture sealed geometry channel workers parts providers stats align onnx_graph",
+    1: "sources detectors embedders effects sinks models people",
     2: "capture detect track identify anonymize output",
     3: "planner",
     4: "config _presets _problems _reference endpoints assembly flow pipeline api evaluate",

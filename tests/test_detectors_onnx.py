@@ -16,10 +16,10 @@ from onnx import TensorProto, helper
 from support.weights import weights
 
 from streamer.config import Config
-from streamer.detectors._graph import plain_graph
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners
 from streamer.errors import ConfigError, DetectorError, ModelError, UsageError
 from streamer.models.catalogue import CATALOGUE
+from streamer.onnx_graph import plain_graph
 from streamer.parts import Context, build, kinds, load
 from streamer.picture import Picture
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from streamer.detectors import DetectorOptions
-from streamer.detectors._graph import plain_graph
 from streamer.detectors._input import fitted_size, unscale
 from streamer.errors import DetectorError, ModelError
+from streamer.onnx_graph import plain_graph
 from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.providers import session

@@ -13,13 +13,16 @@ from streamer.errors import ModelError
 __all__ = ["plain_graph"]
 
 
-def plain_graph(path: Path) -> bytes:
+def plain_graph(path: Path, *, split_prelu: bool = False) -> bytes:
     """Read an ONNX file and return it as a plain float32 graph whose inputs and outputs may have any length.
 
     Block-quantised files (`*_int8bq.onnx` of OpenCV's model zoo) keep their weights as int8 and a scale per block, and
     restore them with DequantizeLinear at every call; ONNX Runtime refuses some of them, and all are small. So every
     DequantizeLinear of a constant is worked out once, here: weight = (q - zero_point) * scale, the scale repeated
     `block_size` times along `axis` (ONNX operator DequantizeLinear, opset 21).
+
+    split_prelu: write every PRelu as sums and products of what ONNX Runtime computes in its own memory layout on a CPU.
+    It knows no PRelu there and would rearrange the data before and after each one, which doubles SFace's time.
 
     Raises ModelError when the file cannot be read or is no ONNX graph.
     """
@@ -51,6 +54,8 @@ def plain_graph(path: Path) -> bytes:
     for field, items in (("node", nodes), ("initializer", keep), ("input", inputs), ("value_info", [])):
         graph.ClearField(field)
         getattr(graph, field).extend(items)
+    if split_prelu:
+        _split_prelu(graph)
     if not graph.node or not graph.input:
         raise ModelError(f"{path} is no ONNX file: it holds no graph")
     for value in [*graph.input, *graph.output]:
@@ -58,6 +63,28 @@ def plain_graph(path: Path) -> bytes:
             dimension.dim_param = f"{value.name}_{index}"
     serialized: bytes = model.SerializeToString()
     return serialized
+
+
+def _split_prelu(graph: Any) -> None:
+    """PRelu(x) = slope * x + (1 - slope) * Relu(x), each product as a convolution of every channel by itself."""
+    from onnx import helper, numpy_helper
+
+    slopes = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        slope = slopes.get(node.input[1]) if node.op_type == "PRelu" else None
+        if slope is None or slope.size < 2 or slope.size != slope.shape[0]:  # only one slope per channel
+            nodes.append(node)
+            continue
+        x, y, channels = node.input[0], node.output[0], slope.size
+        slope = slope.reshape(channels, 1, 1, 1).astype(np.float32)
+        nodes.append(helper.make_node("Relu", [x], [f"{y}/relu"]))
+        for source, factor, name in ((x, slope, f"{y}/all"), (f"{y}/relu", 1 - slope, f"{y}/above")):
+            graph.initializer.append(numpy_helper.from_array(factor, f"{name}/factor"))
+            nodes.append(helper.make_node("Conv", [source, f"{name}/factor"], [name], group=channels))
+        nodes.append(helper.make_node("Add", [f"{y}/all", f"{y}/above"], [y]))
+    graph.ClearField("node")
+    graph.node.extend(nodes)
 
 
 def _dequantized(node: Any, constants: dict[str, NDArray[Any]]) -> NDArray[np.float32]:

@@ -1,0 +1,20 @@
+"""SFace (Zhong, Deng, Hu, Zhao, Li, Wen: "SFace: Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition",
+IEEE Transactions on Image Processing 2021): a MobileFaceNet of 128 numbers; weights of OpenCV's model zoo, Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from streamer.embedders import Embedder, EmbedderOptions, Thresholds
+from streamer.embedders._onnx import Input, opened
+from streamer.parts import Context
+
+_CALIBRATED = Thresholds(accept=0.45, reject=0.20, margin=0.05)
+
+
+class Options(EmbedderOptions):
+    """Settings of SFace."""
+
+
+def build(options: Options, ctx: Context) -> Embedder:
+    """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
+    return opened(ctx.model("sface"), "sface", Input(), _CALIBRATED, options, ctx)
