@@ -18,6 +18,7 @@ from streamer.parts import PartOptions
 from streamer.picture import Picture, Plane, even
 from streamer.sealed import AnonymizedFrame, slate
 from streamer.types import Frame, Plan, Reveal, TrackBox, Verdict
+from streamer.zones import NO_ZONES, ZoneOptions, zoned
 
 __all__ = ["Freshness", "MaskOptions", "objection", "paint", "seal"]
 
@@ -73,13 +74,15 @@ def seal(
     effect: Effect,
     mask: MaskOptions,
     rules: Freshness,
+    zones: ZoneOptions = NO_ZONES,
     on_cover: Callable[[str], None] = lambda why: None,
     on_failure: Callable[[EffectError], None] = lambda error: None,
 ) -> AnonymizedFrame:
     """Make a frame fit to be shown: the only way for camera pixels to get out.
 
     The whole frame is covered when `objection()` has one, and when the effect fails. A face stays visible only by a
-    `Reveal` that is unexpired at the frame's own time and of the present gallery.
+    `Reveal` that is unexpired at the frame's own time and of the present gallery. Zones are covered last: nothing shows
+    what is in them.
 
     on_cover: told why, when the whole frame was covered. on_failure: told the error, when the effect failed.
     """
@@ -87,7 +90,7 @@ def seal(
     if why is None and plan is not None:
         hidden = [track for track, verdict in plan.tracks if not _may_show(verdict, frame.t, rules)]
         try:
-            image = paint(frame.image, hidden, effect, mask, frame.t)
+            image = zoned(paint(frame.image, hidden, effect, mask, frame.t), zones)
             return AnonymizedFrame(frame.seq, frame.t, image, covered=False, name=frame.name)
         except Exception as error:  # an effect is a plug-in: whatever it raises, the frame is covered
             on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))

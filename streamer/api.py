@@ -151,7 +151,7 @@ class Anonymizer:
         planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
         planned = planner.offer(frame, 0.0)
         while (request := planner.next_request()) is not None:
-            result = detect.look(self._detector, request)
+            result = detect.look(self._detector, request, config.zones)
             if isinstance(result, detect.Failed):
                 raise result.error
             planned += planner.passed(result, 0.0)
@@ -163,6 +163,7 @@ class Anonymizer:
             effect=self._effect,
             mask=config.mask,
             rules=Freshness(config.detect.max_gap_s),
+            zones=config.zones,
             on_failure=failures.append,
         )
         if failures:

@@ -2,7 +2,7 @@
 
 Above all stands `privacy`, a word that chooses the defaults of the other keys. Sections are of three sorts:
 
-fixed     `run`, `capture`, `detect`, `track`, `mask`, `output`: one model each.
+fixed     `run`, `capture`, `detect`, `track`, `zones`, `mask`, `output`: one model each.
 choices   `detector` and `effect`: a `kind`, and beside it the options of that kind; only that part is imported.
 families  `source` and `sink`: one sub-section per kind, used when the command line asks for that kind. Addresses (which
           file, which camera) come from the command line and have no place here.
@@ -29,6 +29,7 @@ from streamer.output import OutputOptions
 from streamer.parts import PartOptions
 from streamer.planner import PlannerOptions
 from streamer.track import TrackOptions
+from streamer.zones import ZoneOptions
 
 __all__ = [
     "ADDRESS_KEYS",
@@ -78,6 +79,7 @@ FIXED: dict[str, type[PartOptions]] = {
     "capture": CaptureOptions,
     "detect": PlannerOptions,
     "track": TrackOptions,
+    "zones": ZoneOptions,
     "mask": MaskOptions,
     "output": OutputOptions,
 }
@@ -117,6 +119,7 @@ class Config:
     detector: Choice = field(default_factory=lambda: _default("detector"))
     detect: PlannerOptions = field(default_factory=PlannerOptions)
     track: TrackOptions = field(default_factory=TrackOptions)
+    zones: ZoneOptions = field(default_factory=ZoneOptions)
     mask: MaskOptions = field(default_factory=MaskOptions)
     effect: Choice = field(default_factory=lambda: _default("effect"))
     output: OutputOptions = field(default_factory=OutputOptions)

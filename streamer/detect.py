@@ -14,6 +14,7 @@ from streamer.geometry import center, side
 from streamer.picture import Picture
 from streamer.stats import Stats
 from streamer.types import Box, Detection, Pass, PassRequest
+from streamer.zones import NO_ZONES, ZoneOptions, search_window
 
 __all__ = ["Failed", "Look", "look", "work"]
 
@@ -54,11 +55,14 @@ class Failed:
 Look = Pass | Failed
 
 
-def look(detector: Detector, request: PassRequest) -> Look:
-    """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
+def look(detector: Detector, request: PassRequest, zones: ZoneOptions = NO_ZONES) -> Look:
+    """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector.
+
+    zones: outside the region of interest nothing is looked for, because nothing is shown.
+    """
     frame = request.frame
     try:
-        found = _detect(detector, [frame.image])[0]
+        found = _first_look(detector, frame.image, zones)
         if request.confirm:
             found = [
                 one for one in found if not _needs_confirming(one, request) or _confirmed(detector, frame.image, one)
@@ -76,6 +80,14 @@ def _detect(detector: Detector, pictures: list[Picture]) -> list[list[Detection]
     if len(found) != len(pictures) or not all(isinstance(one, Detection) for faces in found for one in faces):
         raise DetectorError("the detector did not return one list of detections per picture")
     return found
+
+
+def _first_look(detector: Detector, image: Picture, zones: ZoneOptions) -> list[Detection]:
+    """All of the picture that is shown."""
+    window = search_window(zones, image.size)
+    if window is None:
+        return _detect(detector, [image])[0]
+    return [_moved(face, _origin(window), (1.0, 1.0)) for face in _detect(detector, [image.cropped(window)])[0]]
 
 
 def _second_looks(detector: Detector, image: Picture, found: list[Detection], request: PassRequest) -> list[Detection]:
@@ -181,14 +193,20 @@ def _moved(face: Detection, origin: tuple[int, int], back: tuple[float, float]) 
     return Detection(box, face.score, (right_eye, left_eye, nose, right_mouth, left_mouth))
 
 
-def work(detector: Detector, requests: Channel[PassRequest], looks: Channel[Look], stats: Stats) -> None:
+def work(
+    detector: Detector,
+    requests: Channel[PassRequest],
+    looks: Channel[Look],
+    stats: Stats,
+    zones: ZoneOptions = NO_ZONES,
+) -> None:
     """The detector's thread; ends when `requests` is closed, and closes the detector."""
     try:
         while True:
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = look(detector, request)
+                    result = look(detector, request, zones)
                 looks.put(result)
     except Closed:
         return

@@ -15,6 +15,7 @@ from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
 from streamer.stats import Stats
 from streamer.types import Frame, PassRequest, Planned
+from streamer.zones import ZoneOptions
 
 __all__ = ["Planning", "Render", "Settings"]
 
@@ -148,6 +149,7 @@ class Render:
         new_effect: Callable[[str], Effect],
         mask: MaskOptions,
         rules: Freshness,
+        zones: ZoneOptions,
         stats: Stats,
         *,
         settings: Callable[[], Settings],
@@ -160,6 +162,7 @@ class Render:
         self._new_effect = new_effect
         self._mask = mask
         self._rules = rules
+        self._zones = zones
         self._stats = stats
         self._settings = settings
         self._failures = _Failures(max_failures, stats)
@@ -188,6 +191,7 @@ class Render:
                 effect=self._effect,
                 mask=self._mask,
                 rules=self._rules,
+                zones=self._zones,
                 on_cover=lambda why: self._stats.covered(planned.why or why),
                 on_failure=failed.append,
             )

@@ -287,6 +287,7 @@ class Pipeline:
             self._parts.effect,
             config.mask,
             Freshness(config.detect.max_gap_s),
+            config.zones,
             stats,
             settings=lambda: self._settings,
             max_failures=config.run.max_failures,
@@ -298,7 +299,7 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, requests, looks, stats))
+        spawn("detector", lambda: detect.work(detector, requests, looks, stats, config.zones))
         spawn("planner", planning.work)
         spawn("capture", capture.work)
 
