@@ -12,8 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.lag import lag, slowed
 from support.weights import MEDIA_ROOT, weights
 
+from streamer import detect
 from streamer.models.store import FOLDER_VARIABLE
 
 
@@ -23,6 +25,15 @@ def _models_of_the_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get(FOLDER_VARIABLE) and (MEDIA_ROOT / "models").is_dir():
             patch.setenv(FOLDER_VARIABLE, str(MEDIA_ROOT / "models"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lag() -> Iterator[None]:
+    """With STREAMER_TEST_LAG, every detector is so many times slower."""
+    with pytest.MonkeyPatch.context() as patch:
+        if lag() > 1:
+            patch.setattr(detect, "_detect", slowed(detect._detect, lag()))
         yield
 
 

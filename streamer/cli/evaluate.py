@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
 from streamer.errors import StreamerError, UsageError
 from streamer.evaluate import _chart
+from streamer.evaluate import suite as media
+from streamer.evaluate.cases import CASES, FPS, glimpse, judge
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.evaluate.sweep import Row, clips, measure, usual_settings
 from streamer.models.store import Store
@@ -58,10 +61,8 @@ def leak(
         raise UsageError("name the boxes of the faces with --reference FILE.csv")
     meter = LeakMeter(load_reference(reference), min_face_px=min_face_px)
     if anonymized is None:
-        config = load(config_file) if config_file is not None else Config()
-        config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
-        store = Store(on_fetch=Terminal().say)
-        judge_run(parse_input(original), config, meter, Context(model=store.path, device=config.run.device))
+        config, ctx = _prepared(config_file, set_, privacy, Terminal())
+        judge_run(parse_input(original), config, meter, ctx)
     else:
         for pair in file_pairs(Path(original), anonymized):
             meter.add(pair)
@@ -101,8 +102,7 @@ def sweep(
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"{path.parent} is no folder")
     terminal = Terminal()
-    base = (load(config_file) if config_file is not None else Config()).updated(parse_overrides(set_ or []))
-    ctx = Context(model=Store(on_fetch=terminal.say).path, device=base.run.device)
+    base, ctx = _prepared(config_file, set_, None, terminal)
     todo = clips(files, reference)
     rows = [
         measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.say)
@@ -119,6 +119,103 @@ def sweep(
         names = {"title": "Readable faces against speed", "x_name": "frames/s", "y_name": "readable face-frames, %"}
         if not _chart.write(plot, _chart.draw(lines, **names)):
             raise StreamerError(f"plot {plot} could not be written")
+
+
+@app.command()
+def suite(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="with reference/, video/, video_noface/ and so on")],
+    min_face_px: Annotated[float, typer.Option(help="faces narrower than this are not judged")] = 20,
+    only: Annotated[str | None, typer.Option(metavar="NAME", help="only files with this in their name")] = None,
+    privacy: Annotated[str | None, typer.Option(metavar="PRESET", help="fast, balanced or strict")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="another program, hiding faces behind a flat colour: {input} {output}"),
+    ] = None,
+    peer_files: Annotated[
+        Path, typer.Option(metavar="DIR", help="where the other program's files are kept; done once")
+    ] = Path(".cache/peer-files"),
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
+    montage: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="pictures of the readable faces, one per clip")
+    ] = None,
+) -> None:
+    """Judge a folder of test media: readable faces, needless cover, and what is hidden where no face is."""
+    terminal = Terminal()
+    config, ctx = _prepared(config_file, set_, privacy, terminal)
+    if montage is not None:
+        montage.mkdir(parents=True, exist_ok=True)
+    other = None if peer is None else media.Peer(peer, peer_files)
+    found = media.find(folder, only)
+    result = media.measure(found, config, ctx, min_face_px=min_face_px, peer=other, montages=montage, say=terminal.say)
+    _print_suite(result)
+    if json_ is not None:
+        json_.write_text(json.dumps(result, indent=2) + "\n")
+
+
+@app.command()
+def cases(
+    privacy: Annotated[str | None, typer.Option(metavar="PRESET", help="fast, balanced or strict")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
+    ] = None,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
+) -> None:
+    """Drawn scenes whose truth is known: ways in, crossing, occlusion, dash, zoom, cut, and the case left open."""
+    config, ctx = _prepared(config_file, set_, privacy, Terminal())
+    every = config.detect.every
+    open_cases = [(f"there for {frames} frames between looks", frames) for frames in range(1, every)]
+    scenes = {**CASES, **{name: glimpse(every + 1, frames) for name, frames in open_cases}}
+    rows = {name: judge(scene, config, ctx) for name, scene in scenes.items()}
+    once = config.updated({"detect.every": 1})
+    for name, frames in open_cases:
+        rows[f"{name}, every: 1"] = judge(glimpse(every + 1, frames), once, ctx)
+    print("| case | face-frames | readable | ms | covered whole |")
+    print("|---|---|---|---|---|")
+    for name, row in rows.items():
+        ms = 1e3 * len(row.readable) / FPS
+        print(f"| {name} | {row.faces} | {len(row.readable)} | {ms:.0f} | {len(row.covered)} |")
+    if json_ is not None:
+        json_.write_text(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=2) + "\n")
+
+
+def _prepared(
+    config_file: Path | None, set_: list[str] | None, privacy: str | None, terminal: Terminal
+) -> tuple[Config, Context]:
+    config = load(config_file) if config_file is not None else Config()
+    config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
+    return config, Context(model=Store(on_fetch=terminal.say).path, device=config.run.device)
+
+
+def _print_suite(result: dict[str, Any]) -> None:
+    heads = ["clip", "readable", "%", "longest, frames", "needless cover, %", "passes, %"]
+    if any("peer" in row for row in result["clips"].values()):
+        heads += ["peer, %", "peer needless, %"]
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+    totals = {f"total, {name}": row for name, row in result["totals"].items()}
+    for name, row in {**result["clips"], **totals}.items():
+        cells = [
+            f"{row['leaked']} of {row['face_frames']}",
+            f"{row['leak_percent']:.2f}",
+            str(row["longest_exposure_frames"]),
+            f"{row['needless_cover_percent']:.2f}",
+            f"{row['passes_percent']:.0f}" if "passes_percent" in row else "",
+        ]
+        if "peer" in row:
+            cells += [f"{row['peer']['leak_percent']:.2f}", f"{row['peer']['needless_cover_percent']:.2f}"]
+        print(f"| {name} | {' | '.join(cells)} |")
+    for name, row in result["without_faces"].items():
+        print(
+            f"without a face: {name}: {row['covered_percent']:.3f} % of the picture hidden on average, "
+            f"something in {row['frames_with_cover_percent']:.2f} % of {row['frames']} frames"
+        )
+    for name, percent in result["images_without_faces"].items():
+        print(f"without a face: {name}: {f'{percent:.2f} % hidden' if percent else 'nothing hidden'}")
 
 
 def _print_rows(rows: list[Row]) -> None:

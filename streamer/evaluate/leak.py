@@ -65,6 +65,8 @@ class Pair:
     """The whole frame was hidden; known when the clip was run here."""
     exact: bool = False
     """Nothing was encoded in between: every difference is a mask."""
+    name: str | None = None
+    """Of a still."""
 
 
 def load_reference(path: Path) -> dict[int, list[Face]]:
@@ -102,8 +104,11 @@ class LeakMeter:
         self._min_face_px = min_face_px
         self._keep = keep
         self._people: dict[str, _Person] = defaultdict(_Person)
-        self._frames = self._covered = self._grazed = 0
-        self._needless = 0.0
+        self.frames = 0
+        self.names: dict[int, str | None] = {}
+        self.needless: dict[int, float] = {}
+        """Frame number -> share of the picture that was hidden away from every face; where any was."""
+        self._covered = self._grazed = 0
         self._exact = True
         self._times: list[float] = []
         self.leaks: list[tuple[int, str, NDArray[np.uint8]]] = []
@@ -111,12 +116,14 @@ class LeakMeter:
     def add(self, pair: Pair) -> None:
         """Judge one moment."""
         faces = self._reference.get(pair.number, [])
-        self._frames += 1
+        self.frames += 1
+        self.names[pair.number] = pair.name
         self._covered += pair.covered
         self._times.append(pair.t)
         self._exact &= pair.exact
         changed = _changed(pair)
-        self._needless += _needless_share(changed, faces)
+        if needless := _needless_share(changed, faces):
+            self.needless[pair.number] = needless
         before, after = pair.original.planes[0], pair.emitted.planes[0]
         for face in faces:
             if face.box[2] - face.box[0] < self._min_face_px:
@@ -136,7 +143,7 @@ class LeakMeter:
         step_s = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.04
         exposures = {name: _longest_run(person.leaked) for name, person in self._people.items() if person.leaked}
         return {
-            "frames": self._frames,
+            "frames": self.frames,
             "frames_covered_whole": self._covered,
             "face_frames": seen,
             "leaked": leaked,
@@ -150,7 +157,7 @@ class LeakMeter:
                 for name, person in self._people.items()
                 if (delay := _first_cover_delay(person, step_s)) > 0
             },
-            "needless_cover_percent": round(100 * self._needless / max(1, self._frames), 2),
+            "needless_cover_percent": round(100 * sum(self.needless.values()) / max(1, self.frames), 2),
             "leaked_frames": {
                 name: [n for n, _ in person.leaked] for name, person in self._people.items() if person.leaked
             },
@@ -215,8 +222,8 @@ class _Judge:
         """Judge one frame."""
         for number, captured in self._originals:
             if number == frame.seq:
-                pair = Pair(number, frame.t, captured.image, frame.image, covered=frame.covered, exact=True)
-                self._meter.add(pair)
+                whole, name = frame.covered, captured.name
+                self._meter.add(Pair(number, frame.t, captured.image, frame.image, whole, exact=True, name=name))
                 return
 
     def poll(self) -> list[Command]:

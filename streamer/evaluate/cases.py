@@ -1,0 +1,102 @@
+"""Drawn scenes in which the truth is known exactly: every way into the picture, and what trackers stumble over.
+
+Nobody drawn here may ever be readable, at any face size that is judged. The one case that looking at every n-th frame
+leaves open stands apart: `GLIMPSE`, somebody who is gone before the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from streamer.assembly import Parts
+from streamer.config import Config
+from streamer.endpoints import Endpoint
+from streamer.evaluate.readable import is_readable
+from streamer.parts import Context, build
+from streamer.pipeline import Pipeline
+from streamer.sealed import AnonymizedFrame
+from streamer.sources._scene import Actor, Bar, Scene, Waypoint
+from streamer.sources.demo import DemoSource
+
+__all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "glimpse", "judge", "scripted", "walk"]
+
+WIDTH, HEIGHT, FPS = 640, 360, 25.0
+_MIN_FACE_PX = 20
+_VISIBLE = 0.5
+"""Share of a face that others and the picture's edges leave to be seen; with less it is not judged."""
+
+
+def walk(person: int, *points: tuple[float, float, float, float]) -> Actor:
+    """A person along (seconds, x, y, face height in pixels)."""
+    return Actor(person, tuple(Waypoint(*point) for point in points))
+
+
+def scripted(*actors: Actor, frames: int = 40, bars: Sequence[Bar] = (), cuts: Sequence[float] = ()) -> Scene:
+    """A street with these people in it."""
+    return Scene(actors, width=WIDTH, height=HEIGHT, fps=FPS, frames=frames, seed=3, bars=bars, cuts=cuts)
+
+
+CASES: Mapping[str, Scene] = {
+    "from the left": scripted(walk(1, (0.3, -40, 150, 70), (1.5, 300, 150, 70))),
+    "from the right": scripted(walk(2, (0.3, 680, 150, 70), (1.5, 340, 150, 70))),
+    "from above": scripted(walk(3, (0.3, 300, -45, 70), (1.5, 320, 170, 70))),
+    "from below": scripted(walk(4, (0.3, 300, 405, 70), (1.5, 320, 170, 70))),
+    "crossing": scripted(
+        walk(5, (0.0, 80, 150, 60), (1.6, 560, 150, 60)), walk(6, (0.0, 560, 160, 66), (1.6, 80, 160, 66))
+    ),
+    "behind a bar": scripted(walk(7, (0.0, 120, 150, 60), (2.0, 520, 150, 60)), frames=50, bars=[Bar(290, 350)]),
+    "fast dash": scripted(walk(8, (0.5, -60, 150, 90), (1.1, 700, 170, 90))),
+    "zoom": scripted(walk(9, (0.0, 320, 150, 28), (1.5, 320, 190, 260))),
+    "cut": scripted(
+        walk(10, (0.0, 150, 140, 70), (0.79, 200, 140, 70)),
+        walk(11, (0.8, 420, 180, 90), (1.6, 470, 180, 90)),
+        cuts=[0.8],
+    ),
+}
+
+
+def glimpse(first: int, frames: int) -> Scene:
+    """Somebody who is there in so many frames from `first` on, in a street where nobody else is."""
+    return scripted(walk(12, (first / FPS, 300, 150, 80), ((first + frames - 1) / FPS, 304, 150, 80)), frames=13)
+
+
+GLIMPSE = glimpse(4, 2)
+"""Somebody who is there in frames 4 and 5 only; the looks are at frames 3 and 6."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one scene came to."""
+
+    faces: int
+    """Face-frames judged."""
+    readable: list[int]
+    """Frames in which a face could be read."""
+    covered: list[int]
+    """Frames covered whole."""
+
+
+def judge(scene: Scene, config: Config, ctx: Context) -> Judged:
+    """Run a scene through the pipeline with a solid effect, and compare every frame with the truth.
+
+    Raises what a run raises.
+    """
+    config = config.updated({"effect.kind": "solid"})
+    named = Parts.of(config, Endpoint("demo", {}, "demo"), [], ctx)
+    memory = build("sinks", "memory", {}, ctx)
+    parts = replace(named, source=lambda: DemoSource(scene), sinks=[("memory", lambda: memory)])
+    pipeline = Pipeline(config, parts)
+    pipeline.start()
+    pipeline.join()
+    frames: list[AnonymizedFrame] = memory.frames
+    faces, readable = 0, []
+    for frame in frames:
+        original = scene.picture(frame.seq).planes[0]
+        for truth in scene.truth(frame.seq):
+            if truth.visible < _VISIBLE or truth.box[2] - truth.box[0] < _MIN_FACE_PX:
+                continue
+            faces += 1
+            if not frame.covered and is_readable(original, frame.image.planes[0], truth.box):
+                readable.append(frame.seq)
+    return Judged(faces, readable, [frame.seq for frame in frames if frame.covered])
