@@ -98,7 +98,7 @@ def test_a_reveal_shows_only_while_all_of_it_holds() -> None:
         assert (not changed(FRAME.image, sealed.image).any()) == visible
 
 
-class Broken:
+class Broken(Effect):
     def apply(self, patches: Sequence[Patch], t: float) -> None:
         patches[0].samples[0][:] = 0
         raise ValueError("broken half-way")

@@ -73,8 +73,12 @@ def test_nothing_said_is_the_defaults(text: str, tmp_path: Path) -> None:
         ("1: {}", [f"1: unknown key (there are {', '.join(Config.__dataclass_fields__)})"]),
         ("effect: {kind: blurr}", [f"effect.kind: must be one of {EFFECTS}, got 'blurr' (did you mean 'blur'?)"]),
         ("effect: {kind: [7]}", [f"effect.kind: must be one of {EFFECTS}, got [7]"]),
-        ("effect: {sigma: 0.3}", ["effect.sigma: unknown key (there are blocks)"]),
-        ("effect: {kind: blur, sigma: 0.01}", ["effect.sigma: must be at least 0.2, got 0.01"]),
+        ("effect: {sigma: 0.3}", ["effect.sigma: unknown key (there are strength)"]),
+        ("effect: {kind: blur, strength: 0}",
+         ["effect.strength: must be low, medium, high or a whole number from 1 to 10, got 0"]),
+        ("effect: {kind: blur, strength: weak}",
+         ["effect.strength: must be low, medium, high or a whole number from 1 to 10, got 'weak'"]),
+        ("effect: {kind: solid, color: red}", ["effect.color: must look like ^#[0-9a-fA-F]{6}$, got 'red'"]),
         ("source: {fil: {}}", ["source.fil: unknown key (did you mean 'file'?)"]),
         ("source: {file: {path: a}}", ["source.file.path: belongs on the command line, not into the configuration"]),
         ("source: {file: {realtim: true}}", ["source.file.realtim: unknown key (did you mean 'realtime'?)"]),
@@ -136,9 +140,9 @@ def test_overrides() -> None:
 
 
 def test_another_kind_starts_from_its_own_defaults() -> None:
-    pixelated = Config().with_overrides(["effect.blocks=4"])
-    blurred = pixelated.with_overrides(["effect.sigma=0.5", "effect.kind=blur"])
-    assert blurred.effect.options.model_dump() == {"sigma": 0.5}
+    pixelated = Config().with_overrides(["effect.kind=pixelate", "effect.strength=9"])
+    colored = pixelated.with_overrides(["effect.color='#ff0000'", "effect.kind=solid"])
+    assert colored.effect.options.model_dump() == {"color": "#ff0000"}
     assert pixelated.with_overrides(["effect.kind=pixelate"]) == pixelated
 
 

@@ -24,7 +24,7 @@ from streamer.sealed import AnonymizedFrame
 from streamer.types import Detection, Frame, TrackBox, Verdict
 
 
-class BrokenEffect:
+class BrokenEffect(Effect):
     """Works until frame `after`, then raises."""
 
     def __init__(self, after: int) -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.effects import Effect, Patch
+from streamer.effects._planes import averaged, each_plane, lay, stretched
+from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
-_WORK_SIGMA_PX = 3.0
-"""The blur is done at a size where its sigma is about this: wider kernels cost more and look the same."""
+_SIGMA = 0.2, 0.6
+"""Standard deviation as a share of the face, from the weakest to the strongest."""
+_MIN_SIGMA_PX = 2.0
+_WORK_SIGMA = 2.0
+"""The blur is done at a size where its sigma is about so many samples: wider kernels cost more and look the same."""
 
 
 class Options(PartOptions):
     """Settings of the effect."""
 
-    sigma: float = Field(0.25, ge=0.2, le=2.0, description="standard deviation of the blur as a share of the face")
+    strength: Strength = Field("medium", description=f"sigma 0.2 of the face to 0.6: {STRENGTH}")
 
 
 def build(options: Options, ctx: Context) -> Effect:
@@ -25,20 +32,26 @@ def build(options: Options, ctx: Context) -> Effect:
     return Blur(options)
 
 
-class Blur:
+class Blur(Effect):
     """See the module."""
 
     def __init__(self, options: Options) -> None:
-        self._sigma = options.sigma
+        self._sigma = between(options.strength, *_SIGMA)
 
     def apply(self, patches: Sequence[Patch], t: float) -> None:
         """See `Effect.apply`."""
         for patch in patches:
-            for samples, mask, shift in zip(patch.samples, patch.masks, patch.shifts, strict=True):
-                sigma = max(2.0, self._sigma * patch.face_px) / (1 << shift)
-                shrink = max(1.0, sigma / _WORK_SIGMA_PX)
-                rows, columns = samples.shape
-                size = max(1, round(columns / shrink)), max(1, round(rows / shrink))
-                small = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-                small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
-                cv2.copyTo(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR), mask, samples)
+            sigma = max(_MIN_SIGMA_PX, self._sigma * patch.face_px)
+            for (samples, mask), shift in zip(each_plane(patch), patch.shifts, strict=True):
+                height, width = samples.shape
+                shrink = max(1.0, sigma / (1 << shift) / _WORK_SIGMA)
+                small = averaged(samples, round(width / shrink), round(height / shrink))
+                # What shrinking really came to, which for few samples is not what was asked for.
+                across, down = (_kernel(sigma / (1 << shift) * small.shape[i] / samples.shape[i]) for i in (1, 0))
+                soft = cv2.sepFilter2D(small, -1, across, down, borderType=cv2.BORDER_REPLICATE)
+                lay(stretched(np.asarray(soft, np.uint8), samples.shape), mask, samples)
+
+
+def _kernel(sigma: float) -> NDArray[np.float32]:
+    # Three sigmas on each side; half the sigma of nothing keeps a single row or column as it is.
+    return np.asarray(cv2.getGaussianKernel(2 * max(1, round(3 * sigma)) + 1, max(0.1, sigma), cv2.CV_32F), np.float32)

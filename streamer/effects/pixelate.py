@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 from pydantic import Field
 
 from streamer.effects import Effect, Patch
+from streamer.effects._planes import averaged, blocks_of, each_plane, lay, spread
+from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
+_BLOCKS = 8.0, 3.0
+"""Blocks across the face, from the weakest to the strongest. From 10 on people were recognised again."""
 _MIN_BLOCK_PX = 4.0
 """Blocks never get smaller than this: an 8 px face in six columns would keep its pixels."""
 
@@ -17,9 +20,7 @@ _MIN_BLOCK_PX = 4.0
 class Options(PartOptions):
     """Settings of the effect."""
 
-    blocks: int = Field(
-        6, ge=1, le=8, description="blocks across the face; from 10 on people were recognised again, so 8 is the most"
-    )
+    strength: Strength = Field("medium", description=f"8 blocks across the face to 3: {STRENGTH}")
 
 
 def build(options: Options, ctx: Context) -> Effect:
@@ -27,22 +28,16 @@ def build(options: Options, ctx: Context) -> Effect:
     return Pixelate(options)
 
 
-class Pixelate:
+class Pixelate(Effect):
     """See the module."""
 
     def __init__(self, options: Options) -> None:
-        self._blocks = options.blocks
+        self._blocks = between(options.strength, *_BLOCKS)
 
     def apply(self, patches: Sequence[Patch], t: float) -> None:
         """See `Effect.apply`."""
         for patch in patches:
-            block = max(_MIN_BLOCK_PX, patch.face_px / self._blocks)
             # Chroma is pixelated on the same grid, so its planes have the same number of blocks as luma.
-            height, width = patch.samples[0].shape
-            grid = max(1, round(width / block)), max(1, round(height / block))
-            for samples, mask in zip(patch.samples, patch.masks, strict=True):
-                rows, columns = samples.shape
-                # INTER_AREA averages every sample of a block; picking one would keep true pixels.
-                small = cv2.resize(samples, (min(grid[0], columns), min(grid[1], rows)), interpolation=cv2.INTER_AREA)
-                blocks = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_NEAREST)
-                cv2.copyTo(blocks, mask, samples)
+            columns, rows = blocks_of(patch, max(_MIN_BLOCK_PX, patch.face_px / self._blocks))
+            for samples, mask in each_plane(patch):
+                lay(spread(averaged(samples, columns, rows), samples.shape), mask, samples)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from pydantic import Field
 
 from streamer.effects import Effect, Patch
+from streamer.effects._planes import each_plane, lay
 from streamer.parts import Context, PartOptions
 from streamer.picture import Picture
 
@@ -24,7 +24,7 @@ def build(options: Options, ctx: Context) -> Effect:
     return Solid(options)
 
 
-class Solid:
+class Solid(Effect):
     """See the module."""
 
     def __init__(self, options: Options) -> None:
@@ -37,5 +37,5 @@ class Solid:
         """See `Effect.apply`."""
         for patch in patches:
             values = self._yuv if any(patch.shifts) else self._bgr
-            for samples, mask, value in zip(patch.samples, patch.masks, values, strict=True):
-                cv2.copyTo(np.full_like(samples, value), mask, samples)
+            for (samples, mask), value in zip(each_plane(patch), values, strict=True):
+                lay(np.full_like(samples, value), mask, samples)
