@@ -28,8 +28,8 @@ ARCFACE_112: Points5 = (
 
 _NOSE_DEPTH = 0.55
 """How far the tip of the nose stands before the eyes, in distances between the eyes: about 35 mm of 63 mm."""
-_NOSE_HEIGHT = 0.495
-"""Where a level face has the tip of its nose between eyes (0) and mouth (1); as in ARCFACE_112."""
+_NOSE_HEIGHT = 0.56
+"""Where a level face has the tip of its nose between eyes (0) and mouth (1): the median of 1,833 faces of LFW."""
 _NOSE_DEPTH_UPRIGHT = 0.45
 """The same depth in distances between eyes and mouth."""
 _SMALLEST_SIDE_PX = 16

@@ -101,7 +101,7 @@ def test_a_face_outside_the_picture_is_refused() -> None:
 
 def turned(yaw_deg: float, pitch_deg: float) -> Points5:
     """The five points of a solid face (millimetres; x to the picture's right, y down, z towards the viewer)."""
-    solid = np.array([[-32, -37, 0], [32, -37, 0], [0, 0, 34], [-26, 37, 2], [26, 37, 2]], np.float64)
+    solid = np.array([[-32, -37, 0], [32, -37, 0], [0, 4.5, 34], [-26, 37, 2], [26, 37, 2]], np.float64)
     yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
     about_y = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
