@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamer.picture import Picture
 from streamer.types import Detection, Points5
 
-__all__ = ["ARCFACE_112", "Pose", "Quality", "aligned", "pose", "quality", "similarity"]
+__all__ = ["ARCFACE_112", "PORTRAIT", "PORTRAIT_PX", "Pose", "Quality", "aligned", "pose", "quality", "similarity"]
 
 ARCFACE_112: Points5 = (
     (38.2946, 51.6963),
@@ -25,6 +25,16 @@ ARCFACE_112: Points5 = (
     (70.7299, 92.2041),
 )
 """Where the landmarks come to lie in a crop of 112 x 112 pixels (Deng et al.: "ArcFace", CVPR 2019; also SFace)."""
+
+PORTRAIT_PX = 192
+PORTRAIT: Points5 = (
+    (78.2946, 91.6963),
+    (113.5318, 91.5014),
+    (96.0252, 111.7366),
+    (81.5493, 132.3655),
+    (110.7299, 132.2041),
+)
+"""The same size of face with 40 pixels more on every side: for people to look at, and to cut any other crop from."""
 
 _NOSE_DEPTH = 0.55
 """How far the tip of the nose stands before the eyes, in distances between the eyes: about 35 mm of 63 mm."""

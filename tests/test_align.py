@@ -114,7 +114,7 @@ def turned(yaw_deg: float, pitch_deg: float) -> Points5:
 @pytest.mark.parametrize("roll_deg", [-60, 0, 30])
 def test_pose_of_a_solid_face(yaw_deg: float, pitch_deg: float, roll_deg: float) -> None:
     found = pose(moved(turned(yaw_deg, pitch_deg), turn_deg=roll_deg))
-    assert found.yaw_deg == pytest.approx(yaw_deg, abs=10)
+    assert found.yaw_deg == pytest.approx(yaw_deg, abs=12)
     assert found.pitch_deg == pytest.approx(pitch_deg, abs=14)
     if not yaw_deg and not pitch_deg:
         assert found.roll_deg == pytest.approx(roll_deg, abs=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,11 +94,17 @@ class Gallery:
         """How many people."""
         return len(self.people)
 
+    def each(self) -> Iterator[tuple[Person, Vectors]]:
+        """Every person with their vectors, (K, D)."""
+        bounds = [*self._starts.tolist(), len(self.owner)]
+        for index, person in enumerate(self.people):
+            yield person, self.vectors[bounds[index] : bounds[index + 1]]
+
     def vectors_of(self, name: str) -> Vectors:
         """One person's vectors, (K, D). Raises KeyError when there is nobody of that name."""
-        for index, person in enumerate(self.people):
+        for person, vectors in self.each():
             if person.name == name:
-                return np.asarray(self.vectors[self.owner == index], np.float32)
+                return vectors
         raise KeyError(name)
 
     def expired(self, now: float) -> tuple[str, ...]:
@@ -126,9 +132,7 @@ class Gallery:
         now: seconds since 1970. A face whose vector is not finite matches nobody.
         """
         scores = self.scores(vectors)
-        for index, person in enumerate(self.people):
-            if person.expires is not None and now >= person.expires:
-                scores[:, index] = -np.inf
+        scores[:, now >= self._expires] = -np.inf
         return [self._best(row) for row in scores]
 
     def _best(self, row: NDArray[np.float32]) -> Match:
@@ -138,6 +142,11 @@ class Gallery:
         found = sorted(((float(row[i]), self.people[i].name) for i in order if np.isfinite(row[i])), reverse=True)
         (score, name), (second_score, second_name) = found[0], found[1] if len(found) > 1 else (-1.0, None)
         return Match(name, score, second_name, second_score)
+
+    @cached_property
+    def _expires(self) -> NDArray[np.float64]:
+        """When each person's time is over."""
+        return np.array([np.inf if person.expires is None else person.expires for person in self.people], np.float64)
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:

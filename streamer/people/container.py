@@ -1,0 +1,168 @@
+"""A gallery as the bytes of a file. First a line of text that says how the rest is kept, then a zip archive of arrays
+and one list in JSON, as it is or encrypted. Nothing in it is ever executed: no pickle.
+
+    streamer-gallery 1 plain sha256=<of the rest>
+    streamer-gallery 1 aes-256-gcm salt=<16 bytes> nonce=<12 bytes>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import GalleryError, UsageError
+from streamer.people.content import Content
+from streamer.people.gallery import Gallery, Person
+
+__all__ = ["decode", "encode", "read_arrays", "write_arrays"]
+
+_MAGIC = b"streamer-gallery 1 "
+_LONGEST_HEADER = 200
+
+
+def encode(content: Content, key: str | None) -> bytes:
+    """The file's bytes; with a key, encrypted. Raises UsageError when `cryptography` is missing."""
+    body = write_arrays(_arrays(content), _listed(content.gallery))
+    if key is None:
+        return _MAGIC + f"plain sha256={hashlib.sha256(body).hexdigest()}\n".encode() + body
+    salt, nonce = os.urandom(16), os.urandom(12)
+    header = _MAGIC + f"aes-256-gcm salt={salt.hex()} nonce={nonce.hex()}\n".encode()
+    return header + bytes(_cipher(key, salt).encrypt(nonce, body, header))
+
+
+def decode(data: bytes, key: str | None, name: str) -> Content:
+    """What the bytes hold. name: of the file, for messages.
+
+    Raises GalleryError when they are damaged, when the key is missing or does not fit, or when there is one too many.
+    """
+    line, newline, body = data.partition(b"\n")
+    words = line.removeprefix(_MAGIC).decode("ascii", "replace").split()
+    if not data.startswith(_MAGIC) or not newline or len(line) > _LONGEST_HEADER or not words:
+        raise GalleryError(f"{name} is no gallery of this program, or its beginning is damaged; it was left as it is")
+    fields = dict(word.partition("=")[::2] for word in words[1:])
+    if words[0] == "plain":
+        if key is not None:
+            raise GalleryError(
+                f"{name} is not encrypted, though a key was given; encrypt it with `streamer people encrypt`, or take "
+                "the key away"
+            )
+        if hashlib.sha256(body).hexdigest() != fields.get("sha256"):
+            raise _damaged(name)
+    elif words[0] == "aes-256-gcm":
+        body = _decrypted(body, line + newline, fields, key, name)
+    else:
+        raise GalleryError(f"{name} was written by a newer version of this program ({words[0]})")
+    try:
+        arrays, listed = read_arrays(body)
+        return _content(arrays, listed)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise _damaged(name) from error
+
+
+def write_arrays(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> bytes:
+    """An .npz with one more entry, `people.json`. Stored, not packed: what was removed can be looked for in it."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("people.json", json.dumps(listed, ensure_ascii=False, indent=1))
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    return target.getvalue()
+
+
+def read_arrays(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What `write_arrays` wrote. Raises ValueError or KeyError for anything else."""
+    arrays = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            listed = json.loads(archive.read("people.json"))
+            for name in archive.namelist():
+                if name.endswith(".npy"):
+                    with archive.open(name) as member:
+                        arrays[name[:-4]] = np.lib.format.read_array(member, allow_pickle=False)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(listed, dict):
+        raise ValueError("people.json is no table")
+    return arrays, listed
+
+
+def _listed(gallery: Gallery) -> dict[str, Any]:
+    people = [{key: value for key, value in asdict(p).items() if key != "hashes"} for p in gallery.people]
+    return {"version": gallery.version, "model": gallery.model, "people": people}
+
+
+def _arrays(content: Content) -> dict[str, NDArray[Any]]:
+    gallery = content.gallery
+    arrays: dict[str, NDArray[Any]] = {"vectors": gallery.vectors, "owner": gallery.owner}
+    hashes = [digits for person in gallery.people for digits in person.hashes]
+    rows = [row for row, digits in enumerate(hashes) if digits in content.portraits]
+    if rows:
+        arrays["portraits"] = np.stack([content.portraits[hashes[row]] for row in rows])
+        arrays["portrait_rows"] = np.asarray(rows, np.int64)
+    return arrays
+
+
+def _content(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> Content:
+    """Raises ValueError, KeyError or TypeError when the parts do not fit together."""
+    vectors, owner = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owner"], np.int64)
+    people = [
+        Person(
+            str(one["name"]),
+            float(one["added"]),
+            None if one["expires"] is None else float(one["expires"]),
+            str(one["consent"]),
+        )
+        for one in listed["people"]
+    ]
+    version, model = int(listed["version"]), str(listed["model"])
+    Gallery(version, model, tuple(people), vectors, owner)  # checks that they belong together
+    gallery = Gallery.of(model, [(p, vectors[owner == i]) for i, p in enumerate(people)], version=version)
+    hashes = [digits for person in gallery.people for digits in person.hashes]
+    rows = arrays.get("portrait_rows", np.empty(0, np.int64)).tolist()
+    pictures = np.asarray(arrays.get("portraits", np.empty((0, 1, 1, 3))), np.uint8)
+    return Content(gallery, {hashes[row]: picture for row, picture in zip(rows, pictures, strict=True)})
+
+
+def _damaged(name: str) -> GalleryError:
+    return GalleryError(f"{name} is damaged; it was left as it is: put a good copy in its place, or move it away")
+
+
+def _decrypted(body: bytes, header: bytes, fields: dict[str, str], key: str | None, name: str) -> bytes:
+    if key is None:
+        raise GalleryError(f"{name} is encrypted; name its key with --key-file, or put it into STREAMER_GALLERY_KEY")
+    try:
+        salt, nonce = bytes.fromhex(fields["salt"]), bytes.fromhex(fields["nonce"])
+    except (KeyError, ValueError):
+        raise _damaged(name) from None
+    cipher = _cipher(key, salt)
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return bytes(cipher.decrypt(nonce, body, header))
+    except (InvalidTag, ValueError):
+        raise GalleryError(f"the key does not fit {name}, or the file is damaged; it was left as it is") from None
+
+
+def _cipher(key: str, salt: bytes) -> Any:
+    """AES-256 in Galois counter mode: it notices every changed byte (NIST SP 800-38D)."""
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise UsageError("encrypted galleries need cryptography; run: pip install 'streamer[encryption]'") from error
+    return AESGCM(_derived(key, salt))
+
+
+@lru_cache(maxsize=4)
+def _derived(key: str, salt: bytes) -> bytes:
+    """About 0.1 s, which is what a guess at the key costs as well (scrypt, RFC 7914)."""
+    return hashlib.scrypt(key.encode(), salt=salt, dklen=32, n=1 << 15, r=8, p=1, maxmem=64 << 20)

@@ -1,0 +1,100 @@
+"""What a gallery file holds, as a value: every change makes a new one."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import GalleryError, UsageError
+from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
+
+__all__ = ["Content", "checked_name"]
+
+_LONGEST_NAME = 100
+
+
+def checked_name(name: str) -> str:
+    """A person's name as it is kept: composed characters, no spaces around it.
+
+    Raises UsageError for what would be no name, or would mean something else in a path or a table.
+    """
+    kept = unicodedata.normalize("NFC", name).strip()
+    if not kept:
+        raise UsageError("a person needs a name")
+    if len(kept) > _LONGEST_NAME:
+        raise UsageError(f"the name {kept[:20]!r}... has more than {_LONGEST_NAME} characters")
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in kept):
+        raise UsageError(f"the name {kept!r} holds a control character")
+    if "/" in kept or "\\" in kept or kept in (".", ".."):
+        raise UsageError(f"the name {kept!r} would be a path; a name has no / and no \\")
+    return kept
+
+
+@dataclass(frozen=True)
+class Content:
+    """The people, and the pictures of those who agreed to have them kept."""
+
+    gallery: Gallery
+    portraits: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """Hash of the vector -> the face it was made from, aligned to `align.PORTRAIT`, BGR."""
+
+    def person(self, name: str) -> Person:
+        """Raises GalleryError when there is nobody of that name."""
+        for person in self.gallery.people:
+            if person.name == name:
+                return person
+        raise GalleryError(f"nobody called {name!r} is enrolled")
+
+    def added(
+        self,
+        name: str,
+        vectors: Vectors,
+        *,
+        now: float,
+        expires: float | None = None,
+        consent: str | None = None,
+        portraits: Sequence[NDArray[np.uint8]] = (),
+    ) -> Content:
+        """With more vectors, (K, D), of a person old or new. What is None stays as it was for an old one.
+
+        portraits: one per vector, or none at all.
+        """
+        vectors = np.asarray(vectors, np.float32)
+        kept = {person.name: (person, own) for person, own in self.gallery.each()}
+        old, before = kept.get(name, (Person(name, now), np.empty((0, vectors.shape[1]), np.float32)))
+        known = set(old.hashes)
+        fresh = [index for index, vector in enumerate(vectors) if vector_hash(vector) not in known]
+        person = replace(
+            old,
+            expires=old.expires if expires is None else expires,
+            consent=old.consent if consent is None else consent,
+        )
+        kept[name] = (person, np.concatenate([before, vectors[fresh]]))
+        pictures = dict(self.portraits)
+        pictures |= {vector_hash(vectors[index]): portraits[index] for index in fresh if portraits}
+        return Content(Gallery.of(self.gallery.model, kept.values(), version=self.gallery.version), pictures)
+
+    def without(self, names: Sequence[str]) -> Content:
+        """Without these people, their vectors and their pictures. Raises GalleryError when one is not there."""
+        for name in names:
+            self.person(name)
+        kept = [(person, own) for person, own in self.gallery.each() if person.name not in names]
+        hashes = {digits for person, _ in kept for digits in person.hashes}
+        pictures = {digits: picture for digits, picture in self.portraits.items() if digits in hashes}
+        return Content(Gallery.of(self.gallery.model, kept, version=self.gallery.version), pictures)
+
+    def renamed(self, old: str, new: str) -> Content:
+        """One person under another name. Raises GalleryError when the old is unknown or the new one taken."""
+        self.person(old)
+        if new != old and any(person.name == new for person in self.gallery.people):
+            raise GalleryError(f"somebody called {new!r} is already enrolled")
+        people = tuple(replace(p, name=new) if p.name == old else p for p in self.gallery.people)
+        return replace(self, gallery=replace(self.gallery, people=people))
+
+    def portraits_of(self, name: str) -> list[NDArray[np.uint8]]:
+        """The kept pictures of one person; most have none. Raises GalleryError when there is nobody of that name."""
+        return [self.portraits[digits] for digits in self.person(name).hashes if digits in self.portraits]
