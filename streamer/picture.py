@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -37,16 +38,21 @@ _AVCOL_RANGE_MPEG, _AVCOL_RANGE_JPEG = 1, 2
 _SMALLEST_FOR_SWSCALE_PX = 8
 """Below this, FFmpeg's scaler refuses some sizes."""
 
+_KEPT_REFORMATTERS = 8
 _per_thread = threading.local()
 
 
-def _reformatter() -> VideoReformatter:
-    """One colour converter per thread: making one costs several times the conversion."""
-    if not hasattr(_per_thread, "reformatter"):
+def _reformatter(width: int, height: int, format: str) -> VideoReformatter:
+    """A colour converter of this thread for pictures of this size and format.
+
+    Getting one ready for another size costs several times the conversion, and the detector's input, a small copy of it
+    and enlarged faces take turns.
+    """
+    if not hasattr(_per_thread, "reformatters"):
         from av.video.reformatter import VideoReformatter
 
-        _per_thread.reformatter = VideoReformatter()
-    reformatter: VideoReformatter = _per_thread.reformatter
+        _per_thread.reformatters = lru_cache(_KEPT_REFORMATTERS)(lambda *shape: VideoReformatter())
+    reformatter: VideoReformatter = _per_thread.reformatters(width, height, format)
     return reformatter
 
 
@@ -125,7 +131,7 @@ class Picture:
         if frame.format.name not in ("yuv420p", "yuvj420p"):
             planar = frame.format.name.startswith("yuv")
             full_range = full_range and planar
-            frame = _reformatter().reformat(
+            frame = _reformatter(frame.width, frame.height, frame.format.name).reformat(
                 frame,
                 format="yuv420p",
                 dst_colorspace=_AVCOL_SPC[matrix or "bt601"] if not planar else None,
@@ -239,7 +245,7 @@ class Picture:
             rows = even(picture.height) * 3 // 2
             tiny = cv2.cvtColor(picture.buffer.reshape(rows, -1), cv2.COLOR_YUV2BGR_I420)
             return np.asarray(tiny, np.uint8)[: picture.height, : picture.width]
-        frame = _reformatter().reformat(picture.to_av(), format="bgr24")
+        frame = _reformatter(picture.width, picture.height, "bgr24").reformat(picture.to_av(), format="bgr24")
         return np.asarray(frame.to_ndarray(), np.uint8)[: picture.height, : picture.width]
 
     def to_av(self) -> av.VideoFrame:
