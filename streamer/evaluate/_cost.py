@@ -1,0 +1,75 @@
+"""What all looks of the detector cost, second looks and confirmations included, against a plain look at every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import thread_time
+
+from streamer.assembly import Parts
+from streamer.config import Config
+from streamer.detectors import Detector
+from streamer.endpoints import Endpoint
+from streamer.models.store import Store
+from streamer.parts import Context, build
+from streamer.picture import Picture
+from streamer.pipeline import Pipeline
+from streamer.types import Detection
+
+__all__ = ["detector_cost"]
+
+_PLAIN = {"input_px": 1280, "near": False}
+_EVERY = 4
+"""After so many looks the plain one is timed beside them: close by, because a shared machine's speed drifts."""
+
+
+class _Timed:
+    """A detector and its CPU time. See `Detector`."""
+
+    def __init__(self, detector: Detector, plain: Detector) -> None:
+        self._detector = detector
+        self._plain = plain
+        self.cpu_s = 0.0
+        self.plain_s: list[float] = []
+        self._looks = 0
+        self._largest = 0
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Look, and count."""
+        start = thread_time()
+        found = self._detector.detect(pictures)
+        self.cpu_s += thread_time() - start
+        pixels = pictures[0].width * pictures[0].height
+        self._largest = max(self._largest, pixels)
+        if pixels == self._largest:  # a whole frame
+            self._looks += 1
+            if self._looks % _EVERY == 1:
+                start = thread_time()
+                self._plain.detect(pictures[:1])
+                self.plain_s.append(thread_time() - start)
+        return found
+
+    def close(self) -> None:
+        """See `Detector.close`."""
+        self._detector.close()
+        self._plain.close()
+
+
+def detector_cost(clip: Path, preset: str) -> float:
+    """CPU time of all looks per frame, in percent of one look at 1280 px. One thread each. Raises what a run raises."""
+    config = Config().updated({"privacy": preset})
+    ctx = Context(model=Store().path)
+    named = Parts.of(config, Endpoint("file", {"path": str(clip)}), [Endpoint("null", {}, "null")], ctx)
+    made: list[_Timed] = []
+
+    def timed() -> Detector:
+        plain: Detector = build("detectors", config.detector.kind, {**_PLAIN}, ctx)
+        made.append(_Timed(named.detector(), plain))
+        return made[0]
+
+    pipeline = Pipeline(config, replace(named, detector=timed))
+    pipeline.start()
+    frames: int = pipeline.join().summary["captured"]
+    plain_s = sum(made[0].plain_s[1:]) / max(1, len(made[0].plain_s) - 1)  # the first run of a session is slower
+    return round(100 * made[0].cpu_s / frames / plain_s, 1)
