@@ -98,9 +98,10 @@ class Anonymizer:
         context = Context(model=Store().path, device=chosen.run.device)
         self._context = context
         self._effect: Effect = parts.build("effects", chosen.effect.kind, chosen.effect.options, context)
-        self._detector: Detector = parts.build("detectors", chosen.detector.kind, chosen.detector.options, context)
         options = chosen.detector.options
         assert isinstance(options, DetectorOptions)
+        self._detector: Detector = parts.build("detectors", chosen.detector.kind, options.for_stills(), context)
+        self._scope = detect.Scope.of(chosen.zones, options)
         self._threshold = options.threshold
         self._seq = 0
 
@@ -151,7 +152,7 @@ class Anonymizer:
         planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
         planned = planner.offer(frame, 0.0)
         while (request := planner.next_request()) is not None:
-            result = detect.look(self._detector, request, config.zones)
+            result = detect.look(self._detector, request, self._scope)
             if isinstance(result, detect.Failed):
                 raise result.error
             planned += planner.passed(result, 0.0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.config import Config
-from streamer.detectors import Detector
+from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.endpoints import Endpoint
 from streamer.identify import Decide, hide_everyone
@@ -53,7 +53,10 @@ class Parts:
             return made
 
         def load_detector() -> Detector:
-            made: Detector = build("detectors", config.detector.kind, config.detector.options, ctx)
+            options = config.detector.options
+            assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
+            options = options.for_stills() if source.stills else options
+            made: Detector = build("detectors", config.detector.kind, options, ctx)
             return made
 
         source_options = config.options_for("source", source.kind, source.options)

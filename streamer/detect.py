@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.channel import Channel, Closed
-from streamer.detectors import Detector
+from streamer.detectors import Detector, DetectorOptions
 from streamer.errors import DetectorError
 from streamer.geometry import center, side
 from streamer.picture import Picture
@@ -16,7 +16,7 @@ from streamer.stats import Stats
 from streamer.types import Box, Detection, Pass, PassRequest
 from streamer.zones import NO_ZONES, ZoneOptions, search_window
 
-__all__ = ["Failed", "Look", "look", "work"]
+__all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "work"]
 
 _SURE_SCORE = 0.5
 """From this score on, a detection needs no second look."""
@@ -55,20 +55,47 @@ class Failed:
 Look = Pass | Failed
 
 
-def look(detector: Detector, request: PassRequest, zones: ZoneOptions = NO_ZONES) -> Look:
-    """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where faces are looked for, and which of them are to be hidden. By default everywhere, and all."""
 
-    zones: outside the region of interest nothing is looked for, because nothing is shown.
-    """
+    zones: ZoneOptions = NO_ZONES
+    """Outside the region of interest nothing is looked for, because nothing is shown."""
+    min_face_px: int = 0
+    max_face_px: int | None = None
+    """Faces that are smaller on both sides, or larger on both sides, are left visible."""
+
+    @classmethod
+    def of(cls, zones: ZoneOptions, options: DetectorOptions) -> Scope:
+        """As configured."""
+        return cls(zones, options.min_face_px, options.max_face_px)
+
+    def holds(self, face: Detection) -> bool:
+        """Whether a face, in the frame's pixels, is to be hidden. Looks at enlarged windows must not ask this."""
+        sides = face.box[2] - face.box[0], face.box[3] - face.box[1]
+        return max(sides) >= self.min_face_px and (self.max_face_px is None or min(sides) <= self.max_face_px)
+
+    def notes(self) -> list[str]:
+        """What is left visible on purpose, for people."""
+        small = f"faces below {self.min_face_px} px are left visible (detector.min_face_px)" if self.min_face_px else ""
+        large = f"faces above {self.max_face_px} px are left visible (detector.max_face_px)" if self.max_face_px else ""
+        return [note for note in (small, large) if note]
+
+
+EVERYTHING = Scope()
+
+
+def look(detector: Detector, request: PassRequest, scope: Scope = EVERYTHING) -> Look:
+    """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
     frame = request.frame
     try:
-        found = _first_look(detector, frame.image, zones)
+        found = _first_look(detector, frame.image, scope.zones)
         if request.confirm:
             found = [
                 one for one in found if not _needs_confirming(one, request) or _confirmed(detector, frame.image, one)
             ]
         found = [*found, *_second_looks(detector, frame.image, found, request)]
-        return Pass(frame.seq, frame.epoch, frame.t, tuple(found))
+        return Pass(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
     except DetectorError as error:
         return Failed(request, error)
     except Exception as error:  # a detector is a plug-in: any exception means that the frame was not examined
@@ -198,15 +225,17 @@ def work(
     requests: Channel[PassRequest],
     looks: Channel[Look],
     stats: Stats,
-    zones: ZoneOptions = NO_ZONES,
+    scope: Scope = EVERYTHING,
 ) -> None:
     """The detector's thread; ends when `requests` is closed, and closes the detector."""
+    for note in scope.notes():
+        stats.note(note)
     try:
         while True:
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = look(detector, request, zones)
+                    result = look(detector, request, scope)
                 looks.put(result)
     except Closed:
         return

@@ -249,7 +249,7 @@ class Pipeline:
         self._channels = [raw, requests, looks, decided, *(runner.channel for runner in self._runners)]
         planner = Planner(
             config.detect,
-            lambda: Tracker(config.track, _start_score(config), vouched_s=config.detect.max_gap_s),
+            lambda: Tracker(config.track, _detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
             self._parts.decide,
             live=info.live,
             stills=info.stills,
@@ -292,6 +292,7 @@ class Pipeline:
             settings=lambda: self._settings,
             max_failures=config.run.max_failures,
         )
+        scope = detect.Scope.of(config.zones, _detector_options(config))
         self._started = time.monotonic()
         spawn = self._workers.spawn
         self._pumped = [runner for runner in self._runners if runner.sink.main_thread]
@@ -299,7 +300,7 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, requests, looks, stats, config.zones))
+        spawn("detector", lambda: detect.work(detector, requests, looks, stats, scope))
         spawn("planner", planning.work)
         spawn("capture", capture.work)
 
@@ -342,7 +343,7 @@ class Pipeline:
         return self._stopped_at is not None and time.monotonic() - self._stopped_at > limit_s
 
 
-def _start_score(config: Config) -> float:
+def _detector_options(config: Config) -> DetectorOptions:
     options = config.detector.options
     assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
-    return options.threshold
+    return options

@@ -50,7 +50,6 @@ class FakeHead:
     input = Input(rgb=True, mean=(10, 20, 30), scale=0.5, padding=-7)
     outputs: tuple[str, ...] = ("mean",)
     nms_iou = 0.4
-    needed_px = 10
     near_px = 256
 
     def __init__(self, faces: list[tuple[float, list[float]]]) -> None:
@@ -154,7 +153,7 @@ def test_near_faces_are_looked_for_on_a_small_copy() -> None:
 
 def test_input_auto_follows_the_smallest_face() -> None:
     head = FakeHead([])
-    for smallest, expected in ((10, 1280), (20, 640), (40, 320)):
+    for smallest, expected in ((20, 1280), (40, 640), (80, 320)):
         detector, _ = made(head, OnnxOptions(near=False, input_px=None, smallest_face_px=smallest))
         detector.detect([plain(1280, 640)])
         assert head.sizes == [(expected, expected // 2)]

@@ -260,7 +260,7 @@ def test_only_the_region_and_its_margin_are_searched() -> None:
     assert search_window(options(cover=[LEFT_HALF]), (1280, 720)) is None
     detector = Eyeless()
     frame = Frame(0, 0, 0.0, Picture.blank(1280, 720).frozen())
-    assert isinstance(detect.look(detector, PassRequest(frame), zones), Pass)
+    assert isinstance(detect.look(detector, PassRequest(frame), detect.Scope(zones)), Pass)
     assert detector.sizes == [(448, 416)]
 
 
@@ -271,6 +271,6 @@ def test_a_face_in_the_region_is_told_in_the_frames_pixels() -> None:
     middle = (box[0] + box[2]) / 2 / 320, (box[1] + box[3]) / 2 / 240
     around: Polygon = [[middle[0] + dx, middle[1] + dy] for dx, dy in ((-0.1, -0.1), (0.1, -0.1), (0.1, 0.1))]
     frame = Frame(20, 0, 0.8, source.picture(20))
-    look = detect.look(Oracle(), PassRequest(frame), options(inside=[around]))
+    look = detect.look(Oracle(), PassRequest(frame), detect.Scope(options(inside=[around])))
     assert isinstance(look, Pass)
     assert [one.box for one in look.detections] == [box]

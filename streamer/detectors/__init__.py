@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from streamer.parts import PartOptions
 from streamer.picture import Picture
 from streamer.types import Detection
 
-__all__ = ["Detector", "DetectorOptions"]
+__all__ = ["Detector", "DetectorOptions", "InputPx"]
+
+_LEAST_PX, _MOST_PX = 160, 4096
+"""Longer side of a detector's input."""
+
+
+def _auto_is_none(value: object) -> object:
+    return None if value == "auto" else value
+
+
+InputPx = Annotated[int | None, BeforeValidator(_auto_is_none)]
 
 
 class DetectorOptions(PartOptions):
@@ -19,13 +29,58 @@ class DetectorOptions(PartOptions):
 
     threshold: float = Field(0.4, ge=0.1, le=0.8, description="a detection of at least this score starts a track")
     floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
+    input_px: InputPx = Field(
+        960,
+        ge=_LEAST_PX,
+        le=_MOST_PX,
+        description="longer side of the detector's input; larger finds smaller faces and costs more; auto (or null): "
+        "as large as smallest_face_px needs",
+    )
+    smallest_face_px: int = Field(
+        20, ge=6, le=1000, description="width of the smallest face that input_px: auto and tiles: auto have to find"
+    )
+    tiles: Literal["auto"] | Annotated[int, Field(ge=1, le=16)] | None = Field(
+        None,
+        description="look also at overlapping parts of the picture, each at input_px: so many along the longer side (1 "
+        "to 16), or auto: as many as smallest_face_px needs; null: auto for stills, 1 (none) for video",
+    )
+    careful: bool = Field(
+        False, description="look also mirrored, at half size, and enlarged in parts: finds more, at ten times the cost"
+    )
+    min_face_px: int = Field(
+        0, ge=0, le=1000, description="faces smaller than this (longer side) are left VISIBLE; 0 hides every face found"
+    )
+    max_face_px: int | None = Field(
+        None, ge=32, description="faces larger than this (shorter side) are left VISIBLE; null hides every face found"
+    )
 
     @model_validator(mode="after")
     def _report_what_counts(self) -> Self:
         # A floor above the threshold would keep back the very faces that the threshold asks for.
         if self.floor > self.threshold:
             object.__setattr__(self, "floor", self.threshold)
+        if self.max_face_px is not None and self.max_face_px <= self.min_face_px:
+            raise ValueError(f"max_face_px ({self.max_face_px}) must be above min_face_px ({self.min_face_px})")
         return self
+
+    @property
+    def needed_px(self) -> int:
+        """Width in the detector's input from which on about four of five faces are found."""
+        return 20
+
+    def longer_px(self, size: tuple[int, int]) -> int:
+        """Longer side of the input for a picture of this width and height.
+
+        With `input_px: auto` the smallest face that has to be found becomes `needed_px` wide there:
+        longer side of the picture * needed_px / smallest_face_px, at least 160 and at most 4096.
+        """
+        if self.input_px is not None:
+            return self.input_px
+        return min(_MOST_PX, max(_LEAST_PX, round(max(size) * self.needed_px / self.smallest_face_px)))
+
+    def for_stills(self) -> Self:
+        """The same for pictures that stand by themselves: there is time to look for small faces."""
+        return self if self.tiles is not None else self.model_copy(update={"tiles": "auto"})
 
 
 class Detector(Protocol):

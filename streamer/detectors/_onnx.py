@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from streamer.detectors import DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
@@ -43,23 +43,9 @@ _NEAR_SHARE = 0.3
 """Least size of a face in that small input, of the input's shorter side: smaller ones belong to the full look."""
 
 
-def _auto_is_none(value: object) -> object:
-    return None if value == "auto" else value
-
-
 class OnnxOptions(DetectorOptions):
     """Settings of every detector on ONNX Runtime."""
 
-    input_px: Annotated[int | None, BeforeValidator(_auto_is_none)] = Field(
-        960,
-        ge=160,
-        le=4096,
-        description="longer side of the detector's input; larger finds smaller faces and costs more; auto (or null): "
-        "as large as smallest_face_px needs",
-    )
-    smallest_face_px: int = Field(
-        20, ge=6, le=1000, description="with input_px auto: width of the smallest face that has to be found"
-    )
     near: bool = Field(True, description="look once more at a small copy, for faces that fill the picture")
     threads: int = Field(1, ge=1, le=64, description="CPU threads of one pass")
 
@@ -99,8 +85,6 @@ class Head(Protocol):
     outputs: tuple[str, ...]
     nms_iou: float
     """Overlap from which on two boxes are one face."""
-    needed_px: int
-    """Width in the network's input at which four of five faces are found, where most wear masks."""
     near_px: int
     """Longer side of the smallest input in which a face that fills it is reliably found."""
 
@@ -159,10 +143,9 @@ class OnnxDetector:
 
     def _looks(self, number: int, picture: Picture) -> list[_Look]:
         options = self._options
-        longer_px = options.input_px
-        if longer_px is None:
-            wanted_px = max(picture.size) * self._head.needed_px / options.smallest_face_px
-            longer_px = max(self._head.near_px, round(wanted_px))
+        longer_px = options.longer_px(picture.size)
+        if options.input_px is None:
+            longer_px = max(self._head.near_px, longer_px)
         sizes = [(fitted_size(picture, longer_px), 0.0)]
         if options.near and max(sizes[0][0]) >= _NEAR_FROM_PX:
             small = fitted_size(picture, self._head.near_px)

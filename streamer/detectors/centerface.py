@@ -9,6 +9,7 @@ import numpy as np
 
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
+from streamer.detectors._views import in_views
 from streamer.parts import Context
 
 _STRIDE = 4
@@ -17,10 +18,15 @@ _STRIDE = 4
 class Options(OnnxOptions):
     """Settings of CenterFace."""
 
+    @property
+    def needed_px(self) -> int:
+        """See `DetectorOptions.needed_px`: measured, see docs/detectors.md."""
+        return 15
+
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return OnnxDetector(loaded(ctx.model("centerface"), ctx, options), CenterFaceHead(), options)
+    return in_views(OnnxDetector(loaded(ctx.model("centerface"), ctx, options), CenterFaceHead(), options), options)
 
 
 class CenterFaceHead:
@@ -30,7 +36,6 @@ class CenterFaceHead:
     input = Input(rgb=True)
     outputs: tuple[str, ...] = ("537", "538", "539", "540")
     nms_iou = 0.3
-    needed_px = 15
     near_px = 256
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
+from streamer.detectors._views import in_views
 from streamer.errors import DetectorError, DeviceError, ModelError
 from streamer.parts import Context
 from streamer.picture import Picture
@@ -29,10 +30,7 @@ _WEIGHT_SCALE = 4.0
 class Options(DetectorOptions):
     """Settings of the Haar cascade (OpenCV 4 only)."""
 
-    input_px: int = Field(
-        960, ge=160, le=4096, description="longer side of the detector's input; larger finds smaller faces, costs more"
-    )
-    min_face_px: int = Field(20, ge=20, le=1000, description="width of the smallest face looked for, in the frame")
+    smallest_face_px: int = Field(20, ge=20, le=1000, description="width of the smallest face looked for")
     scale_factor: float = Field(1.1, ge=1.01, le=2, description="from one size of faces looked for to the next")
     min_neighbours: int = Field(3, ge=0, le=20, description="hits around a place that make a face there")
 
@@ -51,7 +49,7 @@ def build(options: Options, ctx: Context) -> Detector:
     cascade = kind(str(Path(folder) / _CASCADE))
     if cascade.empty():
         raise ModelError(f"{Path(folder) / _CASCADE} is no cascade; reinstall opencv-python")
-    return Haar(cascade, options)
+    return in_views(Haar(cascade, options), options)
 
 
 class Haar:
@@ -70,10 +68,10 @@ class Haar:
 
     def _detect(self, picture: Picture) -> list[Detection]:
         options = self._options
-        size = fitted_size(picture, options.input_px)
+        size = fitted_size(picture, options.longer_px(picture.size))
         grey = cv2.equalizeHist(cv2.cvtColor(picture.bgr(size=size), cv2.COLOR_BGR2GRAY))
         x_scale, y_scale = unscale(picture, size).tolist()
-        smallest = max(20, round(options.min_face_px / x_scale))
+        smallest = max(20, round(options.smallest_face_px / x_scale))
         boxes, _, weights = self._cascade.detectMultiScale3(
             grey, options.scale_factor, options.min_neighbours, 0, (smallest, smallest), outputRejectLevels=True
         )

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors import Detector, DetectorOptions, InputPx
 from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
+from streamer.detectors._views import in_views
 from streamer.errors import DetectorError, DeviceError
 from streamer.parts import Context
 from streamer.picture import Picture
@@ -29,11 +30,12 @@ _SMALLEST_PX = 80
 class Options(DetectorOptions):
     """Settings of dlib's HOG detector (scripts/extras dlib)."""
 
-    input_px: int = Field(
+    input_px: InputPx = Field(
         1280,
         ge=160,
         le=4096,
-        description="longer side of the detector's input, before upsampling; larger finds smaller faces, costs more",
+        description="longer side of the detector's input, before upsampling; larger finds smaller faces, costs more; "
+        "auto (or null): as large as smallest_face_px needs",
     )
     upsample: int = Field(
         1,
@@ -42,13 +44,18 @@ class Options(DetectorOptions):
         description="how often the input is doubled first: 80 px faces with 0, 40 px with 1, 20 px with 2",
     )
 
+    @property
+    def needed_px(self) -> int:
+        """See `DetectorOptions.needed_px`: the size of dlib's filter."""
+        return 80 >> self.upsample
+
 
 def build(options: Options, ctx: Context) -> Detector:
     """Make dlib's detector. Raises UsageError when dlib is missing, DeviceError for a device other than the CPU."""
     dlib: Any = load_extra("dlib", kind="hog", extra="dlib")
     if ctx.device != "cpu":
         raise DeviceError(f"detector 'hog' runs on the CPU only, not on {ctx.device!r}; run with --device cpu")
-    return Hog(dlib.get_frontal_face_detector(), options)
+    return in_views(Hog(dlib.get_frontal_face_detector(), options), options)
 
 
 class Hog:
@@ -66,7 +73,7 @@ class Hog:
         """Nothing to free: the filters go with the object."""
 
     def _detect(self, picture: Picture) -> list[Detection]:
-        size = fitted_size(picture, self._options.input_px)
+        size = fitted_size(picture, self._options.longer_px(picture.size))
         bgr = picture.bgr(size=size)
         missing = [max(0, _SMALLEST_PX - side) for side in bgr.shape[:2]]
         if any(missing):

@@ -18,6 +18,7 @@ from pydantic import Field
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
+from streamer.detectors._views import in_views
 from streamer.errors import DetectorError, DeviceError
 from streamer.parts import Context
 from streamer.picture import Picture
@@ -36,10 +37,7 @@ _STAND_INS = (
 class Options(DetectorOptions):
     """Settings of MTCNN (scripts/extras facenet)."""
 
-    input_px: int = Field(
-        960, ge=160, le=4096, description="longer side of the detector's input; larger finds smaller faces, costs more"
-    )
-    min_face_px: int = Field(20, ge=12, le=1000, description="width of the smallest face looked for, in the frame")
+    smallest_face_px: int = Field(20, ge=12, le=1000, description="width of the smallest face looked for")
     threads: int = Field(1, ge=1, le=64, description="CPU threads of torch, in the whole program")
 
 
@@ -54,7 +52,7 @@ def build(options: Options, ctx: Context) -> Detector:
     torch.set_num_threads(options.threads)
     with _without_torchvision():
         facenet: Any = load_extra("facenet_pytorch", kind="mtcnn", extra="facenet")
-    return Mtcnn(facenet.MTCNN, torch.device(ctx.device), options)
+    return in_views(Mtcnn(facenet.MTCNN, torch.device(ctx.device), options), options)
 
 
 class Mtcnn:
@@ -65,14 +63,14 @@ class Mtcnn:
         self._device = device
         self._options = options
         self._networks: dict[int, Any] = {}
-        self._for(options.min_face_px)  # so that missing weights are told when the program starts
+        self._for(options.smallest_face_px)  # so that missing weights are told when the program starts
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures; see `Detector.detect`."""
         found: list[list[Detection]] = [[] for _ in pictures]
         groups: dict[tuple[tuple[int, int], tuple[int, int]], list[int]] = defaultdict(list)
         for number, picture in enumerate(pictures):
-            groups[picture.size, fitted_size(picture, self._options.input_px)].append(number)
+            groups[picture.size, fitted_size(picture, self._options.longer_px(picture.size))].append(number)
         for (_, size), numbers in groups.items():
             for start in range(0, len(numbers), _LARGEST_BATCH):
                 together = numbers[start : start + _LARGEST_BATCH]
@@ -88,7 +86,7 @@ class Mtcnn:
     def _run(self, pictures: list[Picture], size: tuple[int, int]) -> list[list[Detection]]:
         """Pictures of one size."""
         back = unscale(pictures[0], size)
-        smallest = max(12, round(self._options.min_face_px / float(back[0])))
+        smallest = max(12, round(self._options.smallest_face_px / float(back[0])))
         images = [cv2.cvtColor(picture.bgr(size=size), cv2.COLOR_BGR2RGB) for picture in pictures]
         missing = [max(0, 2 * smallest - side) for side in images[0].shape[:2]]
         if any(missing):  # a picture smaller than the smallest face makes it fail

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
+from streamer.detectors._views import in_views
 from streamer.parts import Context
 
 _PRIORS_PX = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
@@ -25,10 +26,15 @@ class Options(OnnxOptions):
 
     near: bool = Field(False, description="look once more at a small copy; this detector sees near faces without it")
 
+    @property
+    def needed_px(self) -> int:
+        """See `DetectorOptions.needed_px`: measured, see docs/detectors.md."""
+        return 20
+
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return OnnxDetector(loaded(ctx.model("retinaface"), ctx, options), RetinaFaceHead(), options)
+    return in_views(OnnxDetector(loaded(ctx.model("retinaface"), ctx, options), RetinaFaceHead(), options), options)
 
 
 class RetinaFaceHead:
@@ -38,7 +44,6 @@ class RetinaFaceHead:
     input = Input(mean=(104, 117, 123))
     outputs: tuple[str, ...] = ("loc", "conf", "iou")  # "iou" is what this graph calls its landmarks
     nms_iou = 0.4
-    needed_px = 20
     near_px = 256
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:

@@ -18,6 +18,7 @@ from pydantic import Field
 from streamer.detectors import Detector
 from streamer.detectors._extras import load_extra
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
+from streamer.detectors._views import in_views
 from streamer.errors import ModelError
 from streamer.parts import Context
 
@@ -43,6 +44,11 @@ class Options(OnnxOptions):
     )
     path: Path | None = Field(None, description="instead of `model`: an SCRFD graph of your own (.onnx)")
 
+    @property
+    def needed_px(self) -> int:
+        """See `DetectorOptions.needed_px`: measured, see docs/detectors.md."""
+        return 18
+
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had or is not licensed, DeviceError without the device."""
@@ -62,7 +68,7 @@ def build(options: Options, ctx: Context) -> Detector:
     names = tuple(output.name for output in runtime.get_outputs())
     if len(names) not in _LAYOUTS:
         raise ModelError(f"{path} is no SCRFD graph: it has {len(names)} outputs")
-    return OnnxDetector(runtime, ScrfdHead(names), options)
+    return in_views(OnnxDetector(runtime, ScrfdHead(names), options), options)
 
 
 def _in_pack(name: str) -> Path:
@@ -92,7 +98,6 @@ class ScrfdHead:
 
     name = "SCRFD"
     nms_iou = 0.4
-    needed_px = 18
     near_px = 256
 
     def __init__(self, outputs: tuple[str, ...]) -> None:

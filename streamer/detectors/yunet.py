@@ -12,6 +12,7 @@ from pydantic import Field
 
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
+from streamer.detectors._views import in_views
 from streamer.parts import Context
 
 _STRIDES = (8, 16, 32)
@@ -24,10 +25,15 @@ class Options(OnnxOptions):
         True, description="a large, doubtful, new face must be seen again in enlarged or turned windows to count"
     )
 
+    @property
+    def needed_px(self) -> int:
+        """See `DetectorOptions.needed_px`: measured, see docs/detectors.md."""
+        return 16
+
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return OnnxDetector(loaded(ctx.model("yunet"), ctx, options), YuNetHead(), options)
+    return in_views(OnnxDetector(loaded(ctx.model("yunet"), ctx, options), YuNetHead(), options), options)
 
 
 class YuNetHead:
@@ -39,7 +45,6 @@ class YuNetHead:
         f"{head}_{stride}" for head in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
     )
     nms_iou = 0.3  # as OpenCV's FaceDetectorYN
-    needed_px = 16
     near_px = 160
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:

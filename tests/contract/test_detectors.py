@@ -39,11 +39,15 @@ class Case:
     """Whether faces made of ellipses are faces to it."""
 
     def __str__(self) -> str:
-        return "-".join([self.kind, *(value for value in self.options.values() if isinstance(value, str))])
+        named = [str(value) for value in self.options.values() if isinstance(value, str)]
+        switched = [key for key, value in self.options.items() if value is True and key != "accept_licence"]
+        return "-".join([self.kind, *named, *switched])
 
 
 CASES = [
     Case("yunet"),
+    Case("yunet", {"tiles": "auto", "smallest_face_px": 10}),
+    Case("yunet", {"careful": True}),
     Case("scrfd", {"model": "det_500m", "accept_licence": True}),
     Case("scrfd", {"model": "det_2.5g", "accept_licence": True}),
     Case("retinaface"),
