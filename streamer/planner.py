@@ -170,7 +170,9 @@ class Planner:
         self._in_flight = None
         epoch = self._epochs.get(look.epoch)
         if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
-            epoch.tracker.observe(look)
+            # A file may jump on by seconds: what is held must not be forgotten over it.
+            held_t = next((held.frame.t for held in self._held if held.frame.epoch == look.epoch), look.t)
+            epoch.tracker.observe(look, held_t)
             epoch.passes.append(look)
         return self._release(now)
 

@@ -52,7 +52,7 @@ _DOUBTFUL_KEEP = 0.5
 _SLACK_S = 1e-6
 """Rounding of timestamps."""
 _HISTORY_S = 2.0
-"""Observations older than this are forgotten; held frames are never older."""
+"""Observations older than this are forgotten, unless a frame is held that needs them."""
 
 
 class TrackOptions(PartOptions):
@@ -132,9 +132,14 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._last_full_t = -math.inf
+        self._forget_before_t = -math.inf
 
-    def observe(self, look: Pass) -> None:
-        """Take in one pass. Passes must come in the order of their time."""
+    def observe(self, look: Pass, needed_from_t: float = math.inf) -> None:
+        """Take in one pass. Passes must come in the order of their time.
+
+        needed_from_t: nobody will ask any more for what was before; nothing later is forgotten, however long ago it is.
+        """
+        self._forget_before_t = min(look.t - _HISTORY_S, needed_from_t)
         strong = [found for found in look.detections if found.score >= self._start_score]
         weak = [found for found in look.detections if self._options.continue_score <= found.score < self._start_score]
         free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._keep_s(track)]
@@ -162,7 +167,7 @@ class Tracker:
             self._last_full_t = look.t
             for track in free:
                 track.missed_t = min(track.missed_t, look.t)
-        horizon = look.t - self._options.keep_s - _HISTORY_S
+        horizon = self._forget_before_t - max(self._options.keep_s, self._vouched_s)
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
 
     def boxes_at(self, t: float, look_back_s: float = 0.0) -> list[TrackBox]:
@@ -179,7 +184,7 @@ class Tracker:
         track.missed_t = math.inf
         track.best_score = max(track.best_score, found.score)
         # The two latest always stay: they carry the velocity.
-        while len(track.seen) > 2 and track.seen[0].t < t - _HISTORY_S:
+        while len(track.seen) > 2 and track.seen[1].t < self._forget_before_t:
             track.seen.pop(0)
 
     def _box_at(self, track: _Track, t: float, look_back_s: float) -> TrackBox | None:

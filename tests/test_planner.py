@@ -109,6 +109,19 @@ def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> No
     assert all(p.plan is not None for p in left)
 
 
+def test_a_file_that_jumps_on_forgets_nobody() -> None:
+    """The frame waits for a look that comes seconds later; by then its face must not be forgotten."""
+    machine = planner(look_back_s=0.21)
+    left: list[Planned] = []
+    for seq, t in enumerate((0.0, 0.04, 9.0)):
+        left += machine.offer(frame(seq, t), t)
+        while (request := machine.next_request()) is not None:
+            left += machine.passed(seen(request, [(20.0, 10.0, 40.0, 36.0)] if t < 1 else []), t)
+    left += machine.finish(9.0)
+    assert [p.frame.seq for p in left] == [0, 1, 2]
+    assert [len(p.plan.tracks) for p in left if p.plan is not None] == [1, 1, 0]
+
+
 def test_looking_back_ends_where_the_scene_does() -> None:
     machine = planner(look_back_s=0.25)
     frames = [frame(n, epoch=n // 9) for n in range(18)]
