@@ -3,7 +3,7 @@
 Above all stands `privacy`, a word that chooses the defaults of the other keys. Sections are of three sorts:
 
 fixed     `run`, `capture`, `detect`, `track`, `zones`, `mask`, `output`: one model each.
-choices   `detector` and `effect`: a `kind`, and beside it the options of that kind; only that part is imported.
+choices   `detector`, `embedder`, `effect`: a `kind`, and beside it the options of that kind; only that part is loaded.
 families  `source` and `sink`: one sub-section per kind, used when the command line asks for that kind. Addresses (which
           file, which camera) come from the command line and have no place here.
 """
@@ -83,7 +83,11 @@ FIXED: dict[str, type[PartOptions]] = {
     "mask": MaskOptions,
     "output": OutputOptions,
 }
-CHOICES = {"detector": ("detectors", "yunet"), "effect": ("effects", "pixelate")}
+CHOICES = {
+    "detector": ("detectors", "yunet"),
+    "embedder": ("embedders", "sface"),
+    "effect": ("effects", "pixelate"),
+}
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}
 PRIVACY = "privacy"
@@ -121,6 +125,7 @@ class Config:
     track: TrackOptions = field(default_factory=TrackOptions)
     zones: ZoneOptions = field(default_factory=ZoneOptions)
     mask: MaskOptions = field(default_factory=MaskOptions)
+    embedder: Choice = field(default_factory=lambda: _default("embedder"))
     effect: Choice = field(default_factory=lambda: _default("effect"))
     output: OutputOptions = field(default_factory=OutputOptions)
     sink: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

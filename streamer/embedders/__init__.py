@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.errors import UsageError
 from streamer.parts import PartOptions
 from streamer.types import Points5
 
@@ -51,11 +52,11 @@ class EmbedderOptions(PartOptions):
     threads: int = Field(1, ge=1, le=64, description="CPU threads of one call")
 
     def thresholds(self, calibrated: Thresholds) -> Thresholds:
-        """The calibrated thresholds, except what was set. Raises ValueError when reject is above accept."""
+        """The calibrated thresholds, except what was set. Raises UsageError when reject is above accept."""
         accept = calibrated.accept if self.accept is None else self.accept
         reject = min(calibrated.reject, accept) if self.reject is None else self.reject
         if reject > accept:
-            raise ValueError(f"reject ({reject}) must not be above accept ({accept})")
+            raise UsageError(f"embedder.reject ({reject}) must not be above embedder.accept ({accept})")
         return Thresholds(accept, reject, calibrated.margin if self.margin is None else self.margin)
 
 
