@@ -3,6 +3,7 @@
 What a program needs that embeds it stands here; it is imported at first use, so that `import streamer` costs nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from streamer.errors import StreamerError
     from streamer.pipeline import Pipeline, Report, Status
     from streamer.sealed import AnonymizedFrame
+
+# ONNX Runtime, from 1.29 on, reports every model and session to its makers and keeps an identifier of the machine,
+# unless this is set before it is loaded. A program that hides people has nothing to report about them.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

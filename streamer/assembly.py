@@ -10,11 +10,11 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.endpoints import Endpoint
 from streamer.identify import Decide, hide_everyone
-from streamer.parts import Context, build, options_type
+from streamer.parts import Context, build, device_for, options_type
 from streamer.sinks import Sink
 from streamer.sources import Source
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "device_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Parts:
     sinks: Sequence[tuple[str, Callable[[], Sink]]]
     """Name for people and statistics, and how to make it."""
     decide: Decide = hide_everyone
+    device: str = "cpu"
+    """Where the detector runs."""
 
     @classmethod
     def of(cls, config: Config, source: Endpoint, sinks: Sequence[Endpoint], ctx: Context) -> Parts:
@@ -60,4 +62,15 @@ class Parts:
             return made
 
         source_options = config.options_for("source", source.kind, source.options)
-        return cls(open_source, load_detector, effect, [(sink.text, opener(sink)) for sink in sinks])
+        return cls(
+            open_source,
+            load_detector,
+            effect,
+            [(sink.text, opener(sink)) for sink in sinks],
+            device=device_for("detectors", config.detector.kind, ctx.device),
+        )
+
+
+def device_of(config: Config) -> str:
+    """The device the detector gets; no model is loaded for it. Raises DeviceError."""
+    return device_for("detectors", config.detector.kind, config.run.device)

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import AfterValidator, Field, ValidationError, create_model
 
-from streamer import parts
+from streamer import devices, parts
 from streamer._presets import PRESET_NAMES, preset_values
 from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer._suggest import nearest
@@ -58,7 +58,9 @@ class RunOptions(PartOptions):
         None, gt=0, le=240, description="frames per second to hold on a live source; null takes the source's own"
     )
     duration_s: float | None = Field(None, gt=0, description="stop after this many seconds of the input; null: never")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="where the models run; never anything else in silence")
+    device: Annotated[str, AfterValidator(devices.spelled)] = Field(
+        "cpu", description=f"where the models run ({devices.FORMS}); never anything else in silence"
+    )
     max_failures: int = Field(
         5, ge=1, description="failures in a row of the detector or the effect after which the run ends"
     )

@@ -16,7 +16,7 @@ from streamer.stats import Stats
 from streamer.types import Box, Detection, Pass, PassRequest
 from streamer.zones import NO_ZONES, ZoneOptions, search_window
 
-__all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "work"]
+__all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "warm_up", "work"]
 
 _SURE_SCORE = 0.5
 """From this score on, a detection needs no second look."""
@@ -218,6 +218,16 @@ def _moved(face: Detection, origin: tuple[int, int], back: tuple[float, float]) 
         return Detection(box, face.score)
     right_eye, left_eye, nose, right_mouth, left_mouth = (point(x, y) for x, y in face.landmarks)
     return Detection(box, face.score, (right_eye, left_eye, nose, right_mouth, left_mouth))
+
+
+def warm_up(detector: Detector, size: tuple[int, int]) -> None:
+    """Let a detector do at the start what its library puts off until the first picture of a size (width, height).
+
+    That is memory on the CPU; on a graphics card kernels are loaded and algorithms chosen, which takes up to seconds.
+    Only detectors that have something to put off have the method.
+    """
+    if (own := getattr(detector, "warm_up", None)) is not None:
+        own(size)
 
 
 def work(

@@ -5,6 +5,7 @@ Only the chosen file is imported, so a missing optional library cannot break ano
     Options             a pydantic model with all its settings at their defaults; loads without heavy imports
     build(options, ctx) makes the part; imports what is heavy
     probe() -> Probe    optional: what `streamer check` says about it
+    RUNTIME             of those that run a model: what it runs on (`devices.Runtime`)
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from streamer import devices
 from streamer.errors import UsageError
 
-__all__ = ["Context", "PartOptions", "Probe", "build", "kinds", "load", "options_type"]
+__all__ = ["Context", "PartOptions", "Probe", "build", "device_for", "kinds", "load", "options_type"]
 
 
 class PartOptions(BaseModel):
@@ -52,7 +54,7 @@ class Context:
     model: Callable[[str], Path] = field(default=_no_models)
     """Name of a catalogued model -> path of its verified file. Raises ModelError."""
     device: str = "cpu"
-    """What the user asked for: `cpu` or `cuda`."""
+    """What the user asked for; see `devices.FORMS`."""
 
 
 def kinds(folder: str) -> list[str]:
@@ -77,8 +79,19 @@ def options_type(folder: str, kind: str) -> type[PartOptions]:
 
 
 def build(folder: str, kind: str, options: PartOptions | Mapping[str, Any], ctx: Context) -> Any:
-    """Make one part. A mapping is checked against the part's `Options` first."""
+    """Make one part. A mapping is checked against the part's `Options` first.
+
+    A part that runs a model gets the device that was obtained for it; DeviceError before anything else is tried.
+    """
     module = load(folder, kind)
     if not isinstance(options, PartOptions):
         options = module.Options(**options)
-    return module.build(options, ctx)
+    return module.build(options, replace(ctx, device=device_for(folder, kind, ctx.device)))
+
+
+def device_for(folder: str, kind: str, device: str) -> str:
+    """The device one part gets when `device` is asked for; `auto` becomes the best for it. Raises DeviceError."""
+    runtime: devices.Runtime | None = getattr(load(folder, kind), "RUNTIME", None)
+    if runtime is None:
+        return device
+    return devices.obtained(device, runtime, who=f"{folder.removesuffix('s')} {kind!r}")

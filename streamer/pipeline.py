@@ -112,6 +112,7 @@ class Pipeline:
         try:
             self._info = info = source.info
             detector = self._parts.detector()
+            detect.warm_up(detector, (info.width, info.height))
             effect = self._parts.effect(self._settings.effect)
             for name, make in self._parts.sinks:
                 self._runners.append(runner := self._runner(name, make(), info))
@@ -211,6 +212,7 @@ class Pipeline:
             "streamer": __version__,
             "input": {"name": self._info.name, "detail": self._info.detail, "live": self._info.live},
             "outputs": [runner.name for runner in self._runners],
+            "device": self._parts.device,
             "wall_s": round(wall_s, 3),
             "stopped": self._stop.is_set(),  # before the input's end
             "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "_suggest errors types picture sealed geometry align masks zones "
+    0: "_suggest _cache errors devices types picture sealed geometry align masks zones "
     "channel workers parts providers onnx_graph stats",
     1: "sources detectors embedders effects sinks models people",
     2: "capture detect track identify anonymize output",

@@ -120,7 +120,7 @@ def test_help(call: Call, arguments: list[str]) -> None:
         (["run", "text.mp4", "--every", "0"], 2, "detect.every: must be at least 1, got 0"),
         (["run", "text.mp4", "--threshold", "7"], 2, "detector.threshold: must be at most 0.8, got 7.0"),
         (["run", "text.mp4", "--effect", "blurr"], 2, "did you mean 'blur'?"),
-        (["run", "text.mp4", "--device", "gpu"], 2, "run.device: must be one of cpu, cuda, got 'gpu'"),
+        (["run", "text.mp4", "--device", "gpu"], 2, "run.device: must be one of cpu, cuda[:n], tensorrt"),
         (["run", "text.mp4", "--set", "detect.evry=3"], 2, "detect.evry: unknown key (did you mean 'every'?)"),
         (["run", "text.mp4", "-c", "no.yaml"], 2, "no.yaml: cannot be read"),
         (["run", "text.mp4", "-o", "o.mp4", "--report", "r.txt"], 2, "name a file ending in .json"),

@@ -12,6 +12,7 @@ from streamer._presets import PRESET_NAMES, PRESETS
 from streamer._reference import render_default_yaml
 from streamer._suggest import suggest
 from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
+from streamer.devices import FORMS
 from streamer.errors import ConfigError, UsageError
 from streamer.parts import kinds
 
@@ -62,7 +63,7 @@ def test_nothing_said_is_the_defaults(text: str, tmp_path: Path) -> None:
         ("detect: {max_gap_s: 0}", ["detect.max_gap_s: must be more than 0, got 0"]),
         ("detect: {max_gap_s: .nan}", ["detect.max_gap_s: must be a finite number, got nan"]),
         ("run: {duration_s: .inf}", ["run.duration_s: must be a finite number, got inf"]),
-        ("run: {device: gpu}", ["run.device: must be one of cpu, cuda, got 'gpu'"]),
+        ("run: {device: gpu}", [f"run.device: must be one of {FORMS}, got 'gpu'"]),
         ("detect: 3", ["detect: must hold keys and values, got 3"]),
         ("detect: [every]", ["detect: must hold keys and values, got ['every']"]),
         ("- detect", ["the configuration: must hold keys and values, got ['detect']"]),

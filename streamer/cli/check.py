@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from streamer import __version__, parts, providers
+from streamer import __version__, devices, parts, providers
 from streamer.config import Choice, Config
-from streamer.errors import StreamerError, redact
+from streamer.errors import DeviceError, StreamerError, redact
 from streamer.models.catalogue import CATALOGUE
 from streamer.models.store import Found, Store
 from streamer.parts import Context, Probe
@@ -19,11 +20,12 @@ from streamer.picture import Picture
 
 __all__ = ["check"]
 
+_ACCELERATORS = {"darwin": ("coreml",), "win32": ("cuda", "tensorrt", "directml")}
 _ENCODERS = {"libx264": "H.264 (.mp4 .mkv .mov .avi)", "libx265": "H.265", "libvpx-vp9": "VP9 (.webm)"}
 
 
 def check(
-    device: Annotated[str, typer.Option(help="cpu or cuda: the device that must work")] = "cpu",
+    device: Annotated[str, typer.Option(help=f"{devices.FORMS}: the device that must work")] = "cpu",
 ) -> None:
     """Try out what a run needs. Exit code 0 when faces can be hidden, from a file into a file, on DEVICE; else 1."""
     config = Config().updated({"run.device": device})
@@ -34,8 +36,7 @@ def check(
         *_section("detector", lambda: _detector(config.detector, config.run.device)),
         *_section("video", _codecs),
     ]
-    if device != "cuda":
-        _section("cuda (optional)", lambda: _detector(config.detector, "cuda"))
+    _section("device", _devices)
     for folder in ("sources", "sinks"):
         for kind in parts.kinds(folder):
             _section(kind.replace("_", " "), partial(_probed, folder, kind))
@@ -98,12 +99,26 @@ def _detector(chosen: Choice, device: str) -> list[Probe]:
     store = Store()
     if any(store.look(name)[1] is not Found.GOOD for name in CATALOGUE if name == chosen.kind):
         return [Probe(False, f"{chosen.kind} on {device} not tried: its model is not here", "streamer models pull")]
-    detector = parts.build("detectors", chosen.kind, chosen.options, Context(model=store.path, device=device))
+    obtained = parts.device_for("detectors", chosen.kind, device)
+    detector = parts.build("detectors", chosen.kind, chosen.options, Context(model=store.path, device=obtained))
     try:
         detector.detect([Picture.blank(320, 240)])
     finally:
         detector.close()
-    return [Probe(True, f"{chosen.kind} runs on {device}")]
+    return [Probe(True, f"{chosen.kind} runs on {obtained}")]
+
+
+def _devices() -> list[Probe]:
+    """What this system could have besides the CPU, and what is missing for it."""
+    found = []
+    for kind in _ACCELERATORS.get(sys.platform, ("cuda", "tensorrt")):
+        try:
+            found.append(Probe(True, f"{devices.obtained(kind)} can be had: --device {kind}"))
+        except DeviceError as error:
+            missing, _, remedy = str(error).partition("; ")
+            remedy = remedy.removesuffix(", or run with --device cpu")
+            found.append(Probe(False, f"{kind} (optional): {missing.partition('but ')[2] or missing}", remedy))
+    return found
 
 
 def _codecs() -> list[Probe]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamer.assembly import device_of
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
@@ -188,6 +189,7 @@ def _prepared(
 ) -> tuple[Config, Context]:
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
+    device_of(config)  # before anything is fetched or opened
     return config, Context(model=Store(on_fetch=terminal.say).path, device=config.run.device)
 
 

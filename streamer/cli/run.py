@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.assembly import Parts
+from streamer.assembly import Parts, device_of
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
 from streamer.config import Config, load, parse_overrides, spelled_out
+from streamer.devices import FORMS
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError, redact
 from streamer.models.store import Store
@@ -77,7 +78,7 @@ def run(
     every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
     target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda")] = None,
+    device: Annotated[str | None, typer.Option(help=FORMS)] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="play a video at its own speed")] = False,
     force: Annotated[bool, typer.Option("--force", help="replace existing outputs")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
@@ -89,6 +90,9 @@ def run(
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
+    obtained = device_of(config)  # before anything is fetched or opened
+    if config.run.device == "auto":
+        terminal.say(f"device: auto took {obtained}")
     source = parse_input(input if input is not None else first_camera())
     outputs = chosen_outputs(source, output or [], preview=preview)
     if source.kind == "demo":

@@ -137,6 +137,10 @@ class OnnxDetector:
                     found[look.picture].append(faces)
         return [self._detections(faces) for faces in found]
 
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """See `detect.warm_up`."""
+        self.detect([Picture.blank(*size)])
+
     def close(self) -> None:
         """Nothing to free but the buffers: the session goes with the object."""
         self._buffers.clear()

@@ -80,6 +80,10 @@ class Views:
                 found[number] += [(face, _is_cut(face.box, view.window, size)) for face in moved]
         return [_merged(faces) for faces in found]
 
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """See `detect.warm_up`: the inner detector's views have sizes of their own."""
+        self.detect([Picture.blank(*size)])
+
     def close(self) -> None:
         """Close the inner detector."""
         self._inner.close()

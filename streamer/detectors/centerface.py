@@ -10,8 +10,10 @@ import numpy as np
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
+from streamer.devices import Runtime
 from streamer.parts import Context
 
+RUNTIME: Runtime = "onnxruntime"
 _STRIDE = 4
 
 

@@ -17,11 +17,13 @@ from pydantic import Field
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
+from streamer.devices import Runtime
 from streamer.errors import DetectorError, DeviceError, ModelError
 from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 
+RUNTIME: Runtime = "cpu"
 _CASCADE = "haarcascade_frontalface_default.xml"
 _WEIGHT_SCALE = 4.0
 """The last stage's sum at which a score is half way from 0.5 to 1 (times ln 3): sums of clear faces are 5 to 10."""

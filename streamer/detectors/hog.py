@@ -16,11 +16,13 @@ from streamer.detectors import Detector, DetectorOptions, InputPx
 from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
+from streamer.devices import Runtime
 from streamer.errors import DetectorError, DeviceError
 from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 
+RUNTIME: Runtime = "cpu"
 _STEEPNESS = 4.0
 """How fast a score rises with the filter's margin; at a margin of 0, where dlib draws the line, it is 0.5."""
 _SMALLEST_PX = 80

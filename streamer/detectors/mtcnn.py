@@ -19,11 +19,14 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
-from streamer.errors import DetectorError, DeviceError
+from streamer.devices import Runtime
+from streamer.errors import DetectorError
 from streamer.parts import Context
 from streamer.picture import Picture
+from streamer.providers import torch_device
 from streamer.types import Detection, Points5
 
+RUNTIME: Runtime = "torch"
 _LARGEST_BATCH = 8
 _STAND_INS = (
     "torchvision",
@@ -44,15 +47,11 @@ class Options(DetectorOptions):
 def build(options: Options, ctx: Context) -> Detector:
     """Load the networks. Raises UsageError when a library is missing, DeviceError when the device cannot be had."""
     torch: Any = load_extra("torch", kind="mtcnn", extra="facenet")
-    if ctx.device != "cpu" and not torch.cuda.is_available():
-        raise DeviceError(
-            f"device {ctx.device!r} was asked for, but torch {torch.__version__} has no CUDA here; "
-            "check the driver, install torch with CUDA, or run with --device cpu"
-        )
+    device = torch_device(ctx.device)
     torch.set_num_threads(options.threads)
     with _without_torchvision():
         facenet: Any = load_extra("facenet_pytorch", kind="mtcnn", extra="facenet")
-    return in_views(Mtcnn(facenet.MTCNN, torch.device(ctx.device), options), options)
+    return in_views(Mtcnn(facenet.MTCNN, device, options), options)
 
 
 class Mtcnn:
@@ -78,6 +77,10 @@ class Mtcnn:
                 for number, one in zip(together, faces, strict=True):
                     found[number] = one
         return found
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """See `detect.warm_up`."""
+        self.detect([Picture.blank(*size)])
 
     def close(self) -> None:
         """Free the networks."""

@@ -19,9 +19,11 @@ from streamer.detectors import Detector
 from streamer.detectors._extras import load_extra
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
 from streamer.detectors._views import in_views
+from streamer.devices import Runtime
 from streamer.errors import ModelError
 from streamer.parts import Context
 
+RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")
 """Where the insightface package keeps its packs."""
 _LAYOUTS = {6: (3, 2), 9: (3, 2), 10: (5, 1), 15: (5, 1)}

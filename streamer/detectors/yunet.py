@@ -13,8 +13,10 @@ from pydantic import Field
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
+from streamer.devices import Runtime
 from streamer.parts import Context
 
+RUNTIME: Runtime = "onnxruntime"
 _STRIDES = (8, 16, 32)
 
 

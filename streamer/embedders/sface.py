@@ -4,9 +4,12 @@ IEEE Transactions on Image Processing 2021): a MobileFaceNet of 128 numbers; wei
 
 from __future__ import annotations
 
+from streamer.devices import Runtime
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, opened
 from streamer.parts import Context
+
+RUNTIME: Runtime = "onnxruntime"
 
 _CALIBRATED = Thresholds(accept=0.45, reject=0.20, margin=0.05)
 

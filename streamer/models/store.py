@@ -21,6 +21,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+from streamer._cache import cache_root
 from streamer.errors import ModelError
 from streamer.models.catalogue import CATALOGUE, Download, Model, Wheel, find
 
@@ -44,9 +45,7 @@ class Found(Enum):
 
 def default_cache() -> Path:
     """Where fetched models are kept: `$XDG_CACHE_HOME/streamer/models`, usually `~/.cache/streamer/models`."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The specification of base directories says: ignore a path that is not absolute.
-    return (base if base.is_absolute() else Path.home() / ".cache") / "streamer" / "models"
+    return cache_root() / "models"
 
 
 class Store:
