@@ -14,7 +14,7 @@ from streamer.parts import Context, build, device_for, options_type
 from streamer.sinks import Sink
 from streamer.sources import Source
 
-__all__ = ["Parts", "device_of"]
+__all__ = ["Parts", "detector_options", "device_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,13 @@ class Parts:
             [(sink.text, opener(sink)) for sink in sinks],
             device=device_for("detectors", config.detector.kind, ctx.device),
         )
+
+
+def detector_options(config: Config) -> DetectorOptions:
+    """What every detector has."""
+    options = config.detector.options
+    assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
+    return options
 
 
 def device_of(config: Config) -> str:

@@ -21,12 +21,12 @@ from typing import Any
 
 from streamer import __version__, detect
 from streamer.anonymize import Freshness
-from streamer.assembly import Parts
+from streamer.assembly import Parts, detector_options
 from streamer.capture import Capture, Framer
 from streamer.channel import Channel, Full
 from streamer.config import Config
 from streamer.detect import Look
-from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.errors import StuckError
 from streamer.flow import Planning, Render, Settings
@@ -251,7 +251,7 @@ class Pipeline:
         self._channels = [raw, requests, looks, decided, *(runner.channel for runner in self._runners)]
         planner = Planner(
             config.detect,
-            lambda: Tracker(config.track, _detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
+            lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
             self._parts.decide,
             live=info.live,
             stills=info.stills,
@@ -294,7 +294,7 @@ class Pipeline:
             settings=lambda: self._settings,
             max_failures=config.run.max_failures,
         )
-        scope = detect.Scope.of(config.zones, _detector_options(config))
+        scope = detect.Scope.of(config.zones, detector_options(config))
         self._started = time.monotonic()
         spawn = self._workers.spawn
         self._pumped = [runner for runner in self._runners if runner.sink.main_thread]
@@ -343,9 +343,3 @@ class Pipeline:
     def _overdue(self) -> bool:
         limit_s = self._config.run.stop_timeout_s
         return self._stopped_at is not None and time.monotonic() - self._stopped_at > limit_s
-
-
-def _detector_options(config: Config) -> DetectorOptions:
-    options = config.detector.options
-    assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
-    return options
