@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from streamer.assembly import device_of
+from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
+from streamer.cli.evaluate_reid import reid_command
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
@@ -27,6 +29,11 @@ __all__ = ["app"]
 app = typer.Typer(
     help="How good the hiding is, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
+
+
+app.command("reid")(reid_command)
+app.command("recognition")(recognition_command)
+app.command("calibrate")(calibrate_command)
 
 
 @app.callback()

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Point", "draw", "write"]
+__all__ = ["Point", "draw", "matrix", "write"]
 
 Point = tuple[float, float, str]
 """x, y, label."""
 
 _SIZE = 1000, 620
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 50, 70
-_COLORS = ((180, 90, 20), (40, 60, 210), (30, 140, 40), (150, 30, 140), (20, 140, 200))
+_COLORS = ((180, 90, 20), (40, 60, 210), (30, 140, 40), (150, 30, 140), (20, 140, 200), (130, 130, 20), (90, 90, 90))
 _INK, _GRID = (40, 40, 40), (225, 225, 225)
 
 
@@ -51,6 +51,21 @@ def draw(series: Mapping[str, Sequence[Point]], *, title: str, x_name: str, y_na
             cv2.circle(canvas, at, 4, color, cv2.FILLED, cv2.LINE_AA)
             _text(canvas, label, (at[0] + 6, at[1] - 6), color, 0.38)
         _text(canvas, name, (_SIZE[0] - 220, _TOP + 20 + 22 * number), color)
+    return canvas
+
+
+def matrix(counts: NDArray[np.float64], *, title: str, x_name: str, y_name: str) -> NDArray[np.uint8]:
+    """Shares of each row as a BGR picture, (N, N): white is none, dark is all of the row. Rows downwards."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(1, 560 // len(shares)) * len(shares)
+    ink = 255 - np.asarray(np.sqrt(shares) * 255, np.uint8)  # the root, so that a rare confusion can be seen, too
+    area = cv2.resize(ink, (side, side), interpolation=cv2.INTER_NEAREST if side >= len(shares) else cv2.INTER_AREA)
+    canvas = np.full((side + _TOP + _BOTTOM, side + _LEFT + _RIGHT + 200, 3), 255, np.uint8)
+    canvas[_TOP : _TOP + side, _LEFT : _LEFT + side] = area[..., None]
+    cv2.rectangle(canvas, (_LEFT - 1, _TOP - 1), (_LEFT + side, _TOP + side), _INK, 1)
+    _text(canvas, title, (_LEFT, 28), scale=0.6)
+    _text(canvas, x_name, (_LEFT, _TOP + side + 30))
+    _text(canvas, y_name, (10, _TOP - 8))
     return canvas
 
 

@@ -1,0 +1,173 @@
+"""`streamer evaluate reid`: who is recognised again behind an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from streamer import parts
+from streamer.cli._people_options import (
+    ConfigFile,
+    Embedders,
+    Json,
+    PeopleFolder,
+    Settings,
+    finder_of,
+    needed,
+    print_missing,
+    settings,
+    writable,
+    write_chart,
+    write_json,
+)
+from streamer.cli.terminal import Terminal
+from streamer.config import parse_overrides
+from streamer.effects import Effect
+from streamer.errors import InputError, StreamerError, UsageError
+from streamer.evaluate import _chart, reid
+from streamer.evaluate.faces import census, embedders, people_in
+from streamer.parts import Context
+
+__all__ = ["reid_command"]
+
+
+def reid_command(
+    people: PeopleFolder = None,
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[:KEY=VALUE,...]", help="for example pixelate:strength=1; repeatable; default: all kinds"
+        ),
+    ] = None,
+    anonymized: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="the same pictures as another program anonymized them; repeatable"),
+    ] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=f"{', '.join(reid.ATTACKS)}; repeatable; default: all")
+    ] = None,
+    embedder: Embedders = None,
+    enrol: Annotated[int, typer.Option(min=1, help="pictures of each person that the attacker has enrolled")] = 3,
+    min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6,
+    max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 8,
+    weaker: Annotated[
+        bool, typer.Option("--weaker", help="measure settings, too, that no configuration may have")
+    ] = False,
+    config_file: ConfigFile = None,
+    set_: Settings = None,
+    json_: Json = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="re-identification against strength")] = None,
+) -> None:
+    """Recognise people again behind every effect: as somebody who knows the method, the landmarks, and other people."""
+    folder = needed(people)
+    attacks = [name for name in reid.ATTACKS if not attack or name in attack]
+    if unknown := set(attack or []) - set(reid.ATTACKS):
+        raise UsageError(f"--attack {', '.join(sorted(unknown))}: there are {', '.join(reid.ATTACKS)}")
+    if enrol >= min_images:
+        raise UsageError(f"--enrol {enrol} leaves no picture to ask with when --min-images is {min_images}")
+    writable(json_, plot)
+    terminal = Terminal()
+    config, ctx = settings(config_file, set_, terminal)
+    mask = config.mask
+    targets = [
+        reid.by_effect(text, _effect(text, ctx, weaker=weaker), mask)
+        for text in effect or _usual_effects(ctx, terminal)
+    ]
+    targets += [_program(text, folder) for text in anonymized or []]
+    grey: Effect = parts.build("effects", "solid", {"color": "#808080"}, ctx)
+    control = reid.by_effect(reid.CONTROL, grey, mask)
+
+    by_name = people_in(folder)
+    finder = finder_of(config, ctx)
+    samples = {name: [finder.sample(name, path) for path in paths] for name, paths in by_name.items()}
+    counted = census([sample for one in samples.values() for sample in one])
+    terminal.say(str(counted))
+    usable = {name: [sample for sample in one if sample.face is not None] for name, one in samples.items()}
+    chosen = [sample for one in usable.values() if len(one) >= min_images for sample in one[:max_images]]
+    others = [sample for one in usable.values() if len(one) < min_images for sample in one]
+    if len({sample.person for sample in chosen}) < 2:
+        raise InputError(f"{folder}: fewer than two people have {min_images} pictures with a face")
+    found = embedders(embedder or parts.kinds("embedders"), ctx)
+    there = {kind: one for kind, one, _ in found if one is not None}
+    study = reid.Study(chosen, others, finder, enrol=enrol)
+    rows = reid.attack_all(study, control, targets, there, attacks, say=terminal.say)
+    _print_reid(rows)
+    print_missing(found)
+    write_json(json_, {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]})
+    if plot is not None:
+        _plot_reid(plot, rows)
+
+
+def _print_reid(rows: Sequence[reid.Row]) -> None:
+    first = rows[0]
+    print(f"{first.people} people, {first.queries} queries, chance {first.chance_percent} %\n")
+    print("| effect | embedder | attack | rank-1, % | 95 % interval | above the grey fill | still seen, % |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        above = {True: "yes", False: "no", None: "-"}[row.above_grey]
+        print(
+            f"| {row.effect} | {row.embedder} | {row.attack} | {row.rank1_percent:.1f} "
+            f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {above} | {row.seen_percent:.0f} |"
+        )
+
+
+def _plot_reid(path: Path, rows: Sequence[reid.Row]) -> None:
+    """Per effect and strength, the strongest attack."""
+    worst: dict[str, float] = {}
+    for row in rows:
+        worst[row.effect] = max(worst.get(row.effect, 0.0), row.rank1_percent)
+    lines: dict[str, list[_chart.Point]] = {}
+    for name, percent in worst.items():
+        kind, _, options = name.partition(":")
+        strength = dict(item.partition("=")[::2] for item in options.split(",")).get("strength")
+        if strength is not None and strength.isdigit():
+            lines.setdefault(kind, []).append((float(strength), percent, f"{percent:.0f}"))
+    for line in lines.values():
+        line.sort()
+    if not lines:
+        raise UsageError("--plot needs effects with a strength, for example --effect pixelate:strength=1")
+    ends = min(p[0] for line in lines.values() for p in line), max(p[0] for line in lines.values() for p in line)
+    lines["grey fill"] = [(x, worst[reid.CONTROL], "") for x in ends]
+    names = {"title": "Recognised again, the strongest attack", "x_name": "strength", "y_name": "rank-1, %"}
+    write_chart(path, _chart.draw(lines, **names))
+
+
+def _usual_effects(ctx: Context, terminal: Terminal) -> list[str]:
+    """Every kind as it is by default, and at its weakest where it has a strength."""
+    wanted = []
+    for kind in parts.kinds("effects"):
+        try:
+            parts.build("effects", kind, {}, ctx)
+        except (StreamerError, ValidationError) as error:
+            terminal.say(f"{kind} is left out: {error}")
+            continue
+        wanted.append(kind)
+        if "strength" in parts.options_type("effects", kind).model_fields:
+            wanted.append(f"{kind}:strength=1")
+    return wanted
+
+
+def _effect(text: str, ctx: Context, *, weaker: bool) -> Effect:
+    """`KIND:key=value,...` -> the effect."""
+    kind, _, rest = text.partition(":")
+    values = parse_overrides([item for item in rest.split(",") if item])
+    options = parts.options_type("effects", kind)
+    if unknown := values.keys() - options.model_fields.keys():
+        raise UsageError(f"--effect {text}: {kind} has no option {', '.join(sorted(unknown))}")
+    try:
+        checked = options.model_construct(**values) if weaker else options(**values)
+    except ValidationError as error:
+        raise UsageError(f"--effect {text}: {error.errors()[0]['msg']}") from None
+    made: Effect = parts.build("effects", kind, checked, ctx)
+    return made
+
+
+def _program(text: str, root: Path) -> reid.Target:
+    name, equals, folder = text.partition("=")
+    if not equals or not Path(folder).is_dir():
+        raise UsageError(f"--anonymized {text}: write it as NAME=DIR, with a folder that is there")
+    return reid.by_program(name, Path(folder), root)
