@@ -121,6 +121,18 @@ def test_files_that_are_not_the_same_moments(pictures: list[Picture], tmp_path: 
             list(file_pairs(original, wrong))
 
 
+def test_a_face_that_fills_the_picture_may_be_hidden(tmp_path: Path) -> None:
+    """Where a face is known to be, the content need not be the same; elsewhere it must."""
+    drawn = scene(Options.model_validate({**ADDRESS, "faces": 0})).picture(0)
+    large = [Face("1", (100.0, 0.0, 320.0, 340.0))]
+    original = write(tmp_path / "a.mp4", [drawn] * 2)
+    covered = write(tmp_path / "b.mp4", [hidden(drawn, large)] * 2)
+    assert len(list(file_pairs(original, covered, {0: large}))) == 2
+    mirrored = write(tmp_path / "c.mp4", [Picture.from_bgr(np.ascontiguousarray(drawn.bgr()[:, ::-1]))] * 2)
+    with pytest.raises(InputError, match="does not show the moment"):
+        list(file_pairs(original, mirrored, {0: large}))
+
+
 def test_reference_files(tmp_path: Path) -> None:
     path = tmp_path / "boxes.csv"
     with path.open("w", newline="") as file:

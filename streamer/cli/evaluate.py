@@ -67,12 +67,13 @@ def leak(
     """Count the faces that can still be read: on two files, or on a clip that is run here with a solid effect."""
     if reference is None:
         raise UsageError("name the boxes of the faces with --reference FILE.csv")
-    meter = LeakMeter(load_reference(reference), min_face_px=min_face_px)
+    faces = load_reference(reference)
+    meter = LeakMeter(faces, min_face_px=min_face_px)
     if anonymized is None:
         config, ctx = _prepared(config_file, set_, privacy, Terminal())
         judge_run(parse_input(original), config, meter, ctx)
     else:
-        for pair in file_pairs(Path(original), anonymized):
+        for pair in file_pairs(Path(original), anonymized, faces):
             meter.add(pair)
     result = meter.result()
     _print(result)
@@ -217,6 +218,8 @@ def _print_suite(result: dict[str, Any]) -> None:
         ]
         if "peer" in row:
             cells += [f"{row['peer']['leak_percent']:.2f}", f"{row['peer']['needless_cover_percent']:.2f}"]
+        elif "peer_not_judged" in row:
+            cells += ["not judged", ""]
         print(f"| {name} | {' | '.join(cells)} |")
     for name, row in result["without_faces"].items():
         print(

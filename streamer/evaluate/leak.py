@@ -41,8 +41,12 @@ _NEAR_A_FACE = 0.5
 """Cover within this share of a face's size around its reference box is not needless."""
 _GRAZED_BELOW = 0.9
 _LIKENESS_SIZE = (32, 18)
+_EQUAL_LUMA = 4
+"""Two frames are of the same moment when half of their samples, made small, differ by less,"""
 _ALIKE = 0.8
-"""Correlation of small pictures from which two frames are taken for the same moment."""
+"""or when they correlate so far away from faces."""
+_ENOUGH_TO_COMPARE = 0.2
+"""Share of the picture that has to be away from faces for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +176,10 @@ class LeakMeter:
         cv2.imwrite(str(path), np.vstack(rows))
 
 
-def file_pairs(original: Path, anonymized: Path) -> Iterator[Pair]:
+def file_pairs(original: Path, anonymized: Path, reference: Mapping[int, list[Face]] | None = None) -> Iterator[Pair]:
     """Frames of two files, paired by number; checked by content, because a program may drop or repeat some.
 
+    reference: where faces are hidden, and the content is not compared.
     Raises InputError when they are not the same moments.
     """
     ctx = Context()
@@ -184,7 +189,8 @@ def file_pairs(original: Path, anonymized: Path) -> Iterator[Pair]:
             if before is None or after is None:
                 raise InputError(f"{anonymized} has another number of frames than {original}")
             emitted = after.image.scaled(*before.image.size)
-            if number % 25 == 0 and _likeness(before.image, emitted) < _ALIKE:
+            faces = (reference or {}).get(number, [])
+            if number % 25 == 0 and not _same_moment(before.image, emitted, faces):
                 raise InputError(f"{anonymized}: frame {number} does not show the moment of the original's")
             yield Pair(number, before.t or 0.0, before.image, emitted)
     finally:
@@ -240,13 +246,17 @@ def _pictures(source: Any) -> Iterator[Captured]:
             yield item
 
 
-def _likeness(a: Picture, b: Picture) -> float:
-    small = [
-        cv2.resize(p.planes[0], _LIKENESS_SIZE, interpolation=cv2.INTER_AREA).astype(float).ravel() for p in (a, b)
-    ]
-    if min(one.std() for one in small) < 1:
-        return 1.0
-    return float(np.corrcoef(small[0], small[1])[0, 1])
+def _same_moment(a: Picture, b: Picture, faces: Iterable[Face]) -> bool:
+    """Whether two pictures show the same, but for what one of them hides."""
+    small = [cv2.resize(p.planes[0], _LIKENESS_SIZE, interpolation=cv2.INTER_AREA).astype(float) for p in (a, b)]
+    if float(np.mean(np.abs(small[0] - small[1]) < _EQUAL_LUMA)) > 0.5:
+        return True
+    away = _away_from(np.ones(a.planes[0].shape, np.bool_), faces).astype(np.uint8)
+    compared = cv2.resize(away, _LIKENESS_SIZE, interpolation=cv2.INTER_NEAREST) > 0
+    one, other = (samples[compared] for samples in small)
+    if compared.mean() < _ENOUGH_TO_COMPARE or min(one.std(), other.std()) < 1:
+        return True
+    return float(np.corrcoef(one, other)[0, 1]) >= _ALIKE
 
 
 def _changed(pair: Pair) -> NDArray[np.bool_]:
@@ -272,12 +282,17 @@ def _covered_share(changed: NDArray[np.bool_], box: Box) -> float:
 
 
 def _needless_share(changed: NDArray[np.bool_], faces: Iterable[Face]) -> float:
-    needless = changed.copy()
+    return float(_away_from(changed, faces).mean())
+
+
+def _away_from(samples: NDArray[np.bool_], faces: Iterable[Face]) -> NDArray[np.bool_]:
+    """The same, without what is at or around a face."""
+    away = samples.copy()
     for face in faces:
         around = _NEAR_A_FACE * max(face.box[2] - face.box[0], face.box[3] - face.box[1])
         x0, y0 = max(0, round(face.box[0] - around)), max(0, round(face.box[1] - around))
-        needless[y0 : max(0, round(face.box[3] + around)), x0 : max(0, round(face.box[2] + around))] = False
-    return float(needless.mean())
+        away[y0 : max(0, round(face.box[3] + around)), x0 : max(0, round(face.box[2] + around))] = False
+    return away
 
 
 def _side_by_side(before: Plane, after: Plane, box: Box) -> NDArray[np.uint8]:

@@ -151,7 +151,7 @@ def _leaks(clip: Path, reference: Path, peer_solid: str | None, folder: Path) ->
         program = _Program(_words(peer_solid, clip, folder / "solid.mp4"), folder / "solid.mp4")
         program.run()
         meters[_PEER] = LeakMeter(faces, keep=0)
-        for pair in file_pairs(clip, program.output):
+        for pair in file_pairs(clip, program.output, faces):
             meters[_PEER].add(pair)
     keys = ("face_frames", "leaked", "leak_percent", "longest_exposure_frames", "needless_cover_percent")
     return {name: {key: meter.result()[key] for key in keys} for name, meter in meters.items()}

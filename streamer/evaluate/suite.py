@@ -130,9 +130,13 @@ def measure(
         if peer is not None:
             say(f"{clip.name}, the peer")
             theirs = LeakMeter(faces, min_face_px=min_face_px)
-            for pair in file_pairs(clip, peer.made(clip)):
-                theirs.add(pair)
-            row["peer"] = theirs.result()
+            made = peer.made(clip)
+            try:
+                for pair in file_pairs(clip, made, faces):
+                    theirs.add(pair)
+                row["peer"] = theirs.result()
+            except InputError as error:  # it may change the rate of frames: then nobody knows which is which
+                row["peer_not_judged"] = str(error)
     return {
         "clips": clips,
         "totals": dict(_totals(clips)),
@@ -151,8 +155,8 @@ def _totals(clips: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
         rows = [row for row in clips.values() if people in ("all", row["people"])]
         if rows:
             total = _Total(rows).result()
-            if all("peer" in row for row in rows):
-                total["peer"] = _Total([row["peer"] for row in rows]).result()
+            if beside := [row["peer"] for row in rows if "peer" in row]:
+                total["peer"] = _Total(beside).result()
             yield people, total
 
 
