@@ -9,7 +9,7 @@ from streamer.config import Config
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.endpoints import Endpoint
-from streamer.identify import Decide, hide_everyone
+from streamer.identify import Identity, hide_everyone
 from streamer.parts import Context, build, device_for, options_type
 from streamer.sinks import Sink
 from streamer.sources import Source
@@ -28,7 +28,7 @@ class Parts:
     """Makes the effect of that kind."""
     sinks: Sequence[tuple[str, Callable[[], Sink]]]
     """Name for people and statistics, and how to make it."""
-    decide: Decide = hide_everyone
+    identity: Identity = hide_everyone
     device: str = "cpu"
     """Where the detector runs."""
 

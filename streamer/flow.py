@@ -10,11 +10,12 @@ from streamer.anonymize import Freshness, MaskOptions, seal
 from streamer.channel import Channel, Closed
 from streamer.detect import Failed, Look
 from streamer.effects import Effect
+from streamer.embed import Answer, EmbedFailed
 from streamer.errors import EffectError, StreamerError, StuckError
 from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
 from streamer.stats import Stats
-from streamer.types import Frame, PassRequest, Planned
+from streamer.types import Frame, IdentityRequest, PassRequest, Planned
 from streamer.zones import ZoneOptions
 
 __all__ = ["Planning", "Render", "Settings"]
@@ -65,6 +66,7 @@ class Planning:
         decided: Channel[Planned],
         changed: threading.Condition,
         stats: Stats,
+        identity: tuple[Channel[IdentityRequest], Channel[Answer]] | None = None,
         *,
         clock: Callable[[], float],
         max_failures: int,
@@ -80,7 +82,11 @@ class Planning:
         self._clock = clock
         self._failures = _Failures(max_failures, stats)
         self._pass_timeout_s = pass_timeout_s
+        self._embedder_failures = _Failures(max_failures, stats)
+        self._wishes: Channel[IdentityRequest] | None = None if identity is None else identity[0]
+        self._answers: Channel[Answer] | None = None if identity is None else identity[1]
         self._asked_at: float | None = None
+        self._wished_at: float | None = None
         self._finished = False
 
     def work(self) -> None:
@@ -100,19 +106,31 @@ class Planning:
             return
         finally:
             self._requests.close()
+            if self._wishes is not None:
+                self._wishes.close()
             self._decided.close()
 
     def _something(self) -> bool:
         may_read = not self._planner.full and len(self._raw) > 0
-        return len(self._looks) > 0 or may_read or (self._raw.drained and not self._finished)
+        may_look = len(self._looks) > 0 and not self._planner.waits_for_identity
+        answered = self._answers is not None and len(self._answers) > 0
+        return answered or may_look or may_read or (self._raw.drained and not self._finished)
 
     def _until_expiry(self) -> float:
         expiry = self._planner.next_expiry()
         return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
 
     def _event(self, now: float) -> list[Planned]:
-        """Take in one thing that happened; looks first, because held frames wait for them."""
-        if len(self._looks) and (look := self._looks.get(0)) is not None:
+        """Take in one thing that happened; answers and looks first, because held frames wait for them."""
+        if self._answers is not None and len(self._answers) and (answer := self._answers.get(0)) is not None:
+            self._wished_at = None
+            if isinstance(answer, EmbedFailed):
+                self._embedder_failures.one(answer.error)
+                return self._planner.identified(None, now)
+            self._embedder_failures.none()
+            return self._planner.identified(answer, now)
+        may_look = not self._planner.waits_for_identity
+        if may_look and len(self._looks) and (look := self._looks.get(0)) is not None:
             self._asked_at = None
             if isinstance(look, Failed):
                 self._failures.one(look.error)
@@ -133,6 +151,11 @@ class Planning:
             self._requests.put(request)
         elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
             raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
+        if self._wishes is not None and (wish := self._planner.next_identity()) is not None:
+            self._wished_at = now
+            self._wishes.put(wish)
+        elif self._wished_at is not None and now - self._wished_at > self._pass_timeout_s:
+            raise StuckError(f"the embedder did not answer for {self._pass_timeout_s:g} s")
 
 
 class Render:

@@ -252,7 +252,7 @@ class Pipeline:
         planner = Planner(
             config.detect,
             lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
-            self._parts.decide,
+            self._parts.identity,
             live=info.live,
             stills=info.stills,
             # Only of detectors that have such a key is it known what a second look at a real face comes to.

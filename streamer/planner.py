@@ -9,6 +9,8 @@ to show it is judged by `seal()`, not here.
     passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave; with
                     `look_back_s`, frames up to so long before
     failed(...)     the detector could not: that frame leaves without a plan
+    next_identity() somebody wants to know whose faces these are; identified(...) is the answer. Files wait for it, so
+                    that every run decides alike; live frames never do, and who is not known is hidden
     expire()        time went by: what waited too long leaves, with lookahead without a plan
     finish()        no more frames will come: the last one wants a pass, so that all are bracketed
 """
@@ -21,10 +23,10 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from streamer.identify import Decide
+from streamer.identify import Identity
 from streamer.parts import PartOptions
 from streamer.track import Tracker
-from streamer.types import Frame, Pass, PassRequest, Plan, Planned
+from streamer.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
 
 __all__ = ["Planner", "PlannerOptions"]
 
@@ -97,7 +99,7 @@ class Planner:
         self,
         options: PlannerOptions,
         new_tracker: Callable[[], Tracker],
-        decide: Decide,
+        identity: Identity,
         *,
         live: bool,
         stills: bool = False,
@@ -105,7 +107,7 @@ class Planner:
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
-        self._decide = decide
+        self._identity = identity
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
         self._confirm = confirm and not stills
@@ -128,6 +130,11 @@ class Planner:
     def full(self) -> bool:
         """Not live: enough frames are waiting; read no more until a pass has come back."""
         return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
+
+    @property
+    def waits_for_identity(self) -> bool:
+        """Not live: no pass is taken in, and no frame leaves, until the embedder has answered."""
+        return not self._live and self._identity.waiting
 
     @property
     def held(self) -> int:
@@ -167,13 +174,15 @@ class Planner:
 
     def passed(self, look: Pass, now: float) -> list[Planned]:
         """The detector has looked at the frame asked for."""
-        self._in_flight = None
+        frame, self._in_flight = self._in_flight, None
         epoch = self._epochs.get(look.epoch)
         if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
             # A file may jump on by seconds: what is held must not be forgotten over it.
             held_t = next((held.frame.t for held in self._held if held.frame.epoch == look.epoch), look.t)
-            epoch.tracker.observe(look, held_t)
+            went = epoch.tracker.observe(look, held_t)
             epoch.passes.append(look)
+            if frame is not None:
+                self._identity.observe(frame, look, went, epoch.tracker.boxes_at(look.t))
         return self._release(now)
 
     def failed(self, request: PassRequest, now: float) -> list[Planned]:
@@ -182,6 +191,15 @@ class Planner:
         frame = request.frame
         if frame.epoch in self._epochs:
             self._epochs[frame.epoch].failed.add(frame.seq)
+        return self._release(now)
+
+    def next_identity(self) -> IdentityRequest | None:
+        """Of which faces the embedder should say whose they are; None when it is busy or nothing is wanted."""
+        return self._identity.next_request()
+
+    def identified(self, result: Identified | None, now: float) -> list[Planned]:
+        """The embedder has answered, or failed (None)."""
+        self._identity.identified(result)
         return self._release(now)
 
     def expire(self, now: float) -> list[Planned]:
@@ -231,7 +249,7 @@ class Planner:
 
     def _release(self, now: float) -> list[Planned]:
         ready: list[Planned] = []
-        while self._held:
+        while self._held and not self.waits_for_identity:
             held = self._held[0]
             epoch = self._epochs[held.frame.epoch]
             bracketed = bool(epoch.passes) and epoch.passes[-1].t >= held.frame.t
@@ -272,5 +290,5 @@ class Planner:
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
             return Planned(frame, None, "no pass in time")
-        tracks = self._decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s))
+        tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s))
         return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))

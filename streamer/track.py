@@ -134,12 +134,13 @@ class Tracker:
         self._last_full_t = -math.inf
         self._forget_before_t = -math.inf
 
-    def observe(self, look: Pass, needed_from_t: float = math.inf) -> None:
-        """Take in one pass. Passes must come in the order of their time.
+    def observe(self, look: Pass, needed_from_t: float = math.inf) -> dict[int, Detection]:
+        """Take in one pass, and say which face went to which track. Passes must come in the order of their time.
 
         needed_from_t: nobody will ask any more for what was before; nothing later is forgotten, however long ago it is.
         """
         self._forget_before_t = min(look.t - _HISTORY_S, needed_from_t)
+        went: dict[int, Detection] = {}
         strong = [found for found in look.detections if found.score >= self._start_score]
         weak = [found for found in look.detections if self._options.continue_score <= found.score < self._start_score]
         free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._keep_s(track)]
@@ -149,6 +150,7 @@ class Tracker:
             pairs = associate([track.predicted(look.t) for track in free], found, look.t, [t.seen[-1].t for t in free])
             for track_index, found_index in pairs:
                 self._see(free[track_index], found[found_index], look.t)
+                went[free[track_index].track_id] = found[found_index]
             taken = {track_index for track_index, _ in pairs}
             matched = {found_index for _, found_index in pairs}
             free = [track for index, track in enumerate(free) if index not in taken]
@@ -162,6 +164,7 @@ class Tracker:
                 lost = next(one for one in free if one.seen[-1] is track.origin)
                 lost.leapt_to = track
             self._see(track, detection, look.t)
+            went[track.track_id] = detection
             self._tracks.append(track)
         if look.full:
             self._last_full_t = look.t
@@ -169,6 +172,7 @@ class Tracker:
                 track.missed_t = min(track.missed_t, look.t)
         horizon = self._forget_before_t - max(self._options.keep_s, self._vouched_s)
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
+        return went
 
     def boxes_at(self, t: float, look_back_s: float = 0.0) -> list[TrackBox]:
         """Where every face is at time t, covering first and lost ones too. Changes nothing.

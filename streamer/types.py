@@ -10,11 +10,15 @@ from streamer.picture import Picture
 
 __all__ = [
     "Box",
+    "Candidate",
     "Captured",
     "Command",
     "Cover",
     "Detection",
     "Frame",
+    "Identified",
+    "IdentityRequest",
+    "Likeness",
     "Pass",
     "PassRequest",
     "Plan",
@@ -136,6 +140,47 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One face of a pass of which somebody wants to know whose it is."""
+
+    track_id: int
+    generation: int
+    """The track's; evidence about an earlier one is void, because the track may have changed to another face since."""
+    detection: Detection
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRequest:
+    """The wish: whose faces are these?"""
+
+    frame: Frame
+    faces: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Whom an aligned, good crop of a face is most like. Similarities in [-1, 1]."""
+
+    name: str | None
+    """None: there is nobody to compare with."""
+    score: float
+    second_score: float
+    """Of the most similar other person; -1 when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The answer to an `IdentityRequest`."""
+
+    epoch: int
+    t: float
+    """Capture time of the frame in which the faces were, not the time of the answer."""
+    found: tuple[tuple[Candidate, Likeness | None], ...]
+    """None: no evidence, because the face is too small, turned, blurred or dark to be told."""
+    gallery_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrackBox:
     """Where one tracked face is at one moment."""
 
@@ -158,9 +203,12 @@ class Reveal:
     """Show this face, because of positive and fresh evidence about this very track."""
 
     name: str
+    """Who it is; empty for a stranger who may be seen because only the enrolled are hidden."""
     evidence_t: float
     expires_t: float
     gallery_version: int
+    score: float = 0.0
+    """Similarity of the last confirmation."""
 
 
 Verdict = Cover | Reveal

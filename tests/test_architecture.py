@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "_suggest _cache errors devices types picture sealed geometry align masks zones "
+    0: "_suggest _cache errors devices types picture sealed geometry align clarity masks zones "
     "channel workers parts providers onnx_graph stats",
-    1: "sources detectors embedders effects sinks models people",
-    2: "capture detect track identify anonymize output",
+    1: "sources detectors embedders effects sinks models people evidence",
+    2: "capture detect track embed identify anonymize output",
     3: "planner",
     4: "config _presets _problems _reference endpoints assembly flow pipeline api evaluate",
     5: "cli __main__",

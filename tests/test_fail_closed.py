@@ -17,7 +17,7 @@ from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.effects import Effect, Patch, solid
 from streamer.errors import DetectorError, EffectError, StreamerError, StuckError
-from streamer.identify import Decide, hide_everyone
+from streamer.identify import Identity, hide_everyone
 from streamer.parts import Context
 from streamer.pipeline import Pipeline, Report
 from streamer.sealed import AnonymizedFrame
@@ -45,7 +45,7 @@ class Scene:
     source: Callable[[], MovingFace] = lambda: MovingFace(frames=40, live=True)
     detector: Callable[[], Any] = Oracle
     effect: Callable[[str], Effect] = lambda kind: solid.build(solid.Options(), Context())
-    decide: Decide = hide_everyone
+    identity: Identity = hide_everyone
     sink: RecordingSink = field(default_factory=RecordingSink)
     live_sink: RecordingSink = field(default_factory=lambda: RecordingSink(live=True))
     clock: Callable[[], float] = time.monotonic
@@ -56,7 +56,7 @@ class Scene:
     def run(self) -> tuple[Report, StreamerError | None]:
         config = Config().updated({"run.stop_timeout_s": 1.0, **self.settings})
         sinks = [("record", lambda: self.sink), ("live", lambda: self.live_sink)]
-        parts = Parts(self.source, self.detector, self.effect, sinks, self.decide)
+        parts = Parts(self.source, self.detector, self.effect, sinks, self.identity)
         pipeline = Pipeline(config, parts, clock=self.clock)
         pipeline.start()
         deadline = time.monotonic() + self.stop_after_s
@@ -265,11 +265,12 @@ def test_effect_raises_later_and_recovers() -> None:
 
 
 def test_planner_is_late() -> None:
-    def slow(frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
-        time.sleep(0.2 if frame.seq % 10 == 0 else 0)
-        return hide_everyone(frame, tracks)
+    class Slow(type(hide_everyone)):  # type: ignore[misc]
+        def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
+            time.sleep(0.2 if frame.seq % 10 == 0 else 0)
+            return hide_everyone.decide(frame, tracks)
 
-    scene = Scene(decide=slow)
+    scene = Scene(identity=Slow())
     _, error = scene.run()
     assert error is None
     assert scene.leaks() == []

@@ -1,0 +1,94 @@
+"""Whether a track is beyond doubt still the same face: pure functions on faces of two looks. No state, no clock.
+
+Distances are in sizes of the larger face concerned, because people move by their own measure, near or far.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.align import ARCFACE_112, similarity
+from streamer.geometry import center, side
+from streamer.picture import Picture
+from streamer.types import Box, Points5
+
+__all__ = ["Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
+
+WALK_PER_S = 6.0
+"""Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
+_LEAST_ROOM = 0.5
+_JUMP = 0.35
+"""Face sizes by which a face may be elsewhere beyond its walk: nods, and the wobble of a detector's box."""
+_JUMP_MAX = 1.2
+_JUMP_SCALE = 1.5
+"""Largest ratio of the sizes in two looks."""
+_LOOK_PX = 12
+_LOOK_ZOOM = 0.6
+"""A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
+_WARP_PX = 48
+
+Look = NDArray[np.float32]
+"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+
+
+def gap(box: Box, others: Iterable[Box]) -> float:
+    """Distance from a face's edge to the nearest other box, in sizes of the larger of the two; 0 when they overlap."""
+    return min((_gap(box, other) for other in others), default=math.inf)
+
+
+def room(elapsed_s: float) -> float:
+    """The gap from which on two faces cannot have changed places within `elapsed_s`: each would have to go all the way.
+
+    Nearer than that, a tracker that pairs by nearness could take one for the other.
+    """
+    return max(_LEAST_ROOM, WALK_PER_S * elapsed_s)
+
+
+def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
+    """Whether place or size changed more than those of a face of somebody who walks."""
+    (x0, y0), (x1, y1) = center(before), center(now)
+    larger, smaller = max(side(before), side(now)), min(side(before), side(now))
+    limit = min(_JUMP_MAX, _JUMP + WALK_PER_S * elapsed_s)
+    return math.hypot(x1 - x0, y1 - y0) > limit * larger or larger > _JUMP_SCALE * smaller
+
+
+def look_of(picture: Picture, landmarks: Points5) -> Look | None:
+    """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
+    try:
+        to_crop = similarity(landmarks, ARCFACE_112)
+    except ValueError:
+        return None
+    # The face in the middle of a wider square: x_new = ((x - 56) * zoom + 56) * px / 112.
+    scale = _LOOK_ZOOM * _WARP_PX / 112
+    to_look = to_crop * scale
+    to_look[:, 2] += 56 * (1 - _LOOK_ZOOM) * _WARP_PX / 112
+    luma = picture.planes[0]
+    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    look -= look.mean()
+    length = float(np.linalg.norm(look))
+    return None if length < 1e-3 else np.asarray(look / length, np.float32)
+
+
+def moved_on(a: Points5, b: Points5, share: float) -> Points5:
+    """The landmarks on the way from a (share 0) to b (share 1)."""
+    eye, other, nose, mouth, end = (
+        (x + (u - x) * share, y + (v - y) * share) for (x, y), (u, v) in zip(a, b, strict=True)
+    )
+    return eye, other, nose, mouth, end
+
+
+def alike(a: Look, b: Look) -> float:
+    """Correlation of two looks, -1 to 1."""
+    return float(a @ b)
+
+
+def _gap(a: Box, b: Box) -> float:
+    across = max(0.0, b[0] - a[2], a[0] - b[2])
+    down = max(0.0, b[1] - a[3], a[1] - b[3])
+    return math.hypot(across, down) / max(side(a), side(b))

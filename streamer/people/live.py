@@ -1,0 +1,76 @@
+"""The gallery beside a running stream: whoever changes the file changes who is shown, within a fraction of a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+
+from streamer.errors import StreamerError
+from streamer.people.gallery import Gallery
+
+__all__ = ["LiveGallery"]
+
+_LOOK_S = 0.2
+"""The file is looked at this often: a change reaches the stream within a second, with room to spare."""
+
+
+class LiveGallery:
+    """A gallery that is read again when its file changes. Safe to use from several threads.
+
+    load: reads the file. stamp: something cheap that changes with the file. on_problem: told once per change when it
+    cannot be read; then nobody is enrolled until it can.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Gallery],
+        stamp: Callable[[], Hashable],
+        *,
+        model: str,
+        on_problem: Callable[[str], None] = lambda text: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._read_stamp = stamp
+        self._model = model
+        self._on_problem = on_problem
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._version = 0
+        self._looked_at = clock()
+        self._stamp = stamp()
+        self._gallery: Gallery | None = load()
+
+    def version(self) -> int:
+        """Of what the file holds now, as far as it was looked at: +1 as soon as it changes, before it is read again."""
+        with self._lock:
+            return self._looked()
+
+    def current(self) -> tuple[Gallery, int]:
+        """The gallery as it is now, read again when it has changed, and its version."""
+        with self._lock:
+            version, gallery = self._looked(), self._gallery
+        if gallery is not None:
+            return gallery, version
+        try:
+            gallery = self._load()
+        except StreamerError as error:
+            self._on_problem(str(error))
+            gallery = Gallery.empty(self._model)
+        with self._lock:
+            # Changed once more while it was read: the next call reads again.
+            if self._version == version:
+                self._gallery = gallery
+        return gallery, version
+
+    def _looked(self) -> int:
+        now = self._clock()
+        if not 0 <= now - self._looked_at < _LOOK_S:
+            self._looked_at = now
+            stamp = self._read_stamp()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._version += 1
+                self._gallery = None
+        return self._version
