@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import NormalDist
 
 import numpy as np
@@ -164,12 +165,17 @@ def test_calibration_gives_the_threshold_that_the_scores_have() -> None:
     assert calibrate(pairs, 1e-3).proposed.accept > found.proposed.accept
 
 
-def test_a_calibrated_margin_keeps_wrong_people_out() -> None:
+def test_a_larger_margin_accepts_fewer_of_everybody() -> None:
     vectors, there, owner = people(30, 3, 0.05)
     vectors[3] = vectors[0]  # one picture of the second person shows the first
-    found = calibrate(AllPairs(vectors, there, owner), 0.5)
-    assert found.wrong_accepted == 0
-    assert found.margin > 0
+    rows = calibrate(AllPairs(vectors, there, owner), 1e-2, margin=0.07).margins
+    assert [row.margin for row in rows] == [0, 0.05, 0.07, 0.1, 0.15, 0.2]
+    assert rows[0].right + rows[0].wrong == pytest.approx(1)
+    assert 2 / 90 <= rows[0].wrong <= 4 / 90  # that picture, its twin, and perhaps the twin's companions
+    for looser, stricter in itertools.pairwise(rows):
+        assert (looser.right, looser.wrong, looser.strangers) >= (stricter.right, stricter.wrong, stricter.strangers)
+    # Whose person is not enrolled is a stranger: only the two who share a face are taken for each other.
+    assert 0 < rows[0].strangers <= 4 / 90
 
 
 def test_a_folder_of_one_person_cannot_be_judged() -> None:

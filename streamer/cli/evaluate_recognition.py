@@ -61,7 +61,7 @@ def recognition_command(
     writable(json_, plots / "rates.png" if plots is not None else None)
     terminal = Terminal()
     config, ctx = settings(config_file, set_, terminal)
-    found = embedders(embedder or parts.kinds("embedders"), ctx)
+    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     rows: list[dict[str, Any]] = []
     results: list[tuple[str, str, PairsResult]] = []
     folders: list[tuple[str, str, FolderResult]] = []
@@ -114,7 +114,7 @@ def calibrate_command(
     writable(json_)
     terminal = Terminal()
     config, ctx = settings(config_file, set_, terminal)
-    found = embedders(embedder or parts.kinds("embedders"), ctx)
+    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     finder = finder_of(config, ctx)
     samples = _samples(needed(folder), finder)
     counted = census(samples)
@@ -127,7 +127,7 @@ def calibrate_command(
         rows.append(row)
         if one is not None:
             terminal.say(name)
-            result = calibrate(AllPairs(*embedded(samples, one), owner), far)
+            result = calibrate(AllPairs(*embedded(samples, one), owner), far, margin=one.thresholds.margin)
             row |= {"model": one.model, "result": asdict(result)}
             _print_calibration(one.model, result)
     print_missing(found)
@@ -200,10 +200,13 @@ def _print_calibration(model: str, one: Calibration) -> None:
     print(f"  reject {one.reject.value:.3f} ({one.reject.low:.3f} to {one.reject.high:.3f})")
     at = one.proposed
     print(f"  proposed: accept={at.accept:.2f} reject={at.reject:.2f} margin={at.margin:.2f}")
-    print(f"    FAR {_rate(one.far)}, TAR {100 * one.tar.value:.2f} %", end="")
-    print(
-        f", pictures accepted as their person {100 * one.right_accepted:.2f} %, as somebody else {one.wrong_accepted}"
-    )
+    print(f"    FAR {_rate(one.far)}, TAR {100 * one.tar.value:.2f} %")
+    print(f"  with all {one.gallery} people in the gallery:")
+    for row in one.margins:
+        print(
+            f"    margin {row.margin:.2f}: accepted as their person {100 * row.right:.1f} %, as somebody else "
+            f"{100 * row.wrong:.2f} %; strangers accepted {100 * row.strangers:.2f} %"
+        )
     if not one.enough:
         print("  too few pairs of two people for this rate: it takes ten times its inverse at least")
 

@@ -91,7 +91,7 @@ def reid_command(
     others = [sample for one in usable.values() if len(one) < min_images for sample in one]
     if len({sample.person for sample in chosen}) < 2:
         raise InputError(f"{folder}: fewer than two people have {min_images} pictures with a face")
-    found = embedders(embedder or parts.kinds("embedders"), ctx)
+    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     there = {kind: one for kind, one, _ in found if one is not None}
     study = reid.Study(chosen, others, finder, enrol=enrol)
     rows = reid.attack_all(study, control, targets, there, attacks, say=terminal.say)

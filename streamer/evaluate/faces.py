@@ -15,9 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from streamer import parts
 from streamer.align import aligned
+from streamer.config import Choice
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.errors import InputError, StreamerError
@@ -167,12 +169,19 @@ def _crop(sample: Sample, embedder: Embedder, picture: Callable[[Sample], Pictur
     return crop_of(picture(sample), sample.face, embedder)
 
 
-def embedders(kinds: Iterable[str], ctx: Context) -> list[tuple[str, Embedder | None, str]]:
-    """Kind, embedder, and why there is none: what is not installed or has no weights is a row of its own."""
+def embedders(
+    kinds: Iterable[str], ctx: Context, configured: Choice | None = None
+) -> list[tuple[str, Embedder | None, str]]:
+    """Kind, embedder, and why there is none: what is not installed or has no weights is a row of its own.
+
+    configured: the one whose options are set; the others have their defaults.
+    """
     found: list[tuple[str, Embedder | None, str]] = []
     for kind in kinds:
+        set_here = configured is not None and kind == configured.kind
         try:
-            found.append((kind, parts.build("embedders", kind, {}, ctx), ""))
-        except StreamerError as error:
-            found.append((kind, None, str(error)))
+            options = configured.options if configured is not None and set_here else {}
+            found.append((kind, parts.build("embedders", kind, options, ctx), ""))
+        except (StreamerError, ValidationError) as error:
+            found.append((kind, None, str(error).splitlines()[0]))
     return found

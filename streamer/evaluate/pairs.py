@@ -41,29 +41,28 @@ class AllPairs:
     """
 
     def __init__(self, vectors: Vectors, there: NDArray[np.bool_], owner: NDArray[np.int64]) -> None:
-        self.alike = np.asarray(vectors @ vectors.T, np.float32)
-        self.alike[~there] = LIKE_NOBODY
-        self.alike[:, ~there] = LIKE_NOBODY
-        self.owner = owner
+        alike = np.asarray(vectors @ vectors.T, np.float32)
+        alike[~there] = LIKE_NOBODY
+        alike[:, ~there] = LIKE_NOBODY
+        self._take(alike, owner)
+
+    def half(self, mine: NDArray[np.bool_]) -> AllPairs:
+        """Only these pictures."""
+        part = AllPairs.__new__(AllPairs)
+        part._take(self.alike[np.ix_(mine, mine)], np.unique(self.owner[mine], return_inverse=True)[1])
+        return part
+
+    def _take(self, alike: Scores, owner: NDArray[np.int64]) -> None:
+        self.alike, self.owner = alike, owner
         self._people = int(owner.max()) + 1
+        self._order = np.argsort(owner, kind="stable")
+        self._starts = np.flatnonzero(np.diff(owner[self._order], prepend=-1))
         rows, columns = np.triu_indices(len(owner), 1)
-        scores, same = self.alike[rows, columns], owner[rows] == owner[columns]
+        scores, same = alike[rows, columns], owner[rows] == owner[columns]
         self.genuine: Scores = scores[same]
         self.impostor: Scores = scores[~same]
         self._genuine_of = owner[rows[same]]
         self._impostor_of = owner[rows[~same]], owner[columns[~same]]
-
-    def half(self, mine: NDArray[np.bool_]) -> AllPairs:
-        """Only these pictures."""
-        _, owner = np.unique(self.owner[mine], return_inverse=True)
-        part = AllPairs.__new__(AllPairs)
-        part.alike = self.alike[np.ix_(mine, mine)]
-        rows, columns = np.triu_indices(len(owner), 1)
-        scores, same = part.alike[rows, columns], owner[rows] == owner[columns]
-        part.owner, part._people = owner, int(owner.max()) + 1
-        part.genuine, part.impostor = scores[same], scores[~same]
-        part._genuine_of, part._impostor_of = owner[rows[same]], (owner[rows[~same]], owner[columns[~same]])
-        return part
 
     def tar(self, threshold: float) -> Estimate:
         """Share of pairs of one person that are accepted."""
@@ -116,15 +115,23 @@ class AllPairs:
 
         The best person is -1 where the picture has no face. A person's score is the best of the person's pictures.
         """
-        order = np.argsort(self.owner, kind="stable")
-        starts = np.flatnonzero(np.diff(self.owner[order], prepend=-1))
         for row, person in enumerate(self.owner):
             scores = self.alike[row].copy()
             scores[row] = LIKE_NOBODY
-            by_person = np.maximum.reduceat(scores[order], starts)
-            second, best = np.argsort(by_person)[-2:]
-            found = int(best) if by_person[best] > LIKE_NOBODY else -1
-            yield int(person), found, float(by_person[best]), float(by_person[best] - by_person[second])
+            best, score, lead = self._best(scores)
+            yield int(person), best, score, lead
+
+    def strangers(self) -> Iterator[tuple[float, float]]:
+        """Each picture against everybody but its own person: the best score, and its lead over the second person."""
+        for row, person in enumerate(self.owner):
+            _, score, lead = self._best(np.where(self.owner == person, np.float32(LIKE_NOBODY), self.alike[row]))
+            yield score, lead
+
+    def _best(self, scores: Scores) -> tuple[int, float, float]:
+        by_person = np.maximum.reduceat(scores[self._order], self._starts)
+        second, best = np.argsort(by_person)[-2:]
+        found = int(best) if by_person[best] > LIKE_NOBODY else -1
+        return found, float(by_person[best]), float(by_person[best] - by_person[second])
 
 
 def _impostor_pairs(drawn: NDArray[np.float64], pictures: NDArray[np.float64]) -> float:
