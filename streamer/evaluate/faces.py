@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -178,9 +179,8 @@ def embedders(
     """
     found: list[tuple[str, Embedder | None, str]] = []
     for kind in kinds:
-        set_here = configured is not None and kind == configured.kind
+        options: Any = configured.options if configured is not None and configured.kind == kind else {}
         try:
-            options = configured.options if configured is not None and set_here else {}
             found.append((kind, parts.build("embedders", kind, options, ctx), ""))
         except (StreamerError, ValidationError) as error:
             found.append((kind, None, str(error).splitlines()[0]))
