@@ -118,7 +118,7 @@ def test_raw_pictures_are_not_shown_or_written_outside_sinks() -> None:
 def test_nothing_that_runs_a_stream_knows_of_evaluation() -> None:
     users = {module for module in MODULES if any(name.startswith("evaluate") for name in _own_imports(module))}
     others = {module for module in users if not module.startswith(("evaluate", "cli.evaluate"))}
-    assert others <= {"cli._people_options"}
+    assert others <= {"cli._people_options", "cli.bench"}
 
 
 def test_threads_and_processes_start_in_one_place() -> None:

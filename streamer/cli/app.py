@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
-from streamer.cli import evaluate, models
+from streamer.cli import bench, evaluate, models
 from streamer.cli.check import check
 from streamer.cli.config import config
 from streamer.cli.run import run
@@ -27,6 +27,7 @@ app.command()(check)
 app.add_typer(models.app, name="models")
 app.command()(config)
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

@@ -1,8 +1,8 @@
 """Every detector that is installed, on pictures with known faces: what it finds, what it makes up, what it costs.
 
-    python -m streamer.evaluate.detectors --images DIR --boxes CSV [--empty DIR] [--input-px 640 960] [--json FILE]
-
-CSV has the columns file, x, y, w, h: one row per face, in pixels. A face is found when a detection that scores at least
+`streamer bench detectors` is its command line. A table of boxes has the columns file, x, y, w, h: one row per face, in
+pixels. Without one, drawn people are looked at, of whom every face is known; some detectors know faces of flesh only. A
+face is found when a detection that scores at least
 the detector's threshold overlaps it by 0.3 (intersection over union; annotators disagree about foreheads and chins);
 one detection finds one face. False alarms are counted on pictures without any face, because annotations are rarely
 complete. The time is that of one 1280x720 picture, the shortest of several: others on the machine only make it longer.
@@ -11,35 +11,48 @@ Beside it stands the time on the clock in the JSON file; on an accelerator that 
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from streamer.detectors import Detector
+from streamer.detectors import Detector, DetectorOptions
 from streamer.errors import InputError, StreamerError
 from streamer.geometry import iou, stack
 from streamer.models.catalogue import CATALOGUE
-from streamer.models.store import Store
 from streamer.parts import Context, options_type
 from streamer.parts import build as build_part
 from streamer.picture import Picture
+from streamer.sources import demo
 from streamer.types import Box, Detection
 
-__all__ = ["VARIANTS", "Row", "Variant", "main", "markdown", "measure", "read_boxes", "read_pictures"]
+__all__ = [
+    "VARIANTS",
+    "Row",
+    "Variant",
+    "drawn_people",
+    "fields",
+    "found_faces",
+    "made",
+    "markdown",
+    "measure",
+    "milliseconds",
+    "read_boxes",
+    "read_pictures",
+]
 
 _SAME_FACE_IOU = 0.3
 _TIMED_SIZE = (1280, 720)
 _TIMED_RUNS = 12
+_DRAWN_STREETS, _DRAWN_FRAMES, _DRAWN_STEP, _DRAWN_PEOPLE = 6, 4, 50, 7
+_SEEN_WHOLE = 0.95
+"""Visible share of a face from which on it has to be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +85,7 @@ class Variant:
 
 VARIANTS = (
     Variant("yunet", models=("yunet",)),
-    *(
-        Variant("scrfd", {"model": model, "accept_licence": True}, (model,))
-        for model in ("det_500m", "det_2.5g", "det_10g")
-    ),
+    *(Variant("scrfd", {"model": model}, (model,)) for model in ("det_500m", "det_2.5g", "det_10g")),
     Variant("retinaface", models=("retinaface",)),
     Variant("centerface", models=("centerface",)),
     Variant("mtcnn", licence="MIT / MIT"),
@@ -109,6 +119,39 @@ class Row:
     """Why nothing could be measured."""
 
 
+def fields(variant: Variant) -> set[str]:
+    """Names of the settings that a detector knows."""
+    return set(options_type("detectors", variant.kind).model_fields)
+
+
+def made(variant: Variant, settings: Mapping[str, Any], ctx: Context) -> tuple[Detector, DetectorOptions]:
+    """The detector with those of the settings that it knows, and its options.
+
+    Raises StreamerError when it cannot be had: a library, a model or a licence is missing.
+    """
+    model = options_type("detectors", variant.kind)
+    known = {key: value for key, value in settings.items() if key in fields(variant)}
+    options = model.model_validate({**known, **variant.options})
+    assert isinstance(options, DetectorOptions)
+    return build_part("detectors", variant.kind, options, ctx), options
+
+
+def drawn_people(*, min_face_px: float) -> tuple[dict[str, Picture], dict[str, list[Box]], list[Picture]]:
+    """Pictures of the demo's street with the faces in them, and pictures of the same streets without anybody.
+
+    A face counts when it is to be seen whole and at least so wide.
+    """
+    pictures, truth, empty = {}, {}, []
+    for seed in range(1, 1 + _DRAWN_STREETS):
+        street = demo.scene(demo.Options(seed=seed, faces=_DRAWN_PEOPLE))
+        for n in range(0, _DRAWN_FRAMES * _DRAWN_STEP, _DRAWN_STEP):
+            pictures[name := f"street{seed}_{n}"] = street.picture(n)
+            faces = [face.box for face in street.truth(n) if face.visible > _SEEN_WHOLE]
+            truth[name] = [box for box in faces if box[2] - box[0] >= min_face_px]
+        empty.append(demo.scene(demo.Options(seed=seed, faces=0)).picture(0))
+    return pictures, truth, empty
+
+
 def read_boxes(path: Path, *, min_face_px: float) -> dict[str, list[Box]]:
     """Faces of at least that width per picture. Raises InputError when the file is not there or is no such table."""
     truth: dict[str, list[Box]] = defaultdict(list)
@@ -137,30 +180,32 @@ def read_pictures(folder: Path, names: Iterable[str] | None = None) -> dict[str,
 
 def measure(
     variant: Variant,
-    input_px: int,
+    settings: Mapping[str, Any],
     pictures: Mapping[str, Picture],
     truth: Mapping[str, Sequence[Box]],
     empty: Sequence[Picture],
     ctx: Context,
 ) -> Row:
-    """One row of the table; a detector that cannot be had gives a row that says why."""
+    """One row of the table; a detector that cannot be had gives a row that says why.
+
+    settings: of the detector, as far as it knows them; `input_px` is among them.
+    """
+    input_px = int(settings["input_px"])
     known = Row(variant.name, input_px, licences=variant.licences, commercial_use=variant.commercial_use)
     try:
-        options = options_type("detectors", variant.kind).model_validate({**variant.options, "input_px": input_px})
-        detector: Detector = build_part("detectors", variant.kind, options, ctx)
+        detector, options = made(variant, settings, ctx)
     except StreamerError as error:
         return replace(known, missing=str(error))
-    threshold: float = options.model_dump()["threshold"]
 
     def sure(picture: Picture) -> list[Detection]:
-        return [one for one in detector.detect([picture])[0] if one.score >= threshold]
+        return [one for one in detector.detect([picture])[0] if one.score >= options.threshold]
 
     groups: dict[str, tuple[int, int]] = {}
     for name, boxes in truth.items():
         group = name.split("_")[0]
         found, faces = groups.get(group, (0, 0))
-        groups[group] = found + _found(boxes, sure(pictures[name])), faces + len(boxes)
-    cpu_ms, wall_ms = _milliseconds(sure, list(pictures.values())[:3])
+        groups[group] = found + found_faces(boxes, sure(pictures[name])), faces + len(boxes)
+    cpu_ms, wall_ms = milliseconds(sure, list(pictures.values())[:3])
     row = replace(
         known,
         faces=sum(faces for _, faces in groups.values()),
@@ -175,7 +220,7 @@ def measure(
     return row
 
 
-def _found(faces: Sequence[Box], detections: Sequence[Detection]) -> int:
+def found_faces(faces: Sequence[Box], detections: Sequence[Detection]) -> int:
     """How many faces have a detection of their own; the best overlaps are paired first."""
     overlaps = iou(stack(list(faces)), stack([one.box for one in detections]))
     pairs = 0
@@ -186,11 +231,13 @@ def _found(faces: Sequence[Box], detections: Sequence[Detection]) -> int:
     return pairs
 
 
-def _milliseconds(look: Callable[[Picture], object], pictures: Sequence[Picture]) -> tuple[float, float]:
-    """Processor time and time on the clock of one look."""
+def milliseconds(
+    look: Callable[[Picture], object], pictures: Sequence[Picture], *, runs: int = _TIMED_RUNS
+) -> tuple[float, float]:
+    """Processor time and time on the clock of one look at a 1280x720 picture, the least of several."""
     times = []
     for picture in [one.scaled(*_TIMED_SIZE) for one in pictures]:
-        for _ in range(_TIMED_RUNS // len(pictures)):
+        for _ in range(max(1, runs // len(pictures))):
             start = time.process_time(), time.perf_counter()
             look(picture)
             times.append((time.process_time() - start[0], time.perf_counter() - start[1]))
@@ -218,32 +265,3 @@ def markdown(rows: Sequence[Row]) -> str:
     if missing:
         lines += ["", *(f"- {name}: {reason}" for name, reason in missing.items())]
     return "\n".join(lines) + "\n"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The program."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=Path, required=True, help="folder of pictures with known faces")
-    parser.add_argument("--boxes", type=Path, required=True, help="their faces: file,x,y,w,h")
-    parser.add_argument("--empty", type=Path, help="folder of pictures without a face")
-    parser.add_argument("--input-px", type=int, nargs="+", default=[640, 960])
-    parser.add_argument("--min-face-px", type=float, default=20)
-    parser.add_argument("--kinds", nargs="+", help="only these detectors")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args(arguments)
-    try:
-        truth = read_boxes(options.boxes, min_face_px=options.min_face_px)
-        pictures = read_pictures(options.images, truth)
-        empty = list(read_pictures(options.empty).values()) if options.empty else []
-        ctx = Context(model=Store().path)
-        chosen = [variant for variant in VARIANTS if options.kinds is None or variant.kind in options.kinds]
-        rows = [measure(v, px, pictures, truth, empty, ctx) for v in chosen for px in options.input_px]
-    except StreamerError as error:
-        raise SystemExit(str(error)) from None
-    sys.stdout.write(markdown(rows))
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
