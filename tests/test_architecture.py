@@ -17,11 +17,11 @@ _LAYERS = {
     1: "sources detectors embedders effects sinks models people evidence",
     2: "capture detect track embed identify anonymize output",
     3: "planner",
-    4: "config _presets _problems _reference endpoints assembly flow pipeline api evaluate",
+    4: "config _presets _problems _reference endpoints assembly flow pipeline api evaluate enrolment",
     5: "cli __main__",
 }
 LAYER = {name: layer for layer, names in _LAYERS.items() for name in names.split()}
-_PACKAGES = {"sources", "detectors", "embedders", "effects", "sinks", "models", "evaluate", "cli"}
+_PACKAGES = {"sources", "detectors", "embedders", "effects", "sinks", "models", "evaluate", "enrolment", "cli"}
 _SLOW_TO_IMPORT = {"av", "onnx", "onnxruntime", "torch", "insightface", "dlib", "pyvirtualcam", "facenet_pytorch"}
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
-from streamer.cli import bench, evaluate, models
+from streamer.cli import bench, evaluate, models, people
 from streamer.cli.check import check
 from streamer.cli.config import config
+from streamer.cli.enroll import enroll
 from streamer.cli.run import run
 
 __all__ = ["app"]
@@ -23,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(enroll)
+app.add_typer(people.app, name="people")
 app.command()(check)
 app.add_typer(models.app, name="models")
 app.command()(config)

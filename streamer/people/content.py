@@ -15,6 +15,8 @@ from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
 __all__ = ["Content", "checked_name"]
 
 _LONGEST_NAME = 100
+_THE_SAME = 0.99999
+"""Similarity of a vector with itself, give or take the rounding."""
 
 
 def checked_name(name: str) -> str:
@@ -66,8 +68,8 @@ class Content:
         vectors = np.asarray(vectors, np.float32)
         kept = {person.name: (person, own) for person, own in self.gallery.each()}
         old, before = kept.get(name, (Person(name, now), np.empty((0, vectors.shape[1]), np.float32)))
-        known = set(old.hashes)
-        fresh = [index for index, vector in enumerate(vectors) if vector_hash(vector) not in known]
+        # The same vector, rounded another way, is no news.
+        fresh = [i for i, vector in enumerate(vectors) if not len(before) or (before @ vector).max() < _THE_SAME]
         person = replace(
             old,
             expires=old.expires if expires is None else expires,

@@ -1,0 +1,67 @@
+"""What the verbs about people share: the gallery, the settings, and dates as people write them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.config import Config, load, parse_overrides
+from streamer.errors import UsageError
+from streamer.people.store import GalleryFile, find_key
+
+__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "opened", "settings", "until"]
+
+Gallery = Annotated[
+    Path | None,
+    typer.Option("--gallery", metavar="FILE", help="where the people are kept; without it, the user's data folder"),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file", metavar="FILE", help="key of an encrypted gallery; or the variable STREAMER_GALLERY_KEY"
+    ),
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="one setting, for example embedder.kind=arcface; repeatable"),
+]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda")]
+
+_SPAN = re.compile(r"^(\d+)\s*(d|w|m|y)$")
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+
+def settings(config_file: Path | None, set_: list[str] | None, device: str | None = None) -> Config:
+    """The configuration that the options name."""
+    config = load(config_file) if config_file is not None else Config()
+    return config.updated({**parse_overrides(set_ or []), **({"run.device": device} if device else {})})
+
+
+def opened(gallery: Path | None, key_file: Path | None, config: Config | None = None) -> GalleryFile:
+    """The gallery that the options or the configuration name, with its key."""
+    return GalleryFile(gallery, key=find_key(key_file))
+
+
+def until(text: str | None, now: float) -> float | None:
+    """`2027-12-31` (to the end of that day, local time), or `90d`, `6m`, `1y` from now -> seconds since 1970."""
+    if text is None:
+        return None
+    if span := _SPAN.match(text.strip()):
+        return now + 86400.0 * int(span[1]) * _DAYS[span[2]]
+    try:
+        last = datetime.datetime.combine(datetime.date.fromisoformat(text.strip()), datetime.time.max)
+    except ValueError:
+        raise UsageError(f"--expires {text!r}: write a day (2027-12-31) or a span (90d, 6m, 1y)") from None
+    if last.timestamp() <= now:
+        raise UsageError(f"--expires {text}: that day is over")
+    return last.timestamp()
+
+
+def day(seconds: float | None) -> str:
+    """A time as a day, local; `never` for None."""
+    return "never" if seconds is None else datetime.datetime.fromtimestamp(seconds).date().isoformat()

@@ -1,0 +1,137 @@
+"""Pictures with a name -> people in the gallery. Each picture is judged, each refusal explained; nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from streamer.enrolment.checks import Refused, Rules, adds_nothing, chosen_face, stranger_to, unfit
+from streamer.enrolment.faces import Face, FaceReader
+from streamer.errors import StreamerError
+from streamer.people.content import Content, checked_name
+from streamer.people.store import GalleryFile
+from streamer.picture import Picture
+
+__all__ = ["Candidate", "Enrolled", "Item", "Outcome", "Terms", "enrol", "examined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture that is to stand for a person."""
+
+    name: str
+    label: str
+    """For people: which picture it is."""
+    picture: Callable[[], Picture]
+    """Reads it; raises StreamerError or Refused when it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is noted with the people of one enrolment."""
+
+    now: float
+    """Seconds since 1970."""
+    expires: float | None = None
+    consent: str | None = None
+    keep_crops: bool = False
+    """Keep the faces themselves, too: for montages, and to enrol again with another embedder."""
+
+
+class Enrolled(Enum):
+    """What became of a picture."""
+
+    TAKEN = "taken"
+    KNOWN = "known"
+    """It shows nothing new of the person."""
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one picture, and why."""
+
+    name: str
+    label: str
+    result: Enrolled
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A face that is good enough; whose it may be is judged against the gallery."""
+
+    name: str
+    label: str
+    face: Face
+
+
+def examined(items: Iterable[Item], reader: FaceReader, rules: Rules) -> Iterator[Candidate | Outcome]:
+    """Look at every picture. One that cannot be read, or is not good enough, does not keep the others from it."""
+    for item in items:
+        try:
+            name = checked_name(item.name)
+            face = chosen_face(reader.faces(item.picture()), rules)
+            if (why := unfit(face, rules)) is not None:
+                raise Refused(why)
+        except (Refused, StreamerError) as error:
+            yield Outcome(item.name, item.label, Enrolled.REFUSED, str(error).splitlines()[0])
+        else:
+            yield Candidate(name, item.label, face)
+
+
+def enrol(
+    found: Iterable[Candidate | Outcome], reader: FaceReader, file: GalleryFile, terms: Terms
+) -> tuple[Content | None, list[Outcome]]:
+    """Put the candidates into the file, in one change: all that may be taken, or after an error none.
+
+    Whether a face is somebody else's is judged against the gallery as it is at that moment. The content is None when
+    nothing was taken; the file is not touched then. Raises GalleryError when the file cannot be used.
+    """
+    found = list(found)
+    outcomes = [one for one in found if isinstance(one, Outcome)]
+    candidates = [one for one in found if isinstance(one, Candidate)]
+    if not candidates:
+        return None, outcomes
+    judged: list[Outcome] = []
+
+    def change(content: Content) -> Content:
+        judged.clear()
+        for one in candidates:
+            content, outcome = _added(content, one, reader, terms)
+            judged.append(outcome)
+        if not any(outcome.result is Enrolled.TAKEN for outcome in judged):
+            raise _NothingTaken
+        return content
+
+    try:
+        return file.update(reader.embedder.model, change), outcomes + judged
+    except _NothingTaken:
+        return None, outcomes + judged
+
+
+class _NothingTaken(Exception):
+    pass
+
+
+def _added(content: Content, one: Candidate, reader: FaceReader, terms: Terms) -> tuple[Content, Outcome]:
+    vector = one.face.vector
+    known = {person.name for person in content.gallery.people}
+    own = content.gallery.vectors_of(one.name) if one.name in known else np.empty((0, len(vector)), np.float32)
+    if adds_nothing(vector, own):
+        return content, Outcome(one.name, one.label, Enrolled.KNOWN, "shows nothing new of this person")
+    why = stranger_to(one.name, vector, own, content, reader.embedder.thresholds)
+    if why is not None:
+        return content, Outcome(one.name, one.label, Enrolled.REFUSED, why)
+    content = content.added(
+        one.name,
+        vector[None],
+        now=terms.now,
+        expires=terms.expires,
+        consent=terms.consent,
+        portraits=[one.face.portrait] if terms.keep_crops else [],
+    )
+    return content, Outcome(one.name, one.label, Enrolled.TAKEN)

@@ -1,0 +1,103 @@
+"""A picture -> its faces with everything that recognition needs: place, quality, vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer import parts
+from streamer.align import PORTRAIT, PORTRAIT_PX, Quality, aligned, quality
+from streamer.config import Config
+from streamer.detectors import Detector, DetectorOptions
+from streamer.embedders import Embedder
+from streamer.errors import UsageError
+from streamer.geometry import side
+from streamer.parts import Context
+from streamer.people.gallery import Vectors
+from streamer.picture import Picture
+from streamer.types import Detection
+
+__all__ = ["Face", "FaceReader"]
+
+_COUNTS_FROM = 0.5
+"""Score from which something is a face that would be confused with the one wanted."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of one picture."""
+
+    detection: Detection
+    quality: Quality
+    vector: Vectors
+    """(D,)"""
+    portrait: NDArray[np.uint8]
+    """Aligned to `align.PORTRAIT`, BGR."""
+
+    @property
+    def size_px(self) -> float:
+        """Longer side of its box."""
+        return side(self.detection.box)
+
+
+class FaceReader:
+    """A detector and an embedder, one after the other. Used by one thread."""
+
+    def __init__(self, detector: Detector, embedder: Embedder, *, threshold: float = _COUNTS_FROM) -> None:
+        self._detector = detector
+        self.embedder = embedder
+        self._threshold = threshold
+
+    @classmethod
+    def of(cls, config: Config, ctx: Context) -> FaceReader:
+        """What the configuration names. Raises ModelError, DeviceError or UsageError when it cannot be had."""
+        detector: Detector = parts.build("detectors", config.detector.kind, config.detector.options, ctx)
+        try:
+            embedder: Embedder = parts.build("embedders", config.embedder.kind, config.embedder.options, ctx)
+        except BaseException:
+            detector.close()
+            raise
+        options = config.detector.options
+        wanted = options.threshold if isinstance(options, DetectorOptions) else 0.0
+        return cls(detector, embedder, threshold=max(_COUNTS_FROM, wanted))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free both."""
+        self._detector.close()
+        self.embedder.close()
+
+    def faces(self, picture: Picture) -> list[Face]:
+        """Every face of a picture, the largest first. Raises UsageError when the detector gives no landmarks."""
+        (found,) = self._detector.detect([picture])
+        return self.read(picture, [one for one in found if one.score >= self._threshold])
+
+    def read(self, picture: Picture, detections: Sequence[Detection]) -> list[Face]:
+        """The faces of these detections, the largest first; what cannot be aligned is left out."""
+        usable = []
+        for one in sorted(detections, key=lambda one: side(one.box), reverse=True):
+            if one.landmarks is None:
+                raise UsageError("this detector gives no landmarks, which recognition needs; take yunet, for example")
+            try:
+                crop = aligned(picture, one.landmarks, self.embedder.template, self.embedder.crop_px)
+                portrait = aligned(picture, one.landmarks, PORTRAIT, PORTRAIT_PX)
+            except ValueError:  # landmarks in one point, or outside the picture
+                continue
+            usable.append((one, crop, portrait))
+        vectors = self.embedder.embed([crop for _, crop, _ in usable])
+        return [
+            Face(one, quality(one, crop, self.embedder.template), vector, portrait)
+            for (one, crop, portrait), vector in zip(usable, vectors, strict=True)
+        ]

@@ -1,0 +1,201 @@
+"""Lists of people: one row per picture, with a name and a path or address. Every row has its own result."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from streamer import parts
+from streamer.endpoints import PICTURES
+from streamer.enrolment.checks import Refused
+from streamer.enrolment.enrol import Item
+from streamer.errors import InputError, StreamerError, UsageError, redact
+from streamer.parts import Context
+from streamer.picture import Picture
+from streamer.types import Captured
+
+__all__ = ["Row", "fetched", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
+
+_TIMEOUT_S = 15.0
+"""Longest silence of a server."""
+_LONGEST_S = 60.0
+_LARGEST_BYTES = 30 << 20
+_NAMES = ("name", "person")
+_PLACES = ("image", "picture", "photo", "file", "path", "url", "link")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a list, as it stands there."""
+
+    number: int
+    """Counted from 1, the heading included, as a spreadsheet shows it."""
+    name: str
+    place: str
+
+
+def read_picture(path: Path) -> Picture:
+    """A picture from a file, turned as its EXIF says. Raises InputError."""
+    source = parts.build("sources", "images", {"path": path}, Context())
+    try:
+        captured = source.read()
+    finally:
+        source.close()
+    if not isinstance(captured, Captured):
+        raise InputError(f"{path} cannot be read as a picture")
+    return captured.image
+
+
+def pictures_in(path: Path) -> list[Path]:
+    """A picture itself, or every picture in a folder and the folders below, sorted."""
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.rglob("*") if one.suffix.lower() in PICTURES and not one.name.startswith("."))
+
+
+def items_of_folder(folder: Path) -> list[Item]:
+    """One folder per person, the pictures in it, also in folders below. Raises UsageError when there is none."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    try:
+        people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        found = [
+            Item(person.name, str(path.relative_to(folder)), partial(read_picture, path))
+            for person in people
+            for path in pictures_in(person)
+        ]
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
+    if not found:
+        raise UsageError(f"{folder} holds no folder with pictures: it takes one folder per person")
+    return found
+
+
+def items_of_roster(path: Path) -> list[Item]:
+    """The rows of a list. A relative path counts from the list's folder. Raises UsageError when it is no list."""
+    return [
+        Item(row.name, f"row {row.number} ({_shown(row.place)})", partial(_picture_of, row, path.parent))
+        for row in read_roster(path)
+    ]
+
+
+def read_roster(path: Path) -> list[Row]:
+    """Name and place of every row that is not empty. With a heading, the columns are found by their names; without
+    one, they are the first two. Raises UsageError."""
+    try:
+        if path.suffix.lower() == ".xlsx":
+            table = list(_sheet(path))
+        else:
+            text = path.read_text(encoding="utf-8-sig")
+            delimiter = ";" if ";" in text.partition("\n")[0] else "\t" if "\t" in text.partition("\n")[0] else ","
+            table = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{path} is no list: it takes .xlsx, or .csv in UTF-8") from None
+    rows = [(number, [cell.strip() for cell in cells]) for number, cells in enumerate(table, 1) if any(cells)]
+    if not rows:
+        raise UsageError(f"{path} has no rows")
+    heading = [cell.casefold() for cell in rows[0][1]]
+    name = next((heading.index(word) for word in _NAMES if word in heading), None)
+    place = next((heading.index(word) for word in _PLACES if word in heading), None)
+    if name is None and place is None:
+        name, place = 0, 1
+    elif name is None or place is None:
+        missing = f"a column {' or '.join(_NAMES if name is None else _PLACES)}"
+        raise UsageError(f"{path}: the heading has no {missing.removeprefix('a ')}; it takes a name and a picture")
+    else:
+        rows = rows[1:]
+    return [
+        Row(number, cells[name] if name < len(cells) else "", cells[place] if place < len(cells) else "")
+        for number, cells in rows
+    ]
+
+
+def _sheet(path: Path) -> Iterator[list[str]]:
+    """The first sheet of an Excel file; formulas count by their last result."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise UsageError(
+            ".xlsx lists need openpyxl; run: pip install 'streamer[roster]', or save the list as .csv"
+        ) from error
+    with path.open("rb"):
+        pass  # its own errors name no reason
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            for row in book.worksheets[0].iter_rows(values_only=True):
+                yield ["" if cell is None else str(cell) for cell in row]
+        finally:
+            book.close()
+    except Exception as error:  # zipfile's, an XML parser's, its own
+        raise UsageError(f"{path} is no Excel file (.xlsx) that can be read") from error
+
+
+def _shown(place: str) -> str:
+    """Without logins and what follows the path."""
+    if "://" not in place:
+        return place or "no picture"
+    address = urllib.parse.urlsplit(redact(place))
+    return f"{address.scheme}://{address.netloc}{address.path}"
+
+
+def _picture_of(row: Row, folder: Path) -> Picture:
+    if not row.place:
+        raise Refused("names no picture")
+    if "://" in row.place:
+        return fetched(row.place)
+    return read_picture(folder / Path(row.place).expanduser())
+
+
+def fetched(url: str, *, timeout_s: float = _TIMEOUT_S) -> Picture:
+    """A picture from the web, of at most 30 MB. Proxies are taken from the environment. Raises Refused, in words."""
+    if urllib.parse.urlsplit(url).scheme.lower() not in ("http", "https"):
+        raise Refused("only http:// and https:// addresses are fetched")
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
+        with _opener().open(request, timeout=timeout_s) as answer:
+            data, deadline = b"", time.monotonic() + _LONGEST_S
+            while len(data) <= _LARGEST_BYTES and (piece := answer.read1(1 << 16)):
+                data += piece
+                if time.monotonic() > deadline:
+                    raise Refused(f"takes longer than {_LONGEST_S:.0f} s")
+    except urllib.error.HTTPError as error:
+        raise Refused(redact(f"the server answered {error.code} {error.reason}").splitlines()[0]) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Refused(f"cannot be fetched: {redact(str(reason) or type(reason).__name__)}") from None
+    if len(data) > _LARGEST_BYTES:
+        raise Refused(f"is larger than {_LARGEST_BYTES >> 20} MB")
+    with tempfile.TemporaryDirectory(prefix="streamer-") as folder:
+        path = Path(folder) / "picture.jpg"  # decoded by what it is, not by its name
+        path.write_bytes(data)
+        try:
+            return read_picture(path)
+        except StreamerError:
+            raise Refused("is no picture that can be read") from None
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows the web only to the web: not to ftp:, and never to a file."""
+
+    def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
+        """See `HTTPRedirectHandler`."""
+        if urllib.parse.urlsplit(arguments[-1]).scheme.lower() not in ("http", "https"):
+            raise urllib.error.URLError("it leads to an address that is not of the web")
+        return super().redirect_request(*arguments)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_WebOnly)

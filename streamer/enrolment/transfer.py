@@ -1,0 +1,235 @@
+"""Galleries to and from other files: .npz, and the pickled .npy dictionaries (name -> vector) that are common."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.align import PORTRAIT, aligned
+from streamer.embedders import Embedder
+from streamer.errors import GalleryError, UsageError
+from streamer.people.container import read_arrays, write_arrays
+from streamer.people.content import Content, checked_name
+from streamer.people.gallery import Gallery, Person, Vectors
+from streamer.people.store import GalleryFile
+from streamer.picture import Picture
+
+__all__ = ["export_to", "import_from", "read_pickled", "reembed"]
+
+_LARGEST_BYTES = 2 << 30
+
+
+def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force: bool = False) -> int:
+    """Write names and vectors, without kept faces, into a private .npz; returns how many people.
+
+    Raises UsageError for a path that cannot be written, GalleryError for somebody who is not there.
+    """
+    if path.suffix.lower() != ".npz":
+        raise UsageError(f"{path}: an export is an .npz file")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists; --force replaces it")
+    chosen = [content.person(name) for name in names] or list(content.gallery.people)
+    people = [{"name": p.name, "added": p.added, "expires": p.expires, "consent": p.consent} for p in chosen]
+    vectors = [content.gallery.vectors_of(person.name) for person in chosen]
+    arrays: dict[str, NDArray[Any]] = {
+        "names": np.array([p.name for p, own in zip(chosen, vectors, strict=True) for _ in own], np.str_),
+        "vectors": np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32),
+    }
+    data = write_arrays(arrays, {"model": content.gallery.model, "people": people})
+    try:
+        handle, made = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.absolute().parent)  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(made).replace(path)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    return len(chosen)
+
+
+def import_from(path: Path, file: GalleryFile, *, model: str | None, now: float) -> tuple[list[str], int]:
+    """Take in a file of `export_to`, or a pickled .npy; returns the names and how many people there are then.
+
+    Raises UsageError or GalleryError when the file is not what it should be, or is of another model than the gallery.
+    """
+    data = _read(path)
+    if data.startswith(b"PK"):
+        kept_model, people = _of_npz(data, path)
+        if model is not None and model != kept_model:
+            raise GalleryError(f"{path} holds vectors of {kept_model}, not of {model}")
+    else:
+        if model is None:
+            raise UsageError(f"{path} does not say which model made its vectors; name it with --model")
+        kept_model, people = model, _named(read_pickled(data, path), path, now)
+    names = [person.name for person, _ in people]
+    if not names:
+        raise UsageError(f"{path} holds nobody")
+
+    def change(content: Content) -> Content:
+        for person, vectors in people:
+            if len(content.gallery) and vectors.shape[1] != content.gallery.vectors.shape[1]:
+                numbers = content.gallery.vectors.shape[1]
+                raise GalleryError(f"{path} holds vectors of {vectors.shape[1]} numbers, the gallery of {numbers}")
+            content = content.added(
+                person.name, vectors, now=person.added, expires=person.expires, consent=person.consent or None
+            )
+        return content
+
+    return names, len(file.update(kept_model, change).gallery)
+
+
+def reembed(file: GalleryFile, embedder: Embedder) -> Content:
+    """Vectors of another model, from the faces that were kept. Raises GalleryError unless every one was."""
+    content = file.load()
+    if content is None:
+        raise GalleryError(f"there is no gallery {file.path}: nobody is enrolled")
+
+    def change(before: Content) -> Content:
+        after = Content(Gallery.empty(embedder.model, version=before.gallery.version))
+        for person in before.gallery.people:
+            portraits = before.portraits_of(person.name)
+            if len(portraits) != len(person.hashes):
+                raise GalleryError(
+                    f"of {person.name} not all faces were kept, so nothing can be made anew; remove and enrol again"
+                )
+            pictures = [Picture.from_bgr(portrait, format="bgrp") for portrait in portraits]
+            crops = [aligned(picture, PORTRAIT, embedder.template, embedder.crop_px) for picture in pictures]
+            after = after.added(
+                person.name,
+                embedder.embed(crops),
+                now=person.added,
+                expires=person.expires,
+                consent=person.consent,
+                portraits=portraits,
+            )
+        return after
+
+    return file.update(None, change)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise UsageError(f"{path} is too large to be a gallery")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _of_npz(data: bytes, path: Path) -> tuple[str, list[tuple[Person, Vectors]]]:
+    try:
+        arrays, listed = read_arrays(data)
+        names, vectors = arrays["names"], np.asarray(arrays["vectors"], np.float32)
+        known = {
+            str(one["name"]): Person(
+                checked_name(str(one["name"])),
+                float(one["added"]),
+                None if one["expires"] is None else float(one["expires"]),
+                str(one["consent"]),
+            )
+            for one in listed["people"]
+        }
+        if vectors.ndim != 2 or names.shape != vectors.shape[:1] or set(names.tolist()) != set(known):
+            raise ValueError("names and vectors do not belong together")
+        people = [(person, _unit(vectors[names == name], path)) for name, person in known.items()]
+        return str(listed["model"]), people
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UsageError(f"{path} is no export of this program, or it is damaged") from error
+
+
+def _named(table: dict[str, NDArray[Any]], path: Path, now: float) -> list[tuple[Person, Vectors]]:
+    """Names with one vector (D,) or several (K, D) each, brought to length 1."""
+    people = []
+    for name, numbers in table.items():
+        vectors = np.atleast_2d(np.squeeze(numbers).astype(np.float32))
+        if vectors.ndim != 2:
+            raise UsageError(f"{path}: what stands for {name!r} is no vector")
+        people.append((Person(checked_name(name), now), _unit(vectors, path)))
+    if len({vectors.shape[1] for _, vectors in people}) > 1:
+        raise UsageError(f"{path}: its vectors are of different lengths")
+    return people
+
+
+def _unit(vectors: Vectors, path: Path) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 1e-9)).all():
+        raise UsageError(f"{path} holds a vector that is none")
+    # What has that length stays bit by bit, so that taking it in twice changes nothing.
+    return np.asarray(np.where(np.abs(lengths - 1) < 1e-5, vectors, vectors / lengths), np.float32)
+
+
+# -- pickled dictionaries ------------------------------------------------------------------------------------------
+
+_ALLOWED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("_codecs", "encode"),
+}
+"""What a dictionary of arrays needs, whichever numpy wrote it. None of it runs code or opens anything."""
+
+
+class _Restricted(pickle.Unpickler):
+    """Knows arrays and the plain types; everything else that a pickle might call is refused before it is imported."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """See `pickle.Unpickler.find_class`."""
+        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
+        if (module, name) not in _ALLOWED:
+            raise UsageError(f"it wants to use {module}.{name}, which no gallery needs")
+        if name == "encode":
+            return _latin_1
+        return super().find_class(module, name)
+
+
+def _latin_1(text: str, encoding: str = "latin1") -> bytes:
+    """The only use that old pickles make of `_codecs.encode`: bytes written as text."""
+    if encoding not in ("latin1", "latin-1"):
+        raise UsageError("it wants to use another encoding than latin1")
+    return text.encode("latin-1")
+
+
+def read_pickled(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    """Name -> numbers, from an .npy file with one pickled dictionary in it, or from a bare pickle. Runs no code of it.
+
+    Raises UsageError, naming what the file wanted, when it holds anything else.
+    """
+    try:
+        stream = io.BytesIO(data)
+        if data.startswith(np.lib.format.MAGIC_PREFIX):
+            version = np.lib.format.read_magic(stream)
+            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = reader(stream)
+            if not dtype.hasobject or shape not in ((), (1,)):
+                raise UsageError("it holds no dictionary")
+        loaded = _Restricted(stream).load()
+        if isinstance(loaded, np.ndarray) and loaded.dtype == object and loaded.size == 1:
+            loaded = loaded.item()
+        if not isinstance(loaded, dict):
+            raise UsageError("it holds no dictionary")
+        table = {}
+        for name, numbers in loaded.items():
+            if not isinstance(name, str):
+                raise UsageError("its names are no text")
+            array = np.asarray(numbers)
+            if array.dtype.kind not in "fiu":
+                raise UsageError(f"what stands for {name!r} is no vector")
+            table[name] = array
+    except UsageError as error:
+        raise UsageError(f"{path} is refused: {error}") from None
+    except Exception as error:  # a damaged pickle may raise nearly anything
+        raise UsageError(f"{path} is no dictionary of names and vectors, or it is damaged") from error
+    return table
