@@ -48,7 +48,7 @@ def draw(series: Mapping[str, Sequence[Point]], *, title: str, x_name: str, y_na
         places = [place(x, y) for x, y, _ in line]
         cv2.polylines(canvas, [np.array(places, np.int32).reshape(-1, 1, 2)], False, color, 1, cv2.LINE_AA)
         for at, (_, _, label) in zip(places, line, strict=True):
-            cv2.circle(canvas, at, 4, color, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(canvas, at, 4 if label else 2, color, cv2.FILLED, cv2.LINE_AA)
             _text(canvas, label, (at[0] + 6, at[1] - 6), color, 0.38)
         _text(canvas, name, (_SIZE[0] - 220, _TOP + 20 + 22 * number), color)
     return canvas
@@ -57,9 +57,9 @@ def draw(series: Mapping[str, Sequence[Point]], *, title: str, x_name: str, y_na
 def matrix(counts: NDArray[np.float64], *, title: str, x_name: str, y_name: str) -> NDArray[np.uint8]:
     """Shares of each row as a BGR picture, (N, N): white is none, dark is all of the row. Rows downwards."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(1, 560 // len(shares)) * len(shares)
+    side = math.ceil(560 / len(shares)) * len(shares)
     ink = 255 - np.asarray(np.sqrt(shares) * 255, np.uint8)  # the root, so that a rare confusion can be seen, too
-    area = cv2.resize(ink, (side, side), interpolation=cv2.INTER_NEAREST if side >= len(shares) else cv2.INTER_AREA)
+    area = cv2.resize(ink, (side, side), interpolation=cv2.INTER_NEAREST)
     canvas = np.full((side + _TOP + _BOTTOM, side + _LEFT + _RIGHT + 200, 3), 255, np.uint8)
     canvas[_TOP : _TOP + side, _LEFT : _LEFT + side] = area[..., None]
     cv2.rectangle(canvas, (_LEFT - 1, _TOP - 1), (_LEFT + side, _TOP + side), _INK, 1)

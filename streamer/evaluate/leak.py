@@ -12,10 +12,10 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 from streamer.types import Box, Captured, Command
 
-__all__ = ["Face", "LeakMeter", "Pair", "file_pairs", "judge_run", "load_reference"]
+__all__ = ["Face", "LeakMeter", "Meter", "Pair", "file_pairs", "judge_run", "load_reference", "pictures_of"]
 
 _CHANGED_LUMA = 28
 """A sample of an encoded copy counts as covered when its surroundings differ by more: codecs stay below this."""
@@ -185,7 +185,7 @@ def file_pairs(original: Path, anonymized: Path, reference: Mapping[int, list[Fa
     ctx = Context()
     sources = [build("sources", "file", {"path": str(path)}, ctx) for path in (original, anonymized)]
     try:
-        for number, (before, after) in enumerate(zip_longest(_pictures(sources[0]), _pictures(sources[1]))):
+        for number, (before, after) in enumerate(zip_longest(pictures_of(sources[0]), pictures_of(sources[1]))):
             if before is None or after is None:
                 raise InputError(f"{anonymized} has another number of frames than {original}")
             emitted = after.image.scaled(*before.image.size)
@@ -198,17 +198,25 @@ def file_pairs(original: Path, anonymized: Path, reference: Mapping[int, list[Fa
             source.close()
 
 
-def judge_run(source: Endpoint, config: Config, meter: LeakMeter, ctx: Context) -> Report:
+def judge_run(source: Endpoint, config: Config, meter: Meter, ctx: Context) -> Report:
     """Run a source that is not live through the pipeline with a solid effect, and judge every frame it emits.
 
     Raises what a run raises.
     """
     config = config.updated({"effect.kind": "solid"})
     named = Parts.of(config, source, [], ctx)
-    judge = _Judge(meter, _pictures(named.source()))
-    pipeline = Pipeline(config, Parts(named.source, named.detector, named.effect, [("judge", lambda: judge)]))
+    judge = _Judge(meter, pictures_of(named.source()))
+    pipeline = Pipeline(config, replace(named, sinks=[("judge", lambda: judge)]))
     pipeline.start()
     return pipeline.join()
+
+
+class Meter(Protocol):
+    """Whoever judges a run."""
+
+    def add(self, pair: Pair) -> None:
+        """Judge one moment; moments come in order."""
+        ...
 
 
 class _Judge:
@@ -217,7 +225,7 @@ class _Judge:
     live = False
     main_thread = False
 
-    def __init__(self, meter: LeakMeter, originals: Iterator[Captured]) -> None:
+    def __init__(self, meter: Meter, originals: Iterator[Captured]) -> None:
         self._meter = meter
         self._originals = enumerate(originals)
 
@@ -240,7 +248,8 @@ class _Judge:
         """Nothing to finish."""
 
 
-def _pictures(source: Any) -> Iterator[Captured]:
+def pictures_of(source: Any) -> Iterator[Captured]:
+    """All pictures of an opened source that is not live."""
     while (item := source.read()) is not None:
         if isinstance(item, Captured):
             yield item
