@@ -24,7 +24,6 @@ from streamer.endpoints import jobs, parse_input
 from streamer.errors import EffectError, InputError, UsageError
 from streamer.identify import hide_everyone
 from streamer.models.store import Store
-from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline, Report, Status
 from streamer.planner import Planner
@@ -53,7 +52,7 @@ def stream(
     if source.kind == "folder":
         raise UsageError(f"{input} is a folder of videos; give one after the other")
     (job,) = jobs(source, [os.fspath(name) for name in names], force=force)
-    context = Context(model=Store().path, device=chosen.run.device)
+    context = Store().context(chosen.run.device)
     return Pipeline(chosen, Parts.of(chosen, job.source, job.sinks, context))
 
 
@@ -95,7 +94,7 @@ class Anonymizer:
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         self._config = chosen = (config or Config()).updated(spelled_out(settings))
-        context = Context(model=Store().path, device=chosen.run.device)
+        context = Store().context(chosen.run.device)
         self._context = context
         self._effect: Effect = parts.build("effects", chosen.effect.kind, chosen.effect.options, context)
         options = chosen.detector.options

@@ -53,6 +53,8 @@ class Context:
 
     model: Callable[[str], Path] = field(default=_no_models)
     """Name of a catalogued model -> path of its verified file. Raises ModelError."""
+    accepted: Callable[[str], bool] = field(default=lambda name: False)
+    """Whether the licence of a model's weights was accepted on this machine."""
     device: str = "cpu"
     """What the user asked for; see `devices.FORMS`."""
 

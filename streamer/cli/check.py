@@ -88,6 +88,9 @@ def _model(store: Store, name: str, *, needed: bool) -> Iterator[Probe]:
     model = CATALOGUE[name]
     path, found = store.look(name)
     use = "commercial use allowed" if model.commercial_use else "no commercial use"
+    if not model.commercial_use:
+        day = store.acceptances().get(name)
+        use += f", licence {f'accepted on {day}' if day else 'not accepted here'}"
     if found is Found.GOOD:
         yield Probe(True, f"{name} ({model.task}), weights {model.licence_weights}, {use}, {path}")
     elif found is Found.DAMAGED or needed:

@@ -21,7 +21,6 @@ from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.evaluate.sweep import Row, clips, measure, usual_settings
-from streamer.models.store import Store
 from streamer.parts import Context
 
 __all__ = ["app"]
@@ -198,7 +197,7 @@ def _prepared(
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
     device_of(config)  # before anything is fetched or opened
-    return config, Context(model=Store(on_fetch=terminal.say).path, device=config.run.device)
+    return config, terminal.store().context(config.run.device)
 
 
 def _print_suite(result: dict[str, Any]) -> None:

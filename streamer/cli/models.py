@@ -8,7 +8,7 @@ import typer
 
 from streamer.cli.terminal import Terminal
 from streamer.errors import ModelError
-from streamer.models.catalogue import CATALOGUE, find
+from streamer.models.catalogue import CATALOGUE, Model, Package, find
 from streamer.models.store import FOLDER_VARIABLE, Found, Store
 
 __all__ = ["app"]
@@ -18,32 +18,77 @@ app = typer.Typer(
 )
 
 _Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="models by name")]
+_Accept = Annotated[
+    bool, typer.Option("--accept-licence", help="the use is one that the weights' licence allows; kept in mind")
+]
 
 
 @app.command(name="list")
-def list_() -> None:
+def list_(
+    licence: Annotated[
+        bool, typer.Option("--licence", help="licences, origin, input and published accuracy of each")
+    ] = False,
+) -> None:
     """Every known model, its licence, and whether it is here."""
     store = Store()
     for model in CATALOGUE.values():
         path, found = store.look(model.name)
-        use = "commercial use allowed" if model.commercial_use else "no commercial use"
-        print(f"{model.name:10} {model.task}; weights {model.licence_weights} ({use}), {model.bytes / 1e6:.1f} MB")
-        print(f"{'':10} {'here: ' if found is Found.GOOD else f'{found.value}: '}{path}")
+        size = f", {model.bytes / 1e6:.1f} MB" if model.bytes else ""
+        print(f"{model.name:14} {model.task}; weights {model.licence_weights} ({_use(model)}){size}")
+        if licence:
+            _tell(model, store)
+        elif found is Found.PACKAGED:
+            print(f"{'':14} with {model.source}")
+        else:
+            print(f"{'':14} {'here: ' if found is Found.GOOD else f'{found.value}: '}{path}")
     print(f"A folder named by {FOLDER_VARIABLE} is looked into first ({store.offline or 'not set'}).")
 
 
+def _use(model: Model) -> str:
+    return "commercial use allowed" if model.commercial_use else "no commercial use"
+
+
+def _tell(model: Model, store: Store) -> None:
+    """Everything known about one model, a line each."""
+    said = {"code": model.licence_code, "from": str(model.source), "input": model.input, "published": model.accuracy}
+    if not model.commercial_use:
+        day = store.acceptances().get(model.name)
+        said["accepted"] = f"on {day}" if day else f"no; streamer models pull {model.name} --accept-licence"
+    for what, words in said.items():
+        if words:
+            print(f"{'':14} {what:10} {words}")
+
+
 @app.command()
-def pull(names: _Names = None) -> None:
+def pull(names: _Names = None, accept_licence: _Accept = False) -> None:
     """Fetch models, so that the program works without a network afterwards; without names, the default ones."""
-    store = Store(on_fetch=Terminal().say)
-    for name in names or [model.name for model in CATALOGUE.values() if model.default]:
-        print(store.path(name))
+    store = Terminal().store()
+    wanted = [find(name) for name in names or [model.name for model in CATALOGUE.values() if model.default]]
+    for model in wanted:
+        _agree(model, store, accept_licence)
+    for model in wanted:
+        print(store.path(model.name))
+
+
+def _agree(model: Model, store: Store, accepted: bool) -> None:
+    """Weights that are not free for every use are fetched for those only who say that theirs is allowed."""
+    if model.commercial_use or isinstance(model.source, Package) or store.accepted(model.name):
+        return
+    if not accepted:
+        raise ModelError(
+            f"the weights of {model.name} are under {model.licence_weights}: no commercial use; if yours is "
+            f"allowed, run streamer models pull {model.name} --accept-licence"
+        )
+    store.accept(model.name)
 
 
 @app.command()
-def path(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def path(name: Annotated[str, typer.Argument(metavar="NAME")], accept_licence: _Accept = False) -> None:
     """Print where a model's verified file lies; it is fetched when it is not here."""
-    print(Store(on_fetch=Terminal().say).path(name))
+    store = Terminal().store()
+    if store.look(name)[1] is not Found.GOOD:
+        _agree(find(name), store, accept_licence)
+    print(store.path(name))
 
 
 @app.command()
@@ -53,10 +98,11 @@ def verify(names: _Names = None) -> None:
     store, bad = Store(), []
     for name in names or CATALOGUE:
         path, found = store.look(find(name).name)
-        if not names and found is Found.ABSENT and not CATALOGUE[name].default:
+        wanted = name in names if names else CATALOGUE[name].default
+        if not wanted and found in (Found.ABSENT, Found.PACKAGED):
             continue
-        print(f"{name:10} {found.value:8} {path}")
-        if found is not Found.GOOD:
+        print(f"{name:14} {found.value:8} {path}")
+        if found in (Found.ABSENT, Found.DAMAGED):
             bad.append(name)
     if bad:
         raise ModelError(f"not good: {', '.join(bad)}; run: streamer models pull {' '.join(bad)}")

@@ -15,11 +15,11 @@ from streamer.assembly import Parts, device_of
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
-from streamer.config import Config, load, parse_overrides, spelled_out
+from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.devices import FORMS
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError, redact
-from streamer.models.store import Store
+from streamer.models.catalogue import CATALOGUE
 from streamer.parts import Context
 from streamer.pipeline import Pipeline, Status
 
@@ -79,6 +79,9 @@ def run(
     target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,
     device: Annotated[str | None, typer.Option(help=FORMS)] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="the use is one that the model's licence allows; kept in mind")
+    ] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="play a video at its own speed")] = False,
     force: Annotated[bool, typer.Option("--force", help="replace existing outputs")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
@@ -90,6 +93,8 @@ def run(
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
+    if accept_licence:
+        config = _accepted(config, terminal)
     obtained = device_of(config)  # before anything is fetched or opened
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
@@ -107,6 +112,16 @@ def run(
             _write_report(report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+
+
+def _accepted(config: Config, terminal: Terminal) -> Config:
+    """The configuration with the licences of its models accepted, and that kept in mind for the next time."""
+    chosen = {f"{name}.accept_licence": getattr(config, name).options for name in CHOICES}
+    asking = {key: options for key, options in chosen.items() if hasattr(options, "accept_licence")}
+    for options in asking.values():
+        if getattr(options, "model", None) in CATALOGUE:
+            terminal.store().accept(options.model)
+    return config.updated(dict.fromkeys(asking, True))
 
 
 def chosen_outputs(source: Endpoint, outputs: list[str], *, preview: bool) -> list[str]:
@@ -132,8 +147,7 @@ def demo_settings(config: Config, outputs: list[str], terminal: Terminal) -> Con
 
 def _run_all(todo: list[Job], config: Config, terminal: Terminal, outcome: _Outcome) -> None:
     """One run after the other. A video that fails does not keep the next one from being done."""
-    store = Store(on_fetch=terminal.say)
-    context = Context(model=store.path, device=config.run.device)
+    context = terminal.store().context(config.run.device)
     with Signals() as signals:
         for job in todo:
             try:

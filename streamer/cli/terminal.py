@@ -10,13 +10,23 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
+from streamer.models.store import Store
 from streamer.pipeline import Status
 from streamer.types import SourceInfo
 
-__all__ = ["Terminal", "View", "expected_frames", "live_line", "summary_line"]
+__all__ = ["Terminal", "Transfer", "View", "expected_frames", "live_line", "summary_line"]
 
 
 class _Console(Console):
@@ -54,11 +64,44 @@ class Terminal:
         if self.verbose:
             self.say(text)
 
+    def store(self) -> Store:
+        """The model store, which says here what it fetches."""
+        return Store(on_fetch=self.say, on_progress=Transfer(self))
+
     def error(self, text: str) -> None:
         """One line per problem, always."""
         for line in text.splitlines() or [text]:
             with suppress(OSError):
                 print(f"streamer: error: {line}", file=sys.stderr, flush=True)
+
+
+class Transfer:
+    """A bar for what is being fetched, on a terminal only."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._console = terminal.console
+        self._active = terminal.console.is_terminal and not terminal.quiet
+        self._shown: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, here: int, total: int | None) -> None:
+        """So many bytes are here, of so many; None: not known. It is over when both are the same."""
+        if not self._active:
+            return
+        with self._console.if_read():
+            if here == total:
+                if self._shown is not None:
+                    self._shown.stop()
+                self._shown = None
+                return
+            if self._shown is None:
+                columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+                self._shown = Progress(*columns, console=self._console, auto_refresh=False, transient=True)
+                self._task = self._shown.add_task("", total=None)
+                self._shown.start()
+            assert self._task is not None
+            self._shown.update(self._task, completed=here, total=total)
+            self._shown.refresh()
 
 
 class View:

@@ -54,11 +54,12 @@ class Options(OnnxOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had or is not licensed, DeviceError without the device."""
-    if options.path is None and not options.accept_licence:
+    name = options.pack or options.model
+    if options.path is None and not (options.accept_licence or ctx.accepted(name)):
         raise ModelError(
-            f"InsightFace's model {options.pack or options.model} is for non-commercial research only; if that is your "
-            "use, set detector.accept_licence=true, otherwise take another detector or name weights of your own in "
-            "detector.path"
+            f"InsightFace's model {name} is for non-commercial research only; if that is your use, say so once with "
+            "--accept-licence or detector.accept_licence=true, otherwise take another detector or name weights of your "
+            "own in detector.path"
         )
     if options.path is not None:
         path = options.path.expanduser()

