@@ -13,6 +13,7 @@ from pydantic import Field
 
 from streamer.channel import Channel, Closed
 from streamer.errors import InputError, SourceLost
+from streamer.motion import CameraMotion
 from streamer.parts import PartOptions
 from streamer.picture import Picture
 from streamer.sources import Source
@@ -71,6 +72,7 @@ class Framer:
         self._late_since: float | None = None
         self._least_late = 0.0
         self._cuts = _Cuts()
+        self._camera = CameraMotion()
 
     def reconnected(self) -> None:
         """The source was opened again: nothing learned so far holds."""
@@ -92,7 +94,8 @@ class Framer:
         self._epoch += 1 if new and self._seq >= 0 else 0
         self._fresh, self._size, self._last_t = False, captured.image.size, t
         self._seq += 1
-        return Frame(self._seq, self._epoch, t, captured.image, captured.name)
+        shift = (0.0, 0.0) if self._stills else self._camera.shift(captured.image, new_scene=new)
+        return Frame(self._seq, self._epoch, t, captured.image, captured.name, shift)
 
     def _time(self, source_t: float | None, now: float) -> float:
         if self._live:

@@ -168,7 +168,7 @@ class Planner:
             return None
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
-        expected = epoch.tracker.boxes_at(self._in_flight.t) if epoch is not None else []
+        expected = epoch.tracker.boxes_at(self._in_flight.t, shift=self._in_flight.shift) if epoch else []
         watch = tuple(track.box for track in expected)
         return PassRequest(self._in_flight, watch, self._options.second_looks, self._confirm)
 
@@ -179,10 +179,11 @@ class Planner:
         if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
             # A file may jump on by seconds: what is held must not be forgotten over it.
             held_t = next((held.frame.t for held in self._held if held.frame.epoch == look.epoch), look.t)
-            went = epoch.tracker.observe(look, held_t)
+            shift = frame.shift if frame is not None else (0.0, 0.0)
+            went = epoch.tracker.observe(look, held_t, shift)
             epoch.passes.append(look)
             if frame is not None:
-                self._identity.observe(frame, look, went, epoch.tracker.boxes_at(look.t))
+                self._identity.observe(frame, look, went, epoch.tracker.boxes_at(look.t, shift=shift))
         return self._release(now)
 
     def failed(self, request: PassRequest, now: float) -> list[Planned]:
@@ -290,5 +291,5 @@ class Planner:
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
             return Planned(frame, None, "no pass in time")
-        tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s))
+        tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s, frame.shift))
         return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))

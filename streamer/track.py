@@ -7,7 +7,7 @@ cover: a doubtful match starts a new track beside the old one, and every box com
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import Field
 
@@ -134,15 +134,20 @@ class Tracker:
         self._last_full_t = -math.inf
         self._forget_before_t = -math.inf
 
-    def observe(self, look: Pass, needed_from_t: float = math.inf) -> dict[int, Detection]:
+    def observe(
+        self, look: Pass, needed_from_t: float = math.inf, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> dict[int, Detection]:
         """Take in one pass, and say which face went to which track. Passes must come in the order of their time.
 
         needed_from_t: nobody will ask any more for what was before; nothing later is forgotten, however long ago it is.
+        shift: the frame's. Faces are followed as if the camera stood still.
         """
+        steady = [_steadied(found, shift) for found in look.detections]
+        given = {id(still): found for still, found in zip(steady, look.detections, strict=True)}
         self._forget_before_t = min(look.t - _HISTORY_S, needed_from_t)
         went: dict[int, Detection] = {}
-        strong = [found for found in look.detections if found.score >= self._start_score]
-        weak = [found for found in look.detections if self._options.continue_score <= found.score < self._start_score]
+        strong = [found for found in steady if found.score >= self._start_score]
+        weak = [found for found in steady if self._options.continue_score <= found.score < self._start_score]
         free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._keep_s(track)]
         unmatched: list[Detection] = []
         # Two thresholds (Zhang et al., ByteTrack, 2022): what is weak may go on with a track, but never starts one.
@@ -172,15 +177,16 @@ class Tracker:
                 track.missed_t = min(track.missed_t, look.t)
         horizon = self._forget_before_t - max(self._options.keep_s, self._vouched_s)
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
-        return went
+        return {track_id: given[id(found)] for track_id, found in went.items()}
 
-    def boxes_at(self, t: float, look_back_s: float = 0.0) -> list[TrackBox]:
+    def boxes_at(self, t: float, look_back_s: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> list[TrackBox]:
         """Where every face is at time t, covering first and lost ones too. Changes nothing.
 
+        shift: that of the frame at this time.
         look_back_s: a face was there so long before it was first found, even if looks at the whole frame missed it.
         """
         boxes = (self._box_at(track, t, look_back_s) for track in self._tracks)
-        return [box for box in boxes if box is not None]
+        return [_as_shown(box, shift) for box in boxes if box is not None]
 
     def _see(self, track: _Track, found: Detection, t: float) -> None:
         track.leapt_to = None
@@ -250,6 +256,28 @@ class Tracker:
         box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
         landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None
         return TrackBox(track.track_id, box, landmarks, size * (_JITTER + self._options.growth_per_s * lost_s))
+
+
+def _steadied(found: Detection, shift: tuple[float, float]) -> Detection:
+    """As if the camera had not moved since the epoch began."""
+    if shift == (0.0, 0.0):
+        return found
+    back = -shift[0], -shift[1]
+    return Detection(shifted(found.box, *back), found.score, _points_shifted(found.landmarks, *back))
+
+
+def _as_shown(track: TrackBox, shift: tuple[float, float]) -> TrackBox:
+    """The way back into the picture."""
+    if shift == (0.0, 0.0):
+        return track
+    return replace(track, box=shifted(track.box, *shift), landmarks=_points_shifted(track.landmarks, *shift))
+
+
+def _points_shifted(points: Points5 | None, dx: float, dy: float) -> Points5 | None:
+    if points is None:
+        return None
+    a, b, c, d, e = ((x + dx, y + dy) for x, y in points)
+    return a, b, c, d, e
 
 
 def _leaps(lost: list[_Track], found: list[Detection], t: float) -> dict[int, _Seen]:

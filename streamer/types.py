@@ -91,6 +91,8 @@ class Frame:
     """Capture time, seconds on the pipeline's clock."""
     image: Picture
     name: str | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    """How far what stands still has moved in the picture since the epoch began, in pixels: the camera's doing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from streamer.geometry import grown, lerp
+from streamer.geometry import grown, lerp, shifted
 from streamer.identify import hide_everyone
 from streamer.picture import Picture
 from streamer.planner import Planner, PlannerOptions
@@ -45,6 +45,8 @@ class Step:
     fails: bool
     misses: frozenset[int]
     """People whom that look does not find."""
+    swing: tuple[float, float]
+    """How far the camera moved the picture since the frame before."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ steps = st.builds(
     look_s=st.one_of(st.floats(0.001, 0.05), st.floats(0.001, 0.05), st.floats(0.05, 2.0)),
     fails=st.sampled_from([False] * 7 + [True]),
     misses=st.frozensets(st.integers(0, 2), max_size=2),
+    swing=st.one_of(st.just((0.0, 0.0)), st.tuples(st.floats(-90, 90), st.floats(-50, 50))),
 )
 streams = st.lists(steps, min_size=1, max_size=60)
 long_streams = st.lists(steps, min_size=12, max_size=60)
@@ -113,17 +116,18 @@ class Run:
         )
 
     def simulate(self, stream: Sequence[Step]) -> None:
-        t, epoch = 0.0, 0
+        t, epoch, shift = 0.0, 0, (0.0, 0.0)
         for seq, step in enumerate(stream):
             t += step.after_s
             epoch += step.new_epoch
+            shift = (0.0, 0.0) if step.new_epoch else (shift[0] + step.swing[0], shift[1] + step.swing[1])
             self.plans[seq] = step
             if step.dropped:
                 continue
             self._until(max(self.now, t + step.late_s))
             while self.machine.full:
                 self._wait_for_the_look()
-            frame = Frame(seq, epoch, t, IMAGE)
+            frame = Frame(seq, epoch, t, IMAGE, shift=shift)
             self.offered.append(frame)
             self.arrived[seq] = self.now
             self.first_t.setdefault(epoch, t)
@@ -172,13 +176,14 @@ class Run:
             self.failed.add(frame.seq)
             self._out(self.machine.failed(request, self.now))
         else:
-            look = Pass(frame.seq, frame.epoch, frame.t, tuple(self._found(frame.t, step)))
+            look = Pass(frame.seq, frame.epoch, frame.t, tuple(self._found(frame, step)))
             self.looks.append(look)
             self._out(self.machine.passed(look, self.now))
         self._ask()
 
-    def _found(self, t: float, step: Step) -> list[Detection]:
-        return [Detection(one.box(t), 0.9) for one in self.people if one.lane not in step.misses]
+    def _found(self, frame: Frame, step: Step) -> list[Detection]:
+        boxes = {one.lane: shifted(one.box(frame.t), *frame.shift) for one in self.people}
+        return [Detection(box, 0.9) for lane, box in boxes.items() if lane not in step.misses]
 
     def _out(self, planned: Sequence[Planned]) -> None:
         self.left += [(one, self.now) for one in planned]
@@ -245,7 +250,9 @@ def test_cover_contains_everybody_between_two_sightings(
         if planned.plan is None:
             continue
         frame = planned.frame
-        cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
+        # As if the camera stood still, as people's boxes are.
+        away = -frame.shift[0], -frame.shift[1]
+        cover = [shifted(grown(track.box, track.spread_px + 1e-6), *away) for track, _ in planned.plan.tracks]
         # What the planner knew when it let this frame go: all looks up to the last one its plan rests on.
         known_at[frame.seq] = max(look.t for look in planned.plan.passes)
         for person in people:
@@ -254,7 +261,7 @@ def test_cover_contains_everybody_between_two_sightings(
                 for look in run.looks
                 if look.epoch == frame.epoch
                 and look.t <= known_at[frame.seq]
-                and any(one.box == person.box(look.t) for one in look.detections)
+                and person.lane not in run.plans[look.seq].misses
             ]
             before = max((t for t in found if t <= frame.t), default=None)
             after = min((t for t in found if t >= frame.t), default=None)

@@ -96,6 +96,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
         assert row["face_frames"] == 20
         assert row["leaked"] == 0
         assert row["fps"] > 0
+        assert row["cpu_ms_per_frame"] > 0
     assert rows["strict"]["passes_percent"] == 100
     assert rows["strict"]["covered_whole_percent"] == 25  # 0.2 s of 0.8 s
     assert rows["fast"]["passes_percent"] < rows["balanced"]["passes_percent"] < 50
@@ -107,7 +108,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ([], "--reference DIR"),
-        (["--reference", ".", "--only", "presets"], "there are input, preset, with lookahead, without"),
+        (["--reference", ".", "--only", "presets"], "there are detector, input, preset, with lookahead, without"),
         (["--reference", ".", "--plot", "none/there.png"], "is no folder"),
         (["--reference", "."], "reference street.csv cannot be read"),
     ],

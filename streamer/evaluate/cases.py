@@ -6,6 +6,7 @@ leaves open stands apart: `GLIMPSE`, somebody who is gone before the next look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,13 +14,15 @@ from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.endpoints import Endpoint
 from streamer.evaluate.readable import is_readable
+from streamer.geometry import shifted
 from streamer.parts import Context, build
+from streamer.picture import Picture
 from streamer.pipeline import Pipeline
 from streamer.sealed import AnonymizedFrame
-from streamer.sources._scene import Actor, Bar, Scene, Waypoint
+from streamer.sources._scene import Actor, Bar, Drawn, Scene, Truth, Waypoint
 from streamer.sources.demo import DemoSource
 
-__all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "glimpse", "judge", "scripted", "walk"]
+__all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "Swung", "glimpse", "judge", "scripted", "walk"]
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 _MIN_FACE_PX = 20
@@ -37,7 +40,7 @@ def scripted(*actors: Actor, frames: int = 40, bars: Sequence[Bar] = (), cuts: S
     return Scene(actors, width=WIDTH, height=HEIGHT, fps=FPS, frames=frames, seed=3, bars=bars, cuts=cuts)
 
 
-CASES: Mapping[str, Scene] = {
+_CASES: dict[str, Drawn] = {
     "from the left": scripted(walk(1, (0.3, -40, 150, 70), (1.5, 300, 150, 70))),
     "from the right": scripted(walk(2, (0.3, 680, 150, 70), (1.5, 340, 150, 70))),
     "from above": scripted(walk(3, (0.3, 300, -45, 70), (1.5, 320, 170, 70))),
@@ -56,10 +59,55 @@ CASES: Mapping[str, Scene] = {
 }
 
 
+class Swung:
+    """A scene through a camera that is swung about before it. See `Drawn`.
+
+    reach: how far the middle of the view gets from the middle of the scene, in pixels; turns: there and back, in Hz.
+    """
+
+    def __init__(self, scene: Scene, reach: tuple[float, float], turns: float) -> None:
+        self.width, self.height, self.fps, self.frames = WIDTH, HEIGHT, scene.fps, scene.frames
+        self._scene = scene
+        self._reach = reach
+        self._turns = turns
+
+    def _origin(self, n: int) -> tuple[int, int]:
+        phase = 2 * math.pi * self._turns * n / self.fps
+        x = (self._scene.width - WIDTH) / 2 + self._reach[0] * math.sin(phase)
+        y = (self._scene.height - HEIGHT) / 2 + self._reach[1] * math.sin(2 * phase)
+        return round(x / 2) * 2, round(y / 2) * 2
+
+    def picture(self, n: int) -> Picture:
+        """Frame n; i420."""
+        x, y = self._origin(n)
+        return self._scene.picture(n).cropped((x, y, x + WIDTH, y + HEIGHT))
+
+    def truth(self, n: int) -> list[Truth]:
+        """Every face of frame n that is wholly inside the view."""
+        x, y = self._origin(n)
+        seen = [replace(truth, box=shifted(truth.box, -x, -y)) for truth in self._scene.truth(n)]
+        return [
+            one for one in seen if one.box[0] >= 0 and one.box[1] >= 0 and one.box[2] <= WIDTH and one.box[3] <= HEIGHT
+        ]
+
+
+def _swung() -> Swung:
+    """Three people stand or stroll in a wide street; the camera covers up to two of their faces per frame."""
+    people = [
+        walk(21, (0.0, 520, 300, 34), (2.0, 560, 300, 34)),
+        walk(22, (0.0, 640, 330, 44), (2.0, 600, 330, 44)),
+        walk(23, (0.0, 760, 310, 60), (2.0, 800, 320, 66)),
+    ]
+    street = Scene(people, width=2 * WIDTH, height=2 * HEIGHT, fps=FPS, frames=50, seed=4)
+    return Swung(street, (150, 50), 1.0)
+
+
 def glimpse(first: int, frames: int) -> Scene:
     """Somebody who is there in so many frames from `first` on, in a street where nobody else is."""
     return scripted(walk(12, (first / FPS, 300, 150, 80), ((first + frames - 1) / FPS, 304, 150, 80)), frames=13)
 
+
+CASES: Mapping[str, Drawn] = {**_CASES, "camera swung": _swung()}
 
 GLIMPSE = glimpse(4, 2)
 """Somebody who is there in frames 4 and 5 only; the looks are at frames 3 and 6."""
@@ -77,7 +125,7 @@ class Judged:
     """Frames covered whole."""
 
 
-def judge(scene: Scene, config: Config, ctx: Context) -> Judged:
+def judge(scene: Drawn, config: Config, ctx: Context) -> Judged:
     """Run a scene through the pipeline with a solid effect, and compare every frame with the truth.
 
     Raises what a run raises.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 from streamer._presets import PRESET_NAMES
@@ -30,6 +31,8 @@ __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "wait
 
 _EVERY = range(1, 11)
 _INPUTS_PX = (640, 960, 1280)
+_DETECTORS = ("yunet", "centerface", "mtcnn")
+"""Those whose weights anybody may use."""
 _LIVE = {"detect.look_back_s": 0.0}
 """What a live source has by default: no waiting beyond the next look."""
 
@@ -67,6 +70,8 @@ class Row:
     covered_whole_percent: float = 0.0
     passes_percent: float = 0.0
     fps: float = 0.0
+    cpu_ms_per_frame: float = 0.0
+    """Of the whole process, encoding left out: also on a busy machine it tells what a setting costs."""
     waits_mean_frames: float = 0.0
     waits_most_frames: int = 0
     clips: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -78,7 +83,7 @@ class Row:
 
 
 def usual_settings() -> Iterator[Setting]:
-    """Cadence with and without lookahead, input sizes, and the presets, as on a live source; and files' default."""
+    """Cadence with and without lookahead, input sizes, detectors and presets, as on a live source; files' default."""
     for lookahead in (True, False):
         group = "with lookahead" if lookahead else "without"
         for every in _EVERY:
@@ -86,6 +91,8 @@ def usual_settings() -> Iterator[Setting]:
             yield Setting(group, f"every {every}", changes)
     for px in _INPUTS_PX:
         yield Setting("input", f"{px} px", {"detector.input_px": px, **_LIVE})
+    for kind in _DETECTORS:
+        yield Setting("detector", kind, {"detector.kind": kind, **_LIVE})
     for preset in PRESET_NAMES:
         yield Setting("preset", preset, {"privacy": preset, **({} if preset == "strict" else _LIVE)})
     yield Setting("preset", "balanced, file", {"privacy": "balanced"})
@@ -108,14 +115,16 @@ def measure(
     """Run all clips under one setting. Raises what a run raises."""
     config = base.updated(setting.overrides)
     row = Row(setting.group, setting.name)
-    needless = whole = passes = wall_s = 0.0
+    needless = whole = passes = wall_s = cpu_s = 0.0
     for clip in todo:
         say(f"{setting.group}, {setting.name}: {clip.path.name}")
         meter = LeakMeter(clip.faces, min_face_px=min_face_px)
         source = parse_input(str(clip.path))
         judged = judge_run(source, config, meter, ctx)
         result = meter.result()
+        before_s = process_time()
         timed = _timed(config, source, ctx)
+        cpu_s += process_time() - before_s
         if not result["frames"]:
             raise InputError(f"{clip.path} gave no frame")
         frames = result["frames"]
@@ -134,6 +143,7 @@ def measure(
     row.covered_whole_percent = round(100 * whole / row.frames, 2)
     row.passes_percent = round(100 * passes / row.frames, 1)
     row.fps = round(row.frames / wall_s, 1)
+    row.cpu_ms_per_frame = round(1e3 * cpu_s / row.frames, 2)
     mean, most = waiting_frames(config, fps)
     row.waits_mean_frames, row.waits_most_frames = round(mean, 2), most
     return row

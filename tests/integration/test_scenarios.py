@@ -13,10 +13,10 @@ from streamer.cli.app import app
 from streamer.config import Config
 from streamer.evaluate.cases import CASES, GLIMPSE, Judged, judge
 from streamer.parts import Context
-from streamer.sources._scene import Scene
+from streamer.sources._scene import Drawn
 
 
-def judged(scene: Scene, **settings: object) -> Judged:
+def judged(scene: Drawn, **settings: object) -> Judged:
     return judge(scene, Config().updated(settings), Context(model=weights))
 
 
