@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = [ROOT / "scripts" / name for name in ("run", "test", "check", "extras", "bench", "test_detectors")] + [
-    ROOT / ".ci" / "run"
-]
+NAMES = ("run", "test", "check", "extras", "bench", "test_detectors", "test_embedders")
+SCRIPTS = [*(ROOT / "scripts" / name for name in NAMES), ROOT / ".ci" / "run"]
 
 
 @pytest.mark.parametrize("path", [*SCRIPTS, ROOT / "scripts" / "lib.sh"], ids=lambda path: path.name)

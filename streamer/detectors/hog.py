@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from streamer.detectors import Detector, DetectorOptions, InputPx
-from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import DetectorError, DeviceError
+from streamer.extras import load_extra
 from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.types import Detection
@@ -54,7 +54,7 @@ class Options(DetectorOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Make dlib's detector. Raises UsageError when dlib is missing, DeviceError for a device other than the CPU."""
-    dlib: Any = load_extra("dlib", kind="hog", extra="dlib")
+    dlib: Any = load_extra("dlib", part="detector 'hog'", extra="dlib")
     if ctx.device != "cpu":
         raise DeviceError(f"detector 'hog' runs on the CPU only, not on {ctx.device!r}; run with --device cpu")
     return in_views(Hog(dlib.get_frontal_face_detector(), options), options)

@@ -4,11 +4,8 @@ IEEE Signal Processing Letters 2016): the code and weights of facenet-pytorch, o
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -16,11 +13,11 @@ import numpy as np
 from pydantic import Field
 
 from streamer.detectors import Detector, DetectorOptions
-from streamer.detectors._extras import load_extra
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import DetectorError
+from streamer.extras import load_extra, without_torchvision
 from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.providers import torch_device
@@ -28,13 +25,6 @@ from streamer.types import Detection, Points5
 
 RUNTIME: Runtime = "torch"
 _LARGEST_BATCH = 8
-_STAND_INS = (
-    "torchvision",
-    "torchvision.transforms",
-    "torchvision.transforms.functional",
-    "torchvision.ops",
-    "torchvision.ops.boxes",
-)
 
 
 class Options(DetectorOptions):
@@ -46,11 +36,11 @@ class Options(DetectorOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the networks. Raises UsageError when a library is missing, DeviceError when the device cannot be had."""
-    torch: Any = load_extra("torch", kind="mtcnn", extra="facenet")
+    torch: Any = load_extra("torch", part="detector 'mtcnn'", extra="facenet")
     device = torch_device(ctx.device)
     torch.set_num_threads(options.threads)
-    with _without_torchvision():
-        facenet: Any = load_extra("facenet_pytorch", kind="mtcnn", extra="facenet")
+    with without_torchvision():
+        facenet: Any = load_extra("facenet_pytorch", part="detector 'mtcnn'", extra="facenet")
     return in_views(Mtcnn(facenet.MTCNN, device, options), options)
 
 
@@ -127,48 +117,3 @@ def _detections(boxes: Any, scores: Any, points: Any, back: Any) -> list[Detecti
             five: Points5 = (right_eye, left_eye, nose, right_mouth, left_mouth)
             found.append(Detection((x0, y0, x1, y1), min(1.0, score), five))
     return found
-
-
-@contextmanager
-def _without_torchvision() -> Iterator[None]:
-    """Let facenet-pytorch be imported without torchvision, of which it uses two functions.
-
-    torchvision has to be built for the very torch beside it, and the one that package indexes give does not load
-    beside a torch for the CPU. So modules with just these two functions stand in for it while the import lasts; after
-    it, whoever else imports torchvision gets the real one.
-    """
-    before = {name: sys.modules.pop(name) for name in _STAND_INS if name in sys.modules}
-    modules = {name: ModuleType(name) for name in _STAND_INS}
-    for name, module in modules.items():
-        parent, _, child = name.rpartition(".")
-        if parent:
-            setattr(modules[parent], child, module)
-    vars(modules["torchvision.transforms.functional"])["to_tensor"] = _to_tensor
-    vars(modules["torchvision.ops.boxes"])["batched_nms"] = _batched_nms
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name in _STAND_INS:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
-
-
-def _to_tensor(image: Any) -> Any:
-    """(H, W, C) samples -> (C, H, W) tensor; bytes become 0..1, other numbers stay."""
-    torch: Any = sys.modules["torch"]
-    tensor = torch.from_numpy(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)))
-    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
-
-
-def _batched_nms(boxes: Any, scores: Any, groups: Any, iou_threshold: float) -> Any:
-    """Indices of boxes that no better box of the same group overlaps by more than the threshold, best first."""
-    torch: Any = sys.modules["torch"]
-    corners = boxes.detach().cpu().numpy().astype(np.float64)
-    if not len(corners):
-        return torch.empty(0, dtype=torch.int64, device=boxes.device)
-    # Far apart, the boxes of different groups cannot overlap.
-    apart = groups.cpu().numpy()[:, None] * (float(np.abs(corners).max()) * 2 + 1)
-    as_xywh = np.concatenate([corners[:, :2] + apart, corners[:, 2:] - corners[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.detach().cpu().numpy().tolist(), 0.0, iou_threshold)
-    return torch.as_tensor(np.asarray(kept, np.int64).reshape(-1), device=boxes.device)

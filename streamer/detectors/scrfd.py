@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import Field
 
 from streamer.detectors import Detector
-from streamer.detectors._extras import load_extra
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
 from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import ModelError
+from streamer.extras import load_extra
 from streamer.parts import Context
 
 RUNTIME: Runtime = "onnxruntime"
@@ -81,7 +81,7 @@ def _in_pack(name: str) -> Path:
     """
     folder = _PACKS.expanduser() / name
     if not folder.is_dir():
-        storage = load_extra("insightface.utils.storage", kind="scrfd", extra="insightface")
+        storage = load_extra("insightface.utils.storage", part="detector 'scrfd'", extra="insightface")
         try:
             with redirect_stdout(StringIO()):  # it tells where it downloads to, where results belong
                 folder = Path(storage.ensure_available("models", name, root=str(_PACKS.parent)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from streamer.align import ARCFACE_112
 from streamer.embedders import Crop, EmbedderOptions, Thresholds, Vectors
+from streamer.embedders._vectors import checked_crops, model_name, unit
 from streamer.errors import EmbedderError, ModelError
 from streamer.onnx_graph import plain_graph
 from streamer.parts import Context
@@ -22,7 +22,7 @@ from streamer.types import Points5
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Input", "OnnxEmbedder", "model_name", "opened", "unit"]
+__all__ = ["Input", "OnnxEmbedder", "opened"]
 
 _LARGEST_BATCH = 16
 """Crops per run: bounds the memory, and beyond it nothing gets faster."""
@@ -66,9 +66,7 @@ class OnnxEmbedder:
         """See `Embedder.embed`."""
         if not crops:
             return np.empty((0, self.dim), np.float32)
-        wanted = (self.crop_px, self.crop_px, 3)
-        if any(crop.shape != wanted or crop.dtype != np.uint8 for crop in crops):
-            raise EmbedderError(f"{self.model} takes crops of {wanted} bytes")
+        checked_crops(crops, self.crop_px, self.model)
         starts = range(0, len(crops), self._batch)
         return unit(np.concatenate([self._run(crops[start : start + self._batch]) for start in starts]), self.model)
 
@@ -102,19 +100,6 @@ class OnnxEmbedder:
         except EmbedderError:
             return False
         return together.shape == alone.shape and np.allclose(together, alone, rtol=1e-2, atol=1e-2)
-
-
-def unit(numbers: Vectors, model: str) -> Vectors:
-    """Rows brought to length 1. Raises EmbedderError for rows that are not finite or have no length."""
-    lengths = np.linalg.norm(numbers, axis=1, keepdims=True)
-    if not (np.isfinite(lengths) & (lengths > 1e-12)).all():
-        raise EmbedderError(f"{model} returned a vector that is none")
-    return np.asarray(numbers / lengths, np.float32)
-
-
-def model_name(kind: str, weights: bytes) -> str:
-    """The name that vectors are kept under; see `Embedder.model`."""
-    return f"{kind}-{hashlib.sha256(weights).hexdigest()[:12]}"
 
 
 def opened(
