@@ -35,7 +35,8 @@ _SLACK_PX = 1e-6
 _MARGIN_SHARE, _MARGIN_PX = 0.125, 64
 """What is looked at around the region of interest: a face at its edge is seen whole."""
 _KEPT_STENCILS = 4
-"""Sizes of pictures whose zones are kept. A stream has one; a folder of photographs has a few."""
+_KEPT_UP_TO_PX = 4096 * 2304
+"""Zones are worked out once per size of picture, except for large photographs: theirs would fill the memory."""
 
 
 def _is_polygon(points: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -94,7 +95,8 @@ def zoned(picture: Picture, zones: ZoneOptions) -> Picture:
     """
     if zones == NO_ZONES:
         return picture
-    keep, fill = _stencil(zones, picture.width, picture.height, picture.format)
+    small = picture.width * picture.height <= _KEPT_UP_TO_PX
+    keep, fill = (_kept_stencil if small else _stencil)(zones, picture.width, picture.height, picture.format)
     buffer = np.asarray(cv2.bitwise_and(picture.buffer, keep), np.uint8).reshape(-1)
     cv2.bitwise_or(buffer, fill, dst=buffer)
     return Picture(picture.width, picture.height, picture.format, buffer, picture.color).frozen()
@@ -119,7 +121,6 @@ def search_window(zones: ZoneOptions, size: tuple[int, int]) -> tuple[int, int, 
     )
 
 
-@lru_cache(maxsize=_KEPT_STENCILS)
 def _stencil(
     zones: ZoneOptions, width: int, height: int, format: Format
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -137,6 +138,9 @@ def _stencil(
     for buffer in (keep, fill):
         buffer.flags.writeable = False
     return keep, fill.astype(np.uint8)
+
+
+_kept_stencil = lru_cache(maxsize=_KEPT_STENCILS)(_stencil)
 
 
 def _hidden(zones: ZoneOptions, width: int, height: int) -> Plane:
