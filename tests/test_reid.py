@@ -20,7 +20,7 @@ from streamer.effects import Effect, Patch
 from streamer.embedders import Crop, Embedder
 from streamer.errors import InputError, UsageError
 from streamer.evaluate.faces import Finder, Sample, people_in, read_picture
-from streamer.evaluate.reid import CONTROL, Study, attack_all, by_effect, by_program, rank1
+from streamer.evaluate.reid import CONTROL, Attack, Study, attack_all, by_effect, by_program, rank1
 from streamer.evaluate.restore import Restorer
 from streamer.masks import MaskOptions
 from streamer.picture import Picture
@@ -113,7 +113,8 @@ def rates(study: Study, effect: Effect) -> dict[str, float]:
     mask = MaskOptions()
     embedder = cast(Embedder, Pixels())
     target, control = by_effect("tried", effect, mask), by_effect(CONTROL, Fill(), mask)
-    rows = attack_all(study, control, [target], {"pixels": embedder}, ("naive", "parrot", "reconstruct"))
+    attacks: tuple[Attack, ...] = ("naive", "parrot", "reconstruct")
+    rows = list(attack_all(study, control, [target], {"pixels": embedder}, attacks))
     found = {row.attack: row.rank1_percent for row in rows if row.effect == "tried"}
     grey = {row.attack: row.rank1_percent for row in rows if row.effect == CONTROL}
     above = {row.attack: row.above_grey for row in rows if row.effect == "tried"}

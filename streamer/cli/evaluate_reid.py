@@ -94,25 +94,31 @@ def reid_command(
     found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     there = {kind: one for kind, one, _ in found if one is not None}
     study = reid.Study(chosen, others, finder, enrol=enrol)
-    rows = reid.attack_all(study, control, targets, there, attacks, say=terminal.say)
-    _print_reid(rows)
+    rows: list[reid.Row] = []
+    for row in reid.attack_all(study, control, targets, there, attacks, say=terminal.say):
+        if not rows:
+            _print_head(row)
+        _print_row(row)
+        rows.append(row)
     print_missing(found)
     write_json(json_, {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]})
     if plot is not None:
         _plot_reid(plot, rows)
 
 
-def _print_reid(rows: Sequence[reid.Row]) -> None:
-    first = rows[0]
+def _print_head(first: reid.Row) -> None:
     print(f"{first.people} people, {first.queries} queries, chance {first.chance_percent} %\n")
     print("| effect | embedder | attack | rank-1, % | 95 % interval | above the grey fill | still seen, % |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        above = {True: "yes", False: "no", None: "-"}[row.above_grey]
-        print(
-            f"| {row.effect} | {row.embedder} | {row.attack} | {row.rank1_percent:.1f} "
-            f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {above} | {row.seen_percent:.0f} |"
-        )
+    print("|---|---|---|---|---|---|---|", flush=True)
+
+
+def _print_row(row: reid.Row) -> None:
+    above = {True: "yes", False: "no", None: "-"}[row.above_grey]
+    print(
+        f"| {row.effect} | {row.embedder} | {row.attack} | {row.rank1_percent:.1f} "
+        f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {above} | {row.seen_percent:.0f} |",
+        flush=True,  # an effect takes a minute: whoever waits sees what there is
+    )
 
 
 def _plot_reid(path: Path, rows: Sequence[reid.Row]) -> None:

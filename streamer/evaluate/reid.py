@@ -209,14 +209,13 @@ def attack_all(
     attacks: Sequence[Attack],
     *,
     say: Callable[[str], None] = lambda text: None,
-) -> list[Row]:
+) -> Iterator[Row]:
     """Every target and the control under every attack and embedder; the rows of no effect and of the control lead."""
-    rows: list[Row] = []
     seen: dict[str, float] = {}
     for kind, embedder in embedders.items():
         say(f"{kind}: clean")
         vectors = study.clean_vectors(embedder)
-        rows.append(_row("none", kind, "naive", *study.clean_rank1(vectors), study.people, 100.0, None))
+        yield _row("none", kind, "naive", *study.clean_rank1(vectors), study.people, 100.0, None)
         grey: dict[str, float] = {}
         for target in (control, *targets):
             say(f"{kind}: {target.name}")
@@ -226,8 +225,7 @@ def attack_all(
                 if target is control:
                     grey[attack] = wilson(share * queries, queries)[1]
                 above = None if target is control else share > grey[attack]
-                rows.append(_row(target.name, kind, attack, share, queries, study.people, seen[target.name], above))
-    return rows
+                yield _row(target.name, kind, attack, share, queries, study.people, seen[target.name], above)
 
 
 def _row(
