@@ -25,7 +25,7 @@ _ROUNDING_PX = 0.5
 _FACE_LENGTHS = 2.63
 """Hairline to chin in distances from the eyes to the mouth, by the rule of thirds of a face: eyes 0.40 below the
 hairline, mouth 0.78."""
-_HEAD_UP, _HEAD_SIDE, _HEAD_DOWN = 0.45, 0.35, 0.25
+_HEAD_UP, _HEAD_SIDE, _HEAD_DOWN = 0.4, 0.3, 0.2
 """What a head has beyond its face's box, as shares of the box's height (up, down) and width (each side): hair, ears,
 chin and the upper part of the neck."""
 

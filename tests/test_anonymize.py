@@ -182,7 +182,7 @@ def test_nothing_fine_is_left_inside(kind: str, size_px: int) -> None:
     before, after = (p.planes[0][inner, inner].astype(float) for p in (picture, painted))
     correlation = 0.0 if after.std() < 1e-9 else float(np.corrcoef(before.ravel(), after.ravel())[0, 1])
     assert abs(correlation) < 0.5
-    assert after.std() < before.std() / 2
+    assert abs(correlation) * after.std() < before.std() / 4, "what follows the original is still strong"
 
 
 def test_overlapping_faces_are_both_hidden() -> None:

@@ -74,7 +74,7 @@ def run(
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", help="score from which a detection is taken for a face")
     ] = None,
-    effect: Annotated[str | None, typer.Option(help="how faces are hidden: pixelate, blur, solid")] = None,
+    effect: Annotated[str | None, typer.Option(help="how faces are hidden: pixelate, blur, solid ...")] = None,
     every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
     target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamer.effects import Patch
 from streamer.picture import Plane
 
-__all__ = ["averaged", "blocks_of", "each_plane", "lay", "spread", "stretched"]
+__all__ = ["averaged", "blocks_of", "each_plane", "lay", "spread", "stretched", "worked"]
 
 _SAMPLES_PER_CELL = 3
 """The last step of shrinking starts from at least so many samples per cell and direction."""
@@ -42,10 +42,16 @@ def averaged(samples: Plane, columns: int, rows: int) -> Plane:
     return _resized(part, columns, rows, cv2.INTER_AREA)
 
 
+def worked(samples: Plane, cell_px: float) -> Plane:
+    """A plane at a size where `cell_px` of its samples are one; never enlarged."""
+    shrink = max(1.0, cell_px)
+    return averaged(samples, round(samples.shape[1] / shrink), round(samples.shape[0] / shrink))
+
+
 def blocks_of(patch: Patch, block_px: float) -> tuple[int, int]:
-    """Columns and rows of blocks of about `block_px` luma pixels that fill a patch."""
+    """Columns and rows of blocks that fill a patch, each at least `block_px` luma pixels wide and high, if it is."""
     height, width = patch.samples[0].shape
-    return max(1, round(width / block_px)), max(1, round(height / block_px))
+    return max(1, int(width / block_px)), max(1, int(height / block_px))
 
 
 def spread(cells: Plane, shape: tuple[int, int]) -> Plane:

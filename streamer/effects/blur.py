@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.effects import Effect, Patch
-from streamer.effects._planes import averaged, each_plane, lay, stretched
+from streamer.effects._planes import each_plane, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
@@ -43,9 +43,7 @@ class Blur(Effect):
         for patch in patches:
             sigma = max(_MIN_SIGMA_PX, self._sigma * patch.face_px)
             for (samples, mask), shift in zip(each_plane(patch), patch.shifts, strict=True):
-                height, width = samples.shape
-                shrink = max(1.0, sigma / (1 << shift) / _WORK_SIGMA)
-                small = averaged(samples, round(width / shrink), round(height / shrink))
+                small = worked(samples, sigma / (1 << shift) / _WORK_SIGMA)
                 # What shrinking really came to, which for few samples is not what was asked for.
                 across, down = (_kernel(sigma / (1 << shift) * small.shape[i] / samples.shape[i]) for i in (1, 0))
                 soft = cv2.sepFilter2D(small, -1, across, down, borderType=cv2.BORDER_REPLICATE)

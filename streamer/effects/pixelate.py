@@ -11,16 +11,17 @@ from streamer.effects._planes import averaged, blocks_of, each_plane, lay, sprea
 from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
-_BLOCKS = 8.0, 3.0
-"""Blocks across the face, from the weakest to the strongest. From 10 on people were recognised again."""
-_MIN_BLOCK_PX = 4.0
-"""Blocks never get smaller than this: an 8 px face in six columns would keep its pixels."""
+_BLOCKS = 5.5, 3.0
+"""Blocks across the face, from the weakest to the strongest. With 6, drawn faces could be read now and then; from 10
+on people were recognised again."""
+_MIN_BLOCK_PX = 8.0
+"""Blocks never get smaller: with 4 px, one in ten drawn faces of 24 px could be read still."""
 
 
 class Options(PartOptions):
     """Settings of the effect."""
 
-    strength: Strength = Field("medium", description=f"8 blocks across the face to 3: {STRENGTH}")
+    strength: Strength = Field("medium", description=f"5.5 blocks across the face to 3: {STRENGTH}")
 
 
 def build(options: Options, ctx: Context) -> Effect:

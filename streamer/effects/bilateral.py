@@ -1,0 +1,53 @@
+"""Bilateral filter of an already coarse face: soft areas, of which only the strongest edges are left.
+
+A bilateral filter by itself keeps the edges by which faces are recognised. So the face is shrunk first, to no more
+cells than pixelate leaves, and the filter works on those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from streamer.effects import Effect, Patch
+from streamer.effects._planes import averaged, blocks_of, each_plane, lay, stretched
+from streamer.effects._strength import STRENGTH, Strength, between
+from streamer.parts import Context, PartOptions
+
+_CELLS = 5.5, 3.0
+"""Cells across the face that are left, from the weakest to the strongest."""
+_MIN_CELL_PX = 4.0
+_DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE = 5, 40.0, 1.5
+"""Of the filter; diameter and space in cells, colour in grey levels."""
+
+
+class Options(PartOptions):
+    """Settings of the effect."""
+
+    strength: Strength = Field("medium", description=f"5.5 cells across the face to 3: {STRENGTH}")
+
+
+def build(options: Options, ctx: Context) -> Effect:
+    """Make the effect."""
+    return Bilateral(options)
+
+
+class Bilateral(Effect):
+    """See the module."""
+
+    def __init__(self, options: Options) -> None:
+        self._cells = between(options.strength, *_CELLS)
+
+    def apply(self, patches: Sequence[Patch], t: float) -> None:
+        """See `Effect.apply`."""
+        for patch in patches:
+            columns, rows = blocks_of(patch, max(_MIN_CELL_PX, patch.face_px / self._cells))
+            for samples, mask in each_plane(patch):
+                small = averaged(samples, columns, rows)
+                soft = cv2.bilateralFilter(
+                    small, _DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE, borderType=cv2.BORDER_REPLICATE
+                )
+                lay(stretched(np.asarray(soft, np.uint8), samples.shape), mask, samples)

@@ -1,0 +1,46 @@
+"""Median of a large neighbourhood of an already coarse face: flat patches with soft edges, like a poster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from streamer.effects import Effect, Patch
+from streamer.effects._planes import averaged, blocks_of, each_plane, lay, stretched
+from streamer.effects._strength import STRENGTH, Strength, between
+from streamer.parts import Context, PartOptions
+
+_CELLS = 12.0, 6.0
+"""Cells across the face before the median, from the weakest to the strongest."""
+_SIDE = 5
+"""The median is taken over so many cells squared: of the face, a third at the weakest and all at the strongest."""
+_MIN_CELL_PX = 3.0
+
+
+class Options(PartOptions):
+    """Settings of the effect."""
+
+    strength: Strength = Field("medium", description=f"5 cells squared of 12 across the face to 6: {STRENGTH}")
+
+
+def build(options: Options, ctx: Context) -> Effect:
+    """Make the effect."""
+    return Median(options)
+
+
+class Median(Effect):
+    """See the module."""
+
+    def __init__(self, options: Options) -> None:
+        self._cells = between(options.strength, *_CELLS)
+
+    def apply(self, patches: Sequence[Patch], t: float) -> None:
+        """See `Effect.apply`."""
+        for patch in patches:
+            columns, rows = blocks_of(patch, max(_MIN_CELL_PX, patch.face_px / self._cells))
+            for samples, mask in each_plane(patch):
+                flat = cv2.medianBlur(averaged(samples, columns, rows), _SIDE)
+                lay(stretched(np.asarray(flat, np.uint8), samples.shape), mask, samples)
