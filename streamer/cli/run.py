@@ -25,6 +25,9 @@ from streamer.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
+_EFFECTS = (
+    "how faces are hidden: pixelate, mosaic_noise, blur, box, median, bilateral, solid, silhouette, replace, background"
+)
 _POLL_S = 0.1
 _DEMO_S = 10
 
@@ -74,7 +77,7 @@ def run(
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", help="score from which a detection is taken for a face")
     ] = None,
-    effect: Annotated[str | None, typer.Option(help="how faces are hidden: pixelate, blur, solid ...")] = None,
+    effect: Annotated[str | None, typer.Option(help=_EFFECTS)] = None,
     every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
     target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,

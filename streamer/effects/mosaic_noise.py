@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -70,19 +72,19 @@ class MosaicNoise(Effect):
             noise = self._around(patch, columns, rows)
             for (samples, mask), offsets in zip(each_plane(patch), noise, strict=True):
                 cells = averaged(samples, columns, rows)
-                noisy = np.clip(cells + offsets[: cells.shape[0], : cells.shape[1]], 0, 255).astype(np.uint8)
-                lay(self._fill(noisy, samples.shape), mask, samples)
+                offsets = offsets[: cells.shape[0], : cells.shape[1]]
+                noisy = cv2.add(cells, offsets, dtype=cv2.CV_8U)  # saturates
+                lay(self._fill(np.asarray(noisy, np.uint8).reshape(cells.shape), samples.shape), mask, samples)
 
     def _around(self, patch: Patch, columns: int, rows: int) -> NDArray[np.int16]:
         """(planes, rows, columns) of noise; the block in the middle of the face has the middle of the tile."""
         height, width = patch.samples[0].shape
-        at = []
-        for cells, length, middle in ((rows, height, patch.middle[1]), (columns, width, patch.middle[0])):
+        down, across = (
             # At the border of the picture the middle of the face is not the middle of the window.
-            first = -(cells // 2) - round(middle * cells / length - cells / 2)
-            at.append(np.arange(first, first + cells) % _TILE)
-        tile = self._tile(patch.track_id, patch.shifts)
-        return np.asarray(tile[:, at[0][:, None], at[1][None, :]])
+            _indices(cells, -(cells // 2) - round(middle * cells / length - cells / 2))
+            for cells, length, middle in ((rows, height, patch.middle[1]), (columns, width, patch.middle[0]))
+        )
+        return self._tile(patch.track_id, patch.shifts).take(down, axis=1).take(across, axis=2)
 
     def _tile(self, track_id: int, shifts: tuple[int, ...]) -> NDArray[np.int16]:
         if (tile := self._of_face.get(track_id)) is None:
@@ -93,3 +95,8 @@ class MosaicNoise(Effect):
             noise = drawn.normal(0, self._noise, (len(shifts), _TILE, _TILE)) * share[:, None, None]
             tile = self._of_face[track_id] = np.round(noise).astype(np.int16)
         return tile
+
+
+@lru_cache(maxsize=512)
+def _indices(cells: int, first: int) -> NDArray[np.intp]:
+    return np.arange(first, first + cells) % _TILE
