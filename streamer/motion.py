@@ -24,8 +24,8 @@ _SAMPLES = 160, 96
 _EXPLAINED = 0.8
 """A quarter of the picture agrees when the shift takes away a fifth of its change."""
 _QUARTERS_NEEDED = 3
-_NO_TEXTURE = 0.5
-"""Mean change in luma steps below which a quarter says nothing."""
+_LEAST_CHANGE = 1.0
+"""Mean change in luma steps below which a quarter says nothing: the camera stands still, or there is nothing to see."""
 _LARGEST = 0.2
 """Share of the picture's size; the phases of what has little in common mean nothing."""
 
@@ -55,7 +55,7 @@ class CameraMotion:
     def _between(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> Shift:
         """In samples; (0, 0) when no shift explains the change."""
         still = _change(before, after)
-        if float(still.max()) < _NO_TEXTURE:
+        if int((still >= _LEAST_CHANGE).sum()) < _QUARTERS_NEEDED:
             return 0.0, 0.0
         # phaseCorrelate lays the window over its arguments themselves.
         (dx, dy), _ = cv2.phaseCorrelate(before.copy(), after.copy(), self._window)
@@ -65,7 +65,7 @@ class CameraMotion:
             return 0.0, 0.0
         there = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
         moved = cv2.warpAffine(before, there, _SAMPLES, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        agree = (_change(np.asarray(moved, np.float32), after) <= _EXPLAINED * still) & (still >= _NO_TEXTURE)
+        agree = (_change(np.asarray(moved, np.float32), after) <= _EXPLAINED * still) & (still >= _LEAST_CHANGE)
         return (dx, dy) if int(agree.sum()) >= _QUARTERS_NEEDED else (0.0, 0.0)
 
 

@@ -29,7 +29,7 @@ class Options(PartOptions):
     force: bool = Field(False, description="replace the file if it exists")
     codec: CodecName | None = Field(None, description="h264, h265 or vp9; null takes vp9 for .webm and h264 otherwise")
     crf: int | None = Field(
-        None, ge=0, le=51, description="quality, lower is better and larger; null takes 27 (h264), 28 (h265), 33 (vp9)"
+        None, ge=0, le=51, description="quality, lower is better and larger; null takes 26 (h264), 28 (h265), 33 (vp9)"
     )
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = Field(
         "ultrafast", description="effort of the encoder: a slower one makes a smaller file"
