@@ -258,8 +258,9 @@ def test_small_faces_in_a_large_photograph_are_hidden(yunet: Path) -> None:
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        ("detector.tiles=0", "detector.tiles"),
-        ("detector.tiles=many", "detector.tiles"),
+        ("detector.tiles=0", "detector.tiles: must be auto, null or a whole number from 1 to 16, got 0"),
+        ("detector.tiles=many", "detector.tiles: must be auto, null or a whole number from 1 to 16, got 'many'"),
+        ("detector.tiles=true", "detector.tiles: must be auto, null or a whole number from 1 to 16, got True"),
         ("detector.min_face_px=-1", "detector.min_face_px: must be at least 0, got -1"),
         ("detector.max_face_px=3", "detector.max_face_px: must be at least 32, got 3"),
     ],

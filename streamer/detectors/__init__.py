@@ -15,10 +15,19 @@ __all__ = ["Detector", "DetectorOptions", "InputPx"]
 
 _LEAST_PX, _MOST_PX = 160, 4096
 """Longer side of a detector's input."""
+_MOST_TILES = 16
 
 
 def _auto_is_none(value: object) -> object:
     return None if value == "auto" else value
+
+
+def _is_tiles(value: object) -> object:
+    """Said here, because of a union pydantic would name each half."""
+    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_TILES
+    if value is None or value == "auto" or number:
+        return value
+    raise ValueError(f"must be auto, null or a whole number from 1 to {_MOST_TILES}, got {value!r}")
 
 
 InputPx = Annotated[int | None, BeforeValidator(_auto_is_none)]
@@ -39,7 +48,7 @@ class DetectorOptions(PartOptions):
     smallest_face_px: int = Field(
         20, ge=6, le=1000, description="width of the smallest face that input_px: auto and tiles: auto have to find"
     )
-    tiles: Literal["auto"] | Annotated[int, Field(ge=1, le=16)] | None = Field(
+    tiles: Annotated[int | Literal["auto"] | None, BeforeValidator(_is_tiles)] = Field(
         None,
         description="look also at overlapping parts of the picture, each at input_px: so many along the longer side (1 "
         "to 16), or auto: as many as smallest_face_px needs; null: auto for stills, 1 (none) for video",
