@@ -116,7 +116,10 @@ def test_wrong_usage_of_the_command(arguments: list[str], message: str) -> None:
     assert message in text
 
 
-def test_weights_that_are_not_free_are_measured_after_a_word_only(folder: Path) -> None:
+def test_weights_that_are_not_free_are_measured_after_a_word_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))  # where nothing was accepted yet
     code, text = bench("detectors", "--images", folder, "--kind", "scrfd", "--input-px", 160)
     assert code == 0
     assert "- scrfd det_500m: InsightFace's model det_500m is for non-commercial research only" in text

@@ -136,7 +136,7 @@ def _chosen(
     if accept_licence:
         settings["accept_licence"] = True
     config = Config().updated({"run.device": device})
-    return chosen, settings, Context(model=Store(on_fetch=Terminal().say).path, device=config.run.device)
+    return chosen, settings, Store(on_fetch=Terminal().say).context(config.run.device)
 
 
 def _check_folder(path: Path | None) -> None:
