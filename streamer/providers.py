@@ -21,7 +21,15 @@ from streamer.errors import DeviceError
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-__all__ = ["available", "nodes_per_provider", "provider_options", "runtimes", "session", "torch_device"]
+__all__ = [
+    "available",
+    "nodes_per_provider",
+    "provider_list",
+    "provider_options",
+    "runtimes",
+    "session",
+    "torch_device",
+]
 
 _Key = tuple[bytes, str, int]
 
@@ -71,7 +79,7 @@ def _made(model: bytes, chosen: Device, threads: int) -> ort.InferenceSession:
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     wanted = PROVIDERS[chosen.kind]
     try:
-        made: ort.InferenceSession = runtime.InferenceSession(model, options, providers=_providers(chosen))
+        made: ort.InferenceSession = runtime.InferenceSession(model, options, providers=provider_list(chosen))
     except Exception as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DeviceError(f"ONNX Runtime could not start on {str(chosen)!r}: {first}") from error
@@ -88,7 +96,7 @@ def _made(model: bytes, chosen: Device, threads: int) -> ort.InferenceSession:
     return made
 
 
-def _providers(chosen: Device) -> list[tuple[str, dict[str, str]]]:
+def provider_list(chosen: Device) -> list[tuple[str, dict[str, str]]]:
     """What to hand to ONNX Runtime: TensorRT leaves to CUDA what it cannot do, and everyone to the CPU."""
     kinds = ["tensorrt", "cuda"] if chosen.kind == "tensorrt" else [chosen.kind]
     devices = [Device(kind, chosen.index, chosen.fp16 and kind == chosen.kind) for kind in kinds]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("run", "test", "check", "extras", "bench", "test_detectors", "test_embedders")
+NAMES = ("run", "test", "check", "extras", "bench", "gpu_check", "test_detectors", "test_embedders")
 SCRIPTS = [*(ROOT / "scripts" / name for name in NAMES), ROOT / ".ci" / "run"]
 
 
@@ -62,3 +62,37 @@ def test_without_a_new_python_it_says_so(tmp_path: Path) -> None:
 def test_without_apt_nothing_is_tried(tmp_path: Path) -> None:
     done = _lib(tmp_path, "PATH=/nowhere; ensure_packages run test; echo on")
     assert (done.stdout, done.stderr) == ("on\n", "")
+
+
+def test_a_cut_wheel_is_joined_again(tmp_path: Path) -> None:
+    """Offline, beside another Python: here one that only says what it was asked."""
+    wheel, pieces = tmp_path / "drawn-1.0-py3-none-any.whl", tmp_path / "pieces"
+    pieces.mkdir()
+    content = os.urandom(2_500_000)
+    wheel.write_bytes(content)
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name in ("lib.sh", "gpu_check"):
+        (folder / name).write_text((ROOT / "scripts" / name).read_text())
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n')
+    python.chmod(0o755)
+    script = ["bash", str(folder / "gpu_check")]
+    subprocess.run([*script, "--cut", str(wheel), str(pieces), "1"], check=True, timeout=60)
+    assert [path.stat().st_size for path in sorted(pieces.iterdir())] == [1 << 20, 1 << 20, 2_500_000 - (2 << 20)]
+    (pieces / "whole-1.0-py3-none-any.whl").touch()
+    command = [*script, "--python", str(python), "--wheels", str(pieces), "--seconds", "1"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    joined = tmp_path / ".cache" / "gpu_check" / "joined" / wheel.name
+    assert joined.read_bytes() == content
+    asked = (tmp_path / "asked").read_text()
+    assert f"--no-index --no-deps --target {tmp_path}/.cache/gpu_check/site {joined} {pieces}/whole-1.0" in asked
+    assert "-m streamer.evaluate.gpu --seconds 1" in asked
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cut", "one"], ["--python", "python3"]])
+def test_gpu_check_says_what_is_wrong(arguments: list[str]) -> None:
+    command = [str(ROOT / "scripts" / "gpu_check"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "--wheels" in done.stderr
