@@ -93,9 +93,10 @@ def recognition_command(
                 folders.append((name, kind, judge_folder(vectors, there, owner, names, one.thresholds.accept)))
                 row["result"] = asdict(folders[-1][-1])
         finder.close()
-    _print_pairs(results)
+    _print_pairs(results, [(name, why) for name, one, why in found if one is None])
     _print_folders(folders)
-    print_missing(found)
+    if pairs is None:
+        print_missing(found)
     write_json(json_, rows)
     if plots is not None and folders:
         _plot(plots, folders)
@@ -138,7 +139,7 @@ def _samples(folder: Path, finder: Finder) -> list[Sample]:
     return [finder.sample(name, path) for name, paths in people_in(folder).items() for path in paths]
 
 
-def _print_pairs(results: Sequence[tuple[str, str, PairsResult]]) -> None:
+def _print_pairs(results: Sequence[tuple[str, str, PairsResult]], missing: Sequence[tuple[str, str]]) -> None:
     if not results:
         return
     print(
@@ -152,9 +153,11 @@ def _print_pairs(results: Sequence[tuple[str, str, PairsResult]]) -> None:
         tars = ", ".join(f"{100 * one.tar_at_far[key]:.1f}" for key in ("0.01", "0.001"))
         print(
             f"| {name} | {detector} | {one.same}, {one.different} | {one.without_face} | {100 * one.eer:.2f} "
-            f"| {100 * one.cross_validated_accuracy:.2f} of {one.cross_validated_pairs} | {at.threshold:.2f}: "
+            f"| {100 * one.cross_validated_accuracy:.2f} of {one.cross_validated_pairs} | {at.threshold:.3f}: "
             f"{100 * at.accuracy:.2f} % | {100 * at.precision:.2f} % | {100 * at.recall:.2f} % | {at.f1:.4f} | {tars} |"
         )
+    for name, why in missing:
+        print(f"| {name} | - | not measured: {why} " + "| - " * 8 + "|")
 
 
 def _print_folders(results: Sequence[tuple[str, str, FolderResult]]) -> None:
@@ -199,7 +202,7 @@ def _print_calibration(model: str, one: Calibration) -> None:
     print(f"  accept {one.accept.value:.3f} (95 % interval {one.accept.low:.3f} to {one.accept.high:.3f})")
     print(f"  reject {one.reject.value:.3f} ({one.reject.low:.3f} to {one.reject.high:.3f})")
     at = one.proposed
-    print(f"  proposed: accept={at.accept:.2f} reject={at.reject:.2f} margin={at.margin:.2f}")
+    print(f"  proposed: accept={at.accept:.3f} reject={at.reject:.3f} margin={at.margin:.2f}")
     print(f"    FAR {_rate(one.far)}, TAR {100 * one.tar.value:.2f} %")
     print(f"  with all {one.gallery} people in the gallery:")
     for row in one.margins:

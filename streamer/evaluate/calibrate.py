@@ -24,7 +24,7 @@ __all__ = ["Calibration", "calibrate"]
 _LEAST_FALSE = 10
 """Fewer accepted pairs of two people than this say little: the rule of 30 (Doddington and others, Speech Communication
 31, 2000) asks for 30 errors to be within 30 %, ten are within a factor of two."""
-_STEP = 0.01
+_STEP = 0.005
 _MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2)
 
 
@@ -101,8 +101,8 @@ def _margins(pairs: AllPairs, accept: float, margins: list[float]) -> list[Margi
 
 
 def _up(value: float) -> float:
-    return round(math.ceil(value / _STEP - 1e-6) * _STEP, 2)
+    return round(math.ceil(value / _STEP - 1e-6) * _STEP, 3)
 
 
 def _down(value: float) -> float:
-    return round(math.floor(value / _STEP + 1e-6) * _STEP, 2)
+    return round(math.floor(value / _STEP + 1e-6) * _STEP, 3)
