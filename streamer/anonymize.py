@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.effects import Effect, Patch
@@ -14,7 +14,7 @@ from streamer.sealed import AnonymizedFrame, slate
 from streamer.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.zones import NO_ZONES, ZoneOptions, zoned
 
-__all__ = ["Freshness", "MaskOptions", "objection", "paint", "seal"]
+__all__ = ["Freshness", "MaskOptions", "objection", "paint", "seal", "shown"]
 
 _TIME_SLACK_S = 1e-6
 """Rounding of timestamps, not a tolerance."""
@@ -77,12 +77,21 @@ def seal(
             image = zoned(paint(frame.image, hidden, effect, mask, frame.t), zones)
             # Also faces that may be seen now: what is learned may be shown later.
             effect.learn(image, (reach(track, mask) for track, _ in plan.tracks), frame.t)
-            return AnonymizedFrame(frame.seq, frame.t, image, covered=False, name=frame.name)
+            somebody = len(hidden) < len(plan.tracks)
+            version = rules.gallery_version if somebody else None
+            return AnonymizedFrame(frame.seq, frame.t, image, covered=False, name=frame.name, gallery_version=version)
         except Exception as error:  # an effect is a plug-in: whatever it raises, the frame is covered
             on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
             why = "effect failed"
     on_cover(why or "no plan")
     return slate(frame.seq, frame.t, frame.image.size, name=frame.name)
+
+
+def shown(tracks: Sequence[tuple[TrackBox, Verdict]], t: float, rules: Freshness) -> list[tuple[TrackBox, Reveal]]:
+    """The faces that `seal()` leaves visible in a frame that it does not cover."""
+    return [
+        (track, verdict) for track, verdict in tracks if isinstance(verdict, Reveal) and _may_show(verdict, t, rules)
+    ]
 
 
 def _may_show(verdict: Verdict, t: float, rules: Freshness) -> bool:

@@ -11,6 +11,7 @@ from streamer.effects import Effect
 from streamer.endpoints import Endpoint
 from streamer.identify import Identity, hide_everyone
 from streamer.parts import Context, build, device_for, options_type
+from streamer.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink
 from streamer.sources import Source
 
@@ -29,6 +30,9 @@ class Parts:
     sinks: Sequence[tuple[str, Callable[[], Sink]]]
     """Name for people and statistics, and how to make it."""
     identity: Identity = hide_everyone
+    """Decides where there is no recogniser."""
+    recogniser: Callable[[], Recogniser | None] = lambda: None
+    """Loads what tells faces apart; None when everyone is hidden."""
     device: str = "cpu"
     """Where the detector runs."""
 
@@ -67,6 +71,7 @@ class Parts:
             load_detector,
             effect,
             [(sink.text, opener(sink)) for sink in sinks],
+            recogniser=lambda: open_recogniser(config, ctx),
             device=device_for("detectors", config.detector.kind, ctx.device),
         )
 

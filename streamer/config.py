@@ -2,7 +2,7 @@
 
 Above all stands `privacy`, a word that chooses the defaults of the other keys. Sections are of three sorts:
 
-fixed     `run`, `capture`, `detect`, `track`, `zones`, `mask`, `output`: one model each.
+fixed     `run`, `capture`, `detect`, `track`, `zones`, `identity`, `mask`, `output`: one model each.
 choices   `detector`, `embedder`, `effect`: a `kind`, and beside it the options of that kind; only that part is loaded.
 families  `source` and `sink`: one sub-section per kind, used when the command line asks for that kind. Addresses (which
           file, which camera) come from the command line and have no place here.
@@ -25,6 +25,7 @@ from streamer._suggest import nearest
 from streamer.anonymize import MaskOptions
 from streamer.capture import CaptureOptions
 from streamer.errors import ConfigError
+from streamer.evidence import IdentityOptions
 from streamer.output import OutputOptions
 from streamer.parts import PartOptions
 from streamer.planner import PlannerOptions
@@ -82,6 +83,7 @@ FIXED: dict[str, type[PartOptions]] = {
     "detect": PlannerOptions,
     "track": TrackOptions,
     "zones": ZoneOptions,
+    "identity": IdentityOptions,
     "mask": MaskOptions,
     "output": OutputOptions,
 }
@@ -102,6 +104,11 @@ SHORT_NAMES = {
     "target_fps": ("run.target_fps",),
     "duration": ("run.duration_s",),
     "device": ("run.device",),
+    "who": ("identity.who",),
+    "gallery": ("identity.gallery",),
+    "labels": ("identity.labels",),
+    "attendance": ("identity.attendance",),
+    "audit": ("identity.audit",),
     "realtime": ("source.file.realtime", "source.demo.realtime"),
 }
 """Settings that the command line's options and the one-call helpers name for short -> their dotted paths."""
@@ -126,6 +133,7 @@ class Config:
     detect: PlannerOptions = field(default_factory=PlannerOptions)
     track: TrackOptions = field(default_factory=TrackOptions)
     zones: ZoneOptions = field(default_factory=ZoneOptions)
+    identity: IdentityOptions = field(default_factory=IdentityOptions)
     mask: MaskOptions = field(default_factory=MaskOptions)
     embedder: Choice = field(default_factory=lambda: _default("embedder"))
     effect: Choice = field(default_factory=lambda: _default("effect"))

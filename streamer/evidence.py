@@ -31,6 +31,9 @@ class IdentityOptions(PartOptions):
 
     who: Who = Field("all", description="hide all; all but the enrolled (unknown); or only the enrolled (known)")
     gallery: Path | None = Field(None, description="file of the enrolled people; null: the usual one")
+    key_file: Path | None = Field(
+        None, description="file with the key of an encrypted gallery; null: from the environment"
+    )
     votes: int = Field(3, ge=2, le=20, description="good crops in a row that must agree before a face is shown")
     min_face_px: int = Field(32, ge=24, le=512, description="smaller faces cannot be told apart and stay hidden")
     max_turn_deg: float = Field(50, ge=10, le=80, description="faces turned further aside give no evidence")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.anonymize import Freshness, MaskOptions, seal, shown
 from streamer.channel import Channel, Closed
 from streamer.detect import Failed, Look
 from streamer.effects import Effect
@@ -15,10 +16,10 @@ from streamer.errors import EffectError, StreamerError, StuckError
 from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
 from streamer.stats import Stats
-from streamer.types import Frame, IdentityRequest, PassRequest, Planned
+from streamer.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
 from streamer.zones import ZoneOptions
 
-__all__ = ["Planning", "Render", "Settings"]
+__all__ = ["Planning", "Render", "Settings", "Witness"]
 
 _TICK_S = 0.5
 """The planner looks up at least so often, to notice a detector that does not answer."""
@@ -158,6 +159,24 @@ class Planning:
             raise StuckError(f"the embedder did not answer for {self._pass_timeout_s:g} s")
 
 
+class Witness(Protocol):
+    """Told of every frame that leaves, by the thread that seals it."""
+
+    def saw(
+        self,
+        frame: AnonymizedFrame,
+        epoch: int,
+        tracks: Sequence[tuple[TrackBox, Verdict]],
+        shown: Sequence[tuple[TrackBox, Reveal]],
+    ) -> AnonymizedFrame:
+        """A frame was sealed, in which these faces can be seen. Returns it, with labels where they are wanted."""
+        ...
+
+    def ended(self) -> None:
+        """No more frames will come."""
+        ...
+
+
 class Render:
     """The render thread: every planned frame goes through `seal()`, and what comes out goes to every sink.
 
@@ -171,9 +190,10 @@ class Render:
         effect: Effect,
         new_effect: Callable[[str], Effect],
         mask: MaskOptions,
-        rules: Freshness,
+        rules: Callable[[], Freshness],
         zones: ZoneOptions,
         stats: Stats,
+        witness: Witness,
         *,
         settings: Callable[[], Settings],
         max_failures: int,
@@ -187,6 +207,7 @@ class Render:
         self._rules = rules
         self._zones = zones
         self._stats = stats
+        self._witness = witness
         self._settings = settings
         self._failures = _Failures(max_failures, stats)
 
@@ -201,24 +222,29 @@ class Render:
         finally:
             for sink in self._sinks:
                 sink.close()
+            self._witness.ended()
 
     def _render(self, planned: Planned) -> None:
         wanted = self._settings().effect
         if wanted != self._kind:
             self._kind, self._effect = wanted, self._new_effect(wanted)
         failed: list[EffectError] = []
+        rules = self._rules()
         with self._stats.timed("seal"):
             sealed = seal(
                 planned.frame,
                 planned.plan,
                 effect=self._effect,
                 mask=self._mask,
-                rules=self._rules,
+                rules=rules,
                 zones=self._zones,
                 on_cover=lambda why: self._stats.covered(planned.why or why),
                 on_failure=failed.append,
             )
-        self._stats.sealed(0 if planned.plan is None else len(planned.plan.tracks))
+        tracks = () if planned.plan is None else planned.plan.tracks
+        seen = [] if sealed.covered else shown(tracks, sealed.t, rules)
+        self._stats.sealed(len(tracks) - len(seen))
+        sealed = self._witness.saw(sealed, planned.frame.epoch, tracks, seen)
         for sink in self._sinks:
             sink.put(sealed)
         if failed:

@@ -133,7 +133,7 @@ class SinkRunner:
     """One sink and what feeds it. `step()` is called in a loop by one thread: its worker, or the main thread.
 
     live_source: frames come at their own time, and nothing may hold them up.
-    cover_all: asked immediately before every write.
+    cover_all, gallery_version: asked immediately before every write.
     on_command: told what the user asked for at a window.
     """
 
@@ -148,6 +148,7 @@ class SinkRunner:
         live_source: bool,
         clock: Callable[[], float],
         cover_all: Callable[[], bool],
+        gallery_version: Callable[[], int] = lambda: 0,
         on_command: Callable[[Command], None],
     ) -> None:
         self.name = name
@@ -158,6 +159,7 @@ class SinkRunner:
         self._live_source = live_source
         self._clock = clock
         self._cover_all = cover_all
+        self._gallery_version = gallery_version
         self._on_command = on_command
         self._period_s = 1 / format.fps
         capacity = max(2, round(options.buffer_s * format.fps)) if live_source else 4
@@ -250,7 +252,9 @@ class SinkRunner:
             self._write(shown.frame, shown.kind)
 
     def _write(self, frame: AnonymizedFrame, kind: Kind) -> None:
-        if self._cover_all() and not frame.covered:
+        # Somebody who was removed from the gallery may still be in frames that wait here.
+        outdated = frame.gallery_version is not None and frame.gallery_version != self._gallery_version()
+        if (outdated or self._cover_all()) and not frame.covered:
             frame = slate(frame.seq, frame.t, frame.image.size, _COVER_TEXT, name=frame.name)
             kind = "covered"
         with self._stats.timed(f"write {self.name}"):

@@ -2,9 +2,9 @@
 
     capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
                      |     ^
-             requests|     |looks
+             requests|     |looks, and whose faces they are
                      v     |
-                     detector
+                     detector, embedder
 
 Every arrow is a bounded channel. A live source may lose frames before the planner (`raw` drops the oldest) and before a
 sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is in
@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from streamer import __version__, detect
@@ -33,6 +33,8 @@ from streamer.flow import Planning, Render, Settings
 from streamer.output import SinkRunner
 from streamer.parts import kinds
 from streamer.planner import Planner
+from streamer.recognition import Recogniser, Recognition
+from streamer.report import Report, Status
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.stats import Stats
@@ -47,30 +49,6 @@ _DECIDED_FRAMES = 8
 """Frames that may wait between planner and render."""
 _LAST_GRACE_S = 0.5
 """Time for the threads to return once every channel is closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a stream is doing, for a status line."""
-
-    running: bool
-    info: SourceInfo
-    captured: int
-    sealed: int
-    covered: int
-    drops: int
-    faces: int
-    fps: float
-    latency_s: float | None
-    elapsed_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a stream did. `summary` is ready for JSON."""
-
-    info: SourceInfo
-    summary: dict[str, Any] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -97,6 +75,7 @@ class Pipeline:
         self._channels: list[Channel[Any]] = []
         self._runners: list[SinkRunner] = []
         self._pumped: list[SinkRunner] = []
+        self._people = Recognition(config, self._stats, parts.identity)
         self._info: SourceInfo | None = None
         self._started = self._ended = 0.0
 
@@ -109,10 +88,13 @@ class Pipeline:
         """
         source = self._parts.source()
         detector: Detector | None = None
+        recogniser: Recogniser | None = None
         try:
             self._info = info = source.info
             detector = self._parts.detector()
             detect.warm_up(detector, (info.width, info.height))
+            recogniser = self._parts.recogniser()
+            self._people.open(recogniser, detector_options(self._config).threshold, info)
             effect = self._parts.effect(self._settings.effect)
             for name, make in self._parts.sinks:
                 self._runners.append(runner := self._runner(name, make(), info))
@@ -121,6 +103,7 @@ class Pipeline:
             source.close()
             if detector is not None:
                 detector.close()
+            self._people.close(recogniser)
             for runner in self._runners:
                 runner.sink.close()
             raise
@@ -217,6 +200,7 @@ class Pipeline:
             "stopped": self._stop.is_set(),  # before the input's end
             "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,
             **self._stats.summary(),
+            **self._people.summary(wall_s),
         }
         return Report(self._info, summary)
 
@@ -233,6 +217,7 @@ class Pipeline:
             live_source=info.live,
             clock=self._clock,
             cover_all=lambda: self._settings.cover_all,
+            gallery_version=self._people.version,
             on_command=self._obey,
         )
 
@@ -248,11 +233,12 @@ class Pipeline:
         requests: Channel[PassRequest] = Channel(1, Full.BLOCK)
         looks: Channel[Look] = Channel(1, Full.BLOCK, changed=changed)
         decided: Channel[Planned] = Channel(_DECIDED_FRAMES, Full.BLOCK)
-        self._channels = [raw, requests, looks, decided, *(runner.channel for runner in self._runners)]
+        asked = self._people.connect(changed)
+        self._channels = [raw, requests, looks, decided, *(asked or ()), *(runner.channel for runner in self._runners)]
         planner = Planner(
             config.detect,
             lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
-            self._parts.identity,
+            self._people.identity,
             live=info.live,
             stills=info.stills,
             # Only of detectors that have such a key is it known what a second look at a real face comes to.
@@ -278,6 +264,7 @@ class Pipeline:
             decided,
             changed,
             stats,
+            asked,
             clock=self._clock,
             max_failures=config.run.max_failures,
             pass_timeout_s=config.detect.pass_timeout_s,
@@ -288,9 +275,10 @@ class Pipeline:
             effect,
             self._parts.effect,
             config.mask,
-            Freshness(config.detect.max_gap_s),
+            lambda: Freshness(config.detect.max_gap_s, self._people.version()),
             config.zones,
             stats,
+            self._people,
             settings=lambda: self._settings,
             max_failures=config.run.max_failures,
         )
@@ -303,6 +291,8 @@ class Pipeline:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
         spawn("detector", lambda: detect.work(detector, requests, looks, stats, scope))
+        if asked is not None:
+            spawn("embedder", self._people.work)
         spawn("planner", planning.work)
         spawn("capture", capture.work)
 

@@ -33,6 +33,8 @@ class AnonymizedFrame:
     """True when the whole frame is hidden."""
     name: str | None = None
     """Stills: the picture's path relative to the input."""
+    gallery_version: int | None = None
+    """On which a face in it may be seen; None when none is. An output covers it when the gallery is another by then."""
 
 
 def slate(seq: int, t: float, size: tuple[int, int], text: str = "", *, name: str | None = None) -> AnonymizedFrame:
@@ -62,5 +64,10 @@ def derive(
     """
     picture = frame.image if image is None else image(frame.image)
     return AnonymizedFrame(
-        frame.seq, frame.t if t is None else t, picture.frozen(), covered=frame.covered, name=frame.name
+        frame.seq,
+        frame.t if t is None else t,
+        picture.frozen(),
+        covered=frame.covered,
+        name=frame.name,
+        gallery_version=frame.gallery_version,
     )

@@ -80,6 +80,18 @@ def run(
     effect: Annotated[str | None, typer.Option(help=_EFFECTS)] = None,
     every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
     target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
+    who: Annotated[
+        str | None,
+        typer.Option(metavar="WHO", help="who is hidden: all (the default), unknown (all but the enrolled), known"),
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the enrolled people; see `streamer people`")
+    ] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="draw names and states over the anonymized picture")] = False,
+    attendance: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="write who was seen, and for how long")
+    ] = None,
+    audit: Annotated[Path | None, typer.Option(metavar="FILE", help="append every reveal to a chained log")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,
     device: Annotated[str | None, typer.Option(help=FORMS)] = None,
     accept_licence: Annotated[
@@ -94,6 +106,9 @@ def run(
     terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
+    paths = {"gallery": gallery, "attendance": attendance, "audit": audit}
+    short |= {"who": who, "labels": labels or None}
+    short |= {name: None if path is None else str(path) for name, path in paths.items()}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     if accept_licence:
@@ -181,7 +196,7 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         raise
     signals.arm()
     try:
-        _watch(pipeline, config, terminal, signals)
+        said = _watch(pipeline, config, terminal, signals)
         pipeline.join()
     except BaseException as error:
         pipeline.stop()  # whatever went wrong, also in showing how it goes: the outputs are finished
@@ -191,7 +206,7 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         raise
     summary = pipeline.report().summary
     outcome.runs.append(summary)
-    for note in summary["notes"]:
+    for note in summary["notes"][len(said) :]:
         terminal.say(f"note: {note}")
     terminal.say(summary_line(summary))
     if (missing := _left_out(pipeline.status(), summary)) > 0:
@@ -205,12 +220,14 @@ def _left_out(status: Status, summary: dict[str, Any]) -> int:
     return status.info.frames - status.captured
 
 
-def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> None:
-    """Keep the windows alive and the progress fresh until the end; obey signals."""
+def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> list[str]:
+    """Keep the windows alive and the progress fresh until the end; obey signals. Returns the notes said at the start."""
     status = pipeline.status()
     info, obeyed = status.info, 0
     terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")
     terminal.detail(f"input is {info.detail}" if info.detail else "")
+    for note in (said := pipeline.report().summary["notes"]):
+        terminal.say(f"note: {note}")
     if info.has_sound:
         terminal.say("note: the input has sound; this version drops it")
     with View(terminal, info, expected_frames(info, config.run.duration_s)) as view:
@@ -221,6 +238,7 @@ def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Sign
                 obeyed = min(2, signals.count)
                 pipeline.stop(abort=obeyed == 2)
                 terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
+    return list(said)
 
 
 def _check_report(path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from pathlib import Path
 
 from streamer.errors import StreamerError
 from streamer.people.gallery import Gallery
 
-__all__ = ["LiveGallery"]
+__all__ = ["LiveGallery", "stamp_of"]
 
 _LOOK_S = 0.2
 """The file is looked at this often: a change reaches the stream within a second, with room to spare."""
@@ -74,3 +75,12 @@ class LiveGallery:
                 self._version += 1
                 self._gallery = None
         return self._version
+
+
+def stamp_of(path: Path) -> Hashable:
+    """What changes with a file; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

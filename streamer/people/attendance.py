@@ -1,0 +1,89 @@
+"""Who was seen, from when to when, for how long: a CSV file. Strangers are counted; nothing of their faces is kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamer.errors import StreamerError, UsageError
+from streamer.types import Reveal
+
+__all__ = ["Attendance"]
+
+_LONGEST_FRAME_S = 0.5
+"""A longer gap between two frames is an interruption, in which nobody was seen."""
+_LEAST_FRAMES = 5
+"""A track of fewer frames is hardly somebody."""
+
+Key = tuple[int, int]
+"""Epoch and number of a track."""
+
+
+@dataclass(slots=True)
+class _Row:
+    first_t: float
+    last_t: float
+    visible_s: float = 0.0
+    best_score: float = 0.0
+
+
+class Attendance:
+    """One stream's list, written as a whole at the end. Times are seconds since the stream's first frame.
+
+    Raises UsageError when the file exists or cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.expanduser().absolute()
+        if self._path.exists():
+            raise UsageError(f"attendance {path} exists; choose another path")
+        if not self._path.parent.is_dir() or not os.access(self._path.parent, os.W_OK):
+            raise UsageError(f"attendance {path} cannot be written: {self._path.parent} is no folder to write to")
+        self._rows: dict[str, _Row] = {}
+        self._frames: Counter[Key] = Counter()
+        self._known: set[Key] = set()
+        self._began_t: float | None = None
+        self._last_t: float | None = None
+
+    def saw(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
+        """A frame of time t left, in which these were seen; tracks: all faces in it."""
+        self._began_t = t if self._began_t is None else self._began_t
+        step_s = 0.0 if self._last_t is None else t - self._last_t
+        self._last_t = t
+        self._frames.update(tracks)
+        for key, reveal in shown.items():
+            if not reveal.name:
+                continue
+            self._known.add(key)
+            row = self._rows.setdefault(reveal.name, _Row(t, t))
+            if row.last_t < t and step_s <= _LONGEST_FRAME_S:
+                row.visible_s += step_s
+            row.last_t = t
+            row.best_score = max(row.best_score, reveal.score)
+
+    def close(self) -> None:
+        """Write the list, private, in one step. Raises StreamerError when it cannot be written."""
+        text = io.StringIO()
+        table = csv.writer(text)
+        table.writerow(["name", "first_seen_s", "last_seen_s", "visible_s", "best_score"])
+        began = self._began_t or 0.0
+        for name, row in sorted(self._rows.items()):
+            # A name that begins like a formula would be one in a spreadsheet.
+            shown = f"'{name}" if name[:1] in "=+-@\t" else name
+            first, last = f"{row.first_t - began:.2f}", f"{row.last_t - began:.2f}"
+            table.writerow([shown, first, last, f"{row.visible_s:.2f}", f"{row.best_score:.3f}"])
+        strangers = sum(number >= _LEAST_FRAMES for key, number in self._frames.items() if key not in self._known)
+        table.writerow([f"(tracks of strangers: {strangers})", "", "", "", ""])
+        try:
+            handle, made = tempfile.mkstemp(prefix=f".{self._path.name}.", suffix=".tmp", dir=self._path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:  # mkstemp makes it private
+                file.write(text.getvalue())
+            Path(made).replace(self._path)
+        except OSError as error:
+            raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error

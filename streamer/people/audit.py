@@ -1,0 +1,158 @@
+"""Who was shown from when to when: JSON lines, each with the hash of the one before, so that tampering shows.
+
+Every line is written whole and at once, so a crash loses none that was written. Whoever changes, removes or moves a
+line breaks the chain; what was cut off at the end shows only in that the last run has no `end`. Keep the last hash
+elsewhere to notice that, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamer.errors import StreamerError, UsageError
+from streamer.people._lock import locked
+from streamer.types import Reveal
+
+__all__ = ["AuditLog", "Finding", "verify"]
+
+_FIRST = "0" * 64
+_LOCK_TIMEOUT_S = 0.5
+
+Key = tuple[int, int]
+"""Epoch and number of a track."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check of a log came to."""
+
+    lines: int
+    last_hash: str
+    problem: str | None = None
+    """The first thing that is wrong, with its line; None when the chain is whole."""
+    ended: bool = True
+    """False: the last run did not end in good order, or lines were cut off."""
+
+
+@dataclass(slots=True)
+class _Shown:
+    name: str
+    from_t: float
+    to_t: float
+    score: float
+
+
+class AuditLog:
+    """Appends to one file, private, which is locked meanwhile. Times are seconds since the stream's first frame.
+
+    model: of the embedder. config: hash of the settings. clock: seconds since 1970.
+    Raises UsageError when the file cannot be written, is used by another run, or its chain is broken.
+    """
+
+    def __init__(self, path: Path, *, model: str, config: str, clock: Callable[[], float] = time.time) -> None:
+        self._path = path.expanduser().absolute()
+        self._clock = clock
+        self._began_t: float | None = None
+        self._shown: dict[Key, _Shown] = {}
+        self._handle: int | None = None
+        self._stack = ExitStack()
+        try:
+            beside = self._path.with_name(f".{self._path.name}.lock")
+            self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S))
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._stack.callback(os.close, self._handle)
+            found = verify(self._path)
+        except TimeoutError:
+            raise UsageError(f"audit log {path} is being written by another run; choose another path") from None
+        except OSError as error:
+            self._stack.close()
+            raise UsageError(f"audit log {path} cannot be written: {error.strerror}") from None
+        if found.problem is not None:
+            self._stack.close()
+            raise UsageError(f"audit log {path} is damaged, {found.problem}; keep it, and choose another path")
+        self._hash, self._number = found.last_hash, found.lines
+        self._write("start", model=model, config=config)
+
+    def saw(self, t: float, shown: Mapping[Key, Reveal]) -> None:
+        """A frame of time t left, in which these were seen. Raises StreamerError when it cannot be recorded."""
+        self._began_t = t if self._began_t is None else self._began_t
+        for key, reveal in shown.items():
+            known = self._shown.get(key)
+            if known is not None and known.name != reveal.name:
+                self._hidden(key)
+                known = None
+            if known is None:
+                self._shown[key] = _Shown(reveal.name, t, t, reveal.score)
+                self._write("shown", **self._record(key))
+            else:
+                known.to_t, known.score = t, max(known.score, reveal.score)
+        for key in self._shown.keys() - shown.keys():
+            self._hidden(key)
+
+    def close(self) -> None:
+        """End the record; calling it twice is fine."""
+        if self._handle is None:
+            return
+        try:
+            for key in sorted(self._shown):
+                self._hidden(key)
+            self._write("end")
+            os.fsync(self._handle)
+        finally:
+            self._handle = None
+            self._stack.close()
+
+    def _hidden(self, key: Key) -> None:
+        self._write("hidden", **self._record(key))
+        del self._shown[key]
+
+    def _record(self, key: Key) -> dict[str, Any]:
+        one, began = self._shown[key], self._began_t or 0.0
+        times = {"from_s": round(one.from_t - began, 3), "to_s": round(one.to_t - began, 3)}
+        return {"name": one.name, "track": f"{key[0]}.{key[1]}", **times, "score": round(one.score, 4)}
+
+    def _write(self, event: str, **values: Any) -> None:
+        assert self._handle is not None, "written to after the end"
+        self._number += 1
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
+        record = {"n": self._number, "time": moment, "event": event, **values, "before": self._hash}
+        self._hash = _digest(record)
+        line = (json.dumps({**record, "hash": self._hash}, ensure_ascii=False) + "\n").encode()
+        try:
+            if os.write(self._handle, line) != len(line):
+                raise OSError(28, "disk full")
+        except OSError as error:
+            # What was promised to be recorded must not happen unrecorded: the run ends.
+            raise StreamerError(f"audit log {self._path} could not be written: {error.strerror}") from error
+
+
+def verify(path: Path) -> Finding:
+    """Check a log's chain from its first line to its last. Raises OSError when it cannot be read."""
+    before, number, event = _FIRST, 0, "end"
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+                claimed = record.pop("hash")
+                whole = line.endswith(b"\n")
+                fits = record["before"] == before and record["n"] == number and _digest(record) == claimed
+            except (ValueError, KeyError, TypeError, AttributeError):
+                return Finding(number, before, f"line {number} is no record", False)
+            if not fits or not whole:
+                return Finding(
+                    number, before, f"line {number} is not what was written, or lines before it are gone", False
+                )
+            before, event = claimed, record["event"]
+    return Finding(number, before, None, event == "end")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

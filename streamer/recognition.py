@@ -1,0 +1,192 @@
+"""Everything about who may be seen in one stream, put together: embedder, gallery, decisions, labels and records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamer import embed
+from streamer.channel import Channel, Full
+from streamer.config import Config
+from streamer.embed import Answer, CropRules
+from streamer.embedders import Embedder
+from streamer.errors import UsageError
+from streamer.identify import Identity, IdentityCache
+from streamer.labels import labelled
+from streamer.parts import Context, build
+from streamer.people.attendance import Attendance
+from streamer.people.audit import AuditLog
+from streamer.people.live import LiveGallery, stamp_of
+from streamer.people.store import GalleryFile, default_path, find_key
+from streamer.sealed import AnonymizedFrame, derive
+from streamer.stats import Stats
+from streamer.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
+
+__all__ = ["Recogniser", "Recognition", "open_recogniser"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """What tells faces apart, and the people it knows."""
+
+    embedder: Embedder
+    gallery: LiveGallery
+    problems: list[str] = field(default_factory=list)
+    """What was wrong with the gallery when it was read again."""
+
+
+def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
+    """Load embedder and gallery; None when everyone is hidden, and then nothing is loaded.
+
+    Raises GalleryError when the gallery cannot be used, or was named and is not there; ModelError, DeviceError.
+    """
+    options = config.identity
+    if options.who == "all":
+        return None
+    path = default_path() if options.gallery is None else options.gallery.expanduser()
+    if options.gallery is not None and not path.exists():
+        raise UsageError(f"there is no gallery {path}; make one with: streamer enroll NAME IMAGE")
+    file = GalleryFile(path, key=find_key(options.key_file))
+    embedder: Embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
+    problems: list[str] = []
+    try:
+        gallery = LiveGallery(
+            lambda: file.read(embedder.model),
+            lambda: stamp_of(path),
+            model=embedder.model,
+            on_problem=problems.append,
+        )
+    except BaseException:
+        embedder.close()
+        raise
+    return Recogniser(embedder, gallery, problems)
+
+
+class Recognition:
+    """One stream's. `open()` and `connect()` come before its threads start; `saw()` and `ended()` are the render's.
+
+    identity: decides where there is no recogniser.
+    """
+
+    def __init__(self, config: Config, stats: Stats, identity: Identity) -> None:
+        self.identity = identity
+        self._config = config
+        self._stats = stats
+        self._recogniser: Recogniser | None = None
+        self._channels: tuple[Channel[IdentityRequest], Channel[Answer]] | None = None
+        self._counts: Counter[str] = Counter()
+        self._attendance: Attendance | None = None
+        self._audit: AuditLog | None = None
+
+    def open(self, recogniser: Recogniser | None, strong_score: float, info: SourceInfo) -> None:
+        """Take a recogniser in, and open the records. Raises UsageError when they cannot be kept."""
+        options = self._config.identity
+        self._recogniser = recogniser
+        if recogniser is None:
+            if options.attendance is not None or options.audit is not None:
+                raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
+            return
+        people, _ = recogniser.gallery.current()
+        if not len(people):
+            self._stats.note("nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE")
+        self.identity = IdentityCache(
+            options,
+            recogniser.embedder.thresholds,
+            recogniser.gallery.version,
+            strong_score=strong_score,
+            stills=info.stills,
+            counts=self._counts,
+        )
+        if options.attendance is not None:
+            self._attendance = Attendance(options.attendance)
+        if options.audit is not None:
+            self._audit = AuditLog(options.audit, model=recogniser.embedder.model, config=_digest(self._config))
+
+    def connect(self, changed: threading.Condition) -> tuple[Channel[IdentityRequest], Channel[Answer]] | None:
+        """The way to the embedder and back; None when there is none."""
+        if self._recogniser is not None:
+            self._channels = Channel(1, Full.BLOCK), Channel(1, Full.BLOCK, changed=changed)
+        return self._channels
+
+    def version(self) -> int:
+        """Of the gallery as it is at this moment."""
+        return 0 if self._recogniser is None else self._recogniser.gallery.version()
+
+    def work(self) -> None:
+        """The embedder's thread."""
+        assert self._recogniser is not None, "open() comes first"
+        assert self._channels is not None, "connect() comes first"
+        options = self._config.identity
+        rules = CropRules(options.min_face_px, options.max_turn_deg)
+        requests, answers = self._channels
+        embed.work(self._recogniser.embedder, self._recogniser.gallery.current, requests, answers, rules, self._stats)
+
+    def saw(
+        self,
+        frame: AnonymizedFrame,
+        epoch: int,
+        tracks: Sequence[tuple[TrackBox, Verdict]],
+        shown: Sequence[tuple[TrackBox, Reveal]],
+    ) -> AnonymizedFrame:
+        """See `Witness.saw`."""
+        seen = {(epoch, track.track_id): verdict for track, verdict in shown}
+        if self._attendance is not None:
+            self._attendance.saw(frame.t, seen, [(epoch, track.track_id) for track, _ in tracks])
+        if self._audit is not None:
+            self._audit.saw(frame.t, seen)
+        if not self._config.identity.labels or frame.covered:
+            return frame
+        names = {track.track_id for track, _ in shown}
+        return derive(frame, lambda picture: labelled(picture, tracks, names))
+
+    def ended(self) -> None:
+        """See `Witness.ended`."""
+        try:
+            if self._attendance is not None:
+                self._attendance.close()
+        finally:
+            if self._audit is not None:
+                self._audit.close()
+
+    def close(self, recogniser: Recogniser | None) -> None:
+        """When the stream did not come to start."""
+        if recogniser is not None:
+            recogniser.embedder.close()
+        if self._audit is not None:
+            self._audit.close()
+
+    def summary(self, wall_s: float) -> dict[str, Any]:
+        """For the report; nothing when everyone is hidden."""
+        if self._recogniser is None:
+            return {}
+        counts, embeddings = dict(self._counts), self._stats.get("embeddings")
+        frames = counts.get("track frames", 0)
+        return {
+            "identity": {
+                "who": self._config.identity.who,
+                "model": self._recogniser.embedder.model,
+                "embeddings": embeddings,
+                "embeddings_per_s": round(embeddings / wall_s, 2) if wall_s > 0 else 0.0,
+                "track_frames": frames,
+                "cache_hit_rate": round(1 - embeddings / frames, 4) if frames else None,
+                "reveals": counts.get("reveals", 0),
+                "revoked": {
+                    key.removeprefix("revoked: "): number
+                    for key, number in sorted(counts.items())
+                    if key.startswith("revoked: ")
+                },
+                "poor_crops": counts.get("poor crops", 0),
+                "too_late": counts.get("evidence came too late", 0),
+                "gallery_problems": list(self._recogniser.problems),
+            }
+        }
+
+
+def _digest(config: Config) -> str:
+    """SHA-256 of the settings, so that a record says under which ones it was made."""
+    return hashlib.sha256(json.dumps(config.to_mapping(), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,34 @@
+"""What a stream tells about itself: while it runs, and at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamer.types import SourceInfo
+
+__all__ = ["Report", "Status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a stream is doing, for a status line."""
+
+    running: bool
+    info: SourceInfo
+    captured: int
+    sealed: int
+    covered: int
+    drops: int
+    faces: int
+    fps: float
+    latency_s: float | None
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a stream did. `summary` is ready for JSON."""
+
+    info: SourceInfo
+    summary: dict[str, Any] = field(default_factory=dict)
