@@ -13,20 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.align import ARCFACE_112, similarity
-from streamer.geometry import center, side
+from streamer.geometry import center, overlap, side
 from streamer.picture import Picture
 from streamer.types import Box, Points5
 
-__all__ = ["Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
+__all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
+CLOSEST = 0.3
+"""The least gap, when what is seen around both faces says that none took the other's place."""
 _LEAST_ROOM = 0.5
 _JUMP = 0.35
 """Face sizes by which a face may be elsewhere beyond its walk: nods, and the wobble of a detector's box."""
 _JUMP_MAX = 1.2
 _JUMP_SCALE = 1.5
 """Largest ratio of the sizes in two looks."""
+_UPWARDS = 2.0
+_OTHER_SIZE = 1.5
 _LOOK_PX = 12
 _LOOK_ZOOM = 0.6
 """A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
@@ -37,7 +41,12 @@ Look = NDArray[np.float32]
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
-    """Distance from a face's edge to the nearest other box, in sizes of the larger of the two; 0 when they overlap."""
+    """How much room there is between a face and the nearest other, in sizes of the larger of the two.
+
+    It is the distance of their middles less one size; 0 when the boxes overlap. Upwards counts double: heads walk
+    sideways. A face of quite another size counts `_OTHER_SIZE` times as far away: whoever took its place would be seen
+    to have `jumped`.
+    """
     return min((_gap(box, other) for other in others), default=math.inf)
 
 
@@ -89,6 +98,9 @@ def alike(a: Look, b: Look) -> float:
 
 
 def _gap(a: Box, b: Box) -> float:
-    across = max(0.0, b[0] - a[2], a[0] - b[2])
-    down = max(0.0, b[1] - a[3], a[1] - b[3])
-    return math.hypot(across, down) / max(side(a), side(b))
+    if overlap(a, b):
+        return 0.0
+    (ax, ay), (bx, by) = center(a), center(b)
+    larger, smaller = max(side(a), side(b)), min(side(a), side(b))
+    apart = math.hypot(ax - bx, _UPWARDS * (ay - by)) / larger - 1
+    return max(0.0, apart) * (_OTHER_SIZE if larger > _JUMP_SCALE * smaller else 1.0)

@@ -110,6 +110,8 @@ class Known:
     box: Box = (0.0, 0.0, 0.0, 0.0)
     trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_TRAIL))
     """The passes in which it was clear."""
+    last: Sighting | None = None
+    """In the last pass, clear or not."""
     clear_since: float = math.inf
     """Capture time of the first pass since which every pass found it, beyond doubt the same."""
     clear_until: float = -math.inf

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from streamer.types import Box
 
-__all__ = ["Boxes", "center", "grown", "hull", "iou", "lerp", "shifted", "side", "stack"]
+__all__ = ["Boxes", "center", "grown", "hull", "iou", "lerp", "overlap", "shifted", "side", "stack"]
 
 Boxes = NDArray[np.float32]
 
@@ -26,6 +26,11 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     area_b = np.prod(b[:, 2:] - b[:, :2], axis=1)
     union = area_a[:, None] + area_b[None, :] - overlap
     return np.asarray(overlap / np.maximum(union, 1e-9), np.float32)
+
+
+def overlap(a: Box, b: Box) -> bool:
+    """Whether two boxes have a point in common."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def center(box: Box) -> tuple[float, float]:

@@ -22,10 +22,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streamer.clarity import alike, gap, jumped, look_of, moved_on, room
+from streamer.clarity import CLOSEST, alike, gap, jumped, look_of, moved_on, room
 from streamer.embedders import Thresholds
 from streamer.evidence import Decision, IdentityOptions, Known, Rules, Sighting
-from streamer.geometry import grown, side
+from streamer.geometry import grown, overlap, side
 from streamer.types import (
     Candidate,
     Cover,
@@ -53,10 +53,11 @@ _ALONE_S = 0.25
 """Longest time for which a look says something of the frames after it."""
 _LONGEST_STEP_S = 0.5
 """Two looks farther apart say nothing of each other."""
-_LOOKS_ALIKE, _LOOKS_CHANGED = 0.75, 0.45
-"""Correlation of two looks: from the first on they are of one face; below the second they are not; between the two it
-takes a match. Measured over 1,068 steps of 0.12 s in five clips, 93 % of one face's looks are above the first and
-98.5 % above the second; looks of two people are at 0.1 in the middle."""
+_LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
+"""Correlation of what is seen around a face in two looks. Over 1,068 steps of 0.12 s in five clips, 82 % of one face's
+were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the middle.
+Below the second it takes a match, and so it does below the first where another face is nearby; below the third it is
+another face."""
 _FORGET_S = 10.0
 _EPOCHS_KEPT = 8
 
@@ -109,7 +110,8 @@ class IdentityCache:
     """Evidence per track, and what follows from it.
 
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
-    strong_score: detections below it may continue a track, and say nothing of whose it is.
+    strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
+    are none, and make no crowd.
     stills: every picture stands alone, so one match decides, and it must be better.
     counts: told what happened, for the report.
     """
@@ -121,6 +123,7 @@ class IdentityCache:
         version: Callable[[], int],
         *,
         strong_score: float,
+        weak_score: float,
         stills: bool = False,
         counts: Counter[str] | None = None,
     ) -> None:
@@ -128,6 +131,7 @@ class IdentityCache:
         self._rules = Rules(options.who, thresholds, stills)
         self._version = version
         self._strong_score = strong_score
+        self._weak_score = weak_score
         self._seen_version = version()
         self._votes = 1 if stills else options.votes
         self._stills = stills
@@ -150,13 +154,13 @@ class IdentityCache:
         step_s = look.t - self._last_pass.get(look.epoch, look.t)
         self._last_pass[look.epoch] = look.t
         for (epoch, track_id), known in self._known.items():
-            if epoch == look.epoch and track_id not in went:
+            if epoch == look.epoch and track_id not in went and known.clear_until > -math.inf:
                 self._void(known, "lost")
                 known.unclear()
         wanted: list[tuple[float, Candidate]] = []
         for track_id, found in went.items():
             known = self._known.setdefault((look.epoch, track_id), Known())
-            self._follow(known, frame, look, track_id, found, tracks, step_s)
+            self._follow(known, frame, look, track_id, went, tracks, step_s)
             if (urgency := self._urgency(known, found, look.t)) is not None:
                 wanted.append((urgency, Candidate(track_id, known.generation, found)))
         wanted.sort(key=lambda one: (-one[0], one[1].track_id))
@@ -204,41 +208,43 @@ class IdentityCache:
         frame: Frame,
         look: Pass,
         track_id: int,
-        found: Detection,
+        went: Mapping[int, Detection],
         tracks: Sequence[TrackBox],
         step_s: float,
     ) -> None:
         """Take in where the face is now; void what was known when that is not beyond doubt the same face."""
-        others = [grown(track.box, track.spread_px) for track in tracks if track.track_id != track_id]
-        others += [other.box for other in look.detections if other is not found]
-        space = gap(found.box, others)
+        found = went[track_id]
+        others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
+        # Who was lost may be anywhere in where it may have gone.
+        lost = [grown(track.box, track.spread_px) for track in tracks if track.track_id not in went]
+        space = 0.0 if any(overlap(found.box, box) for box in lost) else gap(found.box, others)
         seen = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
             seen = look_of(frame.image, found.landmarks)
-        why, likeness = "", 1.0
-        if seen is None or found.score < self._strong_score:
+        now = None if seen is None or found.landmarks is None else Sighting(look.t, found.landmarks, seen)
+        before_t, why = known.clear_until, ""
+        likeness = 0.0 if now is None or known.last is None else alike(now.look, known.last.look)
+        if now is None or found.score < self._strong_score:
             why = "weak"
-        elif space < room(step_s):
+        elif space < (CLOSEST if likeness >= _LOOKS_CHANGED else room(step_s)):
             why = "crowded"
-        elif known.clear_until > -math.inf:
-            likeness = alike(seen, known.trail[-1].look)
+        elif before_t > -math.inf:
             if step_s > _LONGEST_STEP_S:
                 why = "lost"
             elif jumped(known.box, found.box, step_s):
                 why = "jumped"
             elif likeness < _LOOKS_CHANGED:
                 why = "changed"
-        before_t = known.clear_until
         if why:
             self._void(known, why)
             known.unclear()
-        if why not in ("weak", "crowded") and seen is not None and found.landmarks is not None:
-            known.clear_since, known.clear_until = min(known.clear_since, look.t), look.t
-            known.trail.append(Sighting(look.t, found.landmarks, seen))
-            known.alone = space >= _ALONE_ROOM + room(step_s)
-        if not why and likeness < _LOOKS_ALIKE:
+        elif before_t > -math.inf and likeness < (_LOOKS_ALIKE if space >= room(step_s) else _LOOKS_SURE):
             known.doubt_t, known.doubted_at = min(known.doubt_t, before_t), look.t
-        known.seen_t, known.box = look.t, found.box
+        if now is not None and why not in ("weak", "crowded"):
+            known.clear_since, known.clear_until = min(known.clear_since, look.t), look.t
+            known.trail.append(now)
+            known.alone = space >= _ALONE_ROOM + room(step_s)
+        known.seen_t, known.box, known.last = look.t, found.box, now
 
     def _void(self, known: Known, why: str) -> None:
         if known.decided is not None:
@@ -254,9 +260,9 @@ class IdentityCache:
 
     def _urgency(self, known: Known, found: Detection, t: float) -> float | None:
         """How much evidence about a face is wanted now; None when none is."""
-        if known.clear_until != t or side(found.box) < self._options.min_face_px:
+        if known.clear_until != t:
             return None
-        if known.doubt_t < math.inf:
+        if known.doubt_t < math.inf and (known.votes or known.decided is not None):
             return 1e6 + side(found.box)
         if known.decided is not None:
             wait_s = self._options.recheck_s

@@ -99,6 +99,7 @@ class Recognition:
             recogniser.embedder.thresholds,
             recogniser.gallery.version,
             strong_score=strong_score,
+            weak_score=self._config.track.continue_score,
             stills=info.stills,
             counts=self._counts,
         )

@@ -221,7 +221,7 @@ def _left_out(status: Status, summary: dict[str, Any]) -> int:
 
 
 def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> list[str]:
-    """Keep the windows alive and the progress fresh until the end; obey signals. Returns the notes said at the start."""
+    """Keep the windows alive and the progress fresh until the end; obey signals. Returns the notes said."""
     status = pipeline.status()
     info, obeyed = status.info, 0
     terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")

@@ -138,8 +138,8 @@ class Street:
         """Whether a person's face can be read in what was emitted for frame n.
 
         Judged on the cells of the face's pattern that lie wholly in its ellipse and that nobody stands before: it is
-        read when they still have their values, or follow the pattern. A face that is more than half hidden is none: no
-        detector need find it.
+        read when they still have their values, or follow the pattern. Of a face that is about half hidden it does not
+        say so: no detector need find it.
         """
         walkers = [(walker, box) for walker in self.people if (box := walker.box(n)) is not None]
         for index, (walker, box) in enumerate(walkers):
@@ -165,7 +165,7 @@ def _readable(image: Picture, box: Box, seed: int, before: Sequence[Box]) -> boo
     rows, columns = np.mgrid[0:8, 0:8]
     circle = (rows - 3.5) ** 2 + (columns - 3.5) ** 2 <= 3.5**2
     inside = circle & (cv2.resize(seen, (8, 8), interpolation=cv2.INTER_AREA) > 0.999)
-    if inside.sum() < 0.5 * circle.sum():
+    if inside.sum() < 0.6 * circle.sum():
         return False
     got, want = cells[inside], truth[inside]
     if float(np.mean(np.abs(got - want) < 6)) > 1 / 3:
@@ -255,7 +255,11 @@ class Rehearsal:
         self.gallery = gallery_of(*self.enrolled)
         self.embedder = CellEmbedder()
         self.cache = IdentityCache(
-            IdentityOptions(who="unknown", **self.options), THRESHOLDS, lambda: self.version, strong_score=0.4
+            IdentityOptions(who="unknown", **self.options),
+            THRESHOLDS,
+            lambda: self.version,
+            strong_score=0.4,
+            weak_score=0.25,
         )
         self.planner = Planner(
             PlannerOptions(**{"look_back_s": 0.0, **self.detect}),
