@@ -10,9 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from streamer.clarity import Look
+from streamer.clarity import Look, alike, look_of, moved_on
 from streamer.embedders import Thresholds
 from streamer.parts import PartOptions
+from streamer.picture import Picture
 from streamer.types import Box, Likeness, Points5
 
 __all__ = ["Decision", "IdentityOptions", "Known", "Rules", "Sighting", "Who"]
@@ -132,3 +133,17 @@ class Known:
         """Nothing seen before counts."""
         self.clear_since, self.clear_until = math.inf, -math.inf
         self.trail.clear()
+
+    def still_looks_so(self, picture: Picture, t: float, least: float) -> bool:
+        """Whether the picture of time t shows there what the passes beside it saw: one may have come and gone between.
+
+        least: correlation of two looks from which on they are of one face.
+        """
+        before = next((one for one in reversed(self.trail) if one.t <= t), None)
+        after = next((one for one in self.trail if one.t > t), None)
+        if before is None or before.t == t:
+            return before is not None
+        near = [before] if after is None else [before, after]
+        share = 0.0 if after is None else (t - before.t) / (after.t - before.t)
+        now = look_of(picture, moved_on(before.landmarks, near[-1].landmarks, share))
+        return now is not None and max(alike(now, one.look) for one in near) >= least

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streamer.clarity import CLOSEST, alike, gap, jumped, look_of, moved_on, room
+from streamer.clarity import CLOSEST, alike, gap, jumped, look_of, room
 from streamer.embedders import Thresholds
 from streamer.evidence import Decision, IdentityOptions, Known, Rules, Sighting
 from streamer.geometry import grown, overlap, side
@@ -309,7 +309,7 @@ class IdentityCache:
         until = known.clear_until + (_ALONE_S if known.alone and not self._stills else 0.0)
         if not (known.clear_since <= t <= until and t <= known.doubt_t):
             return Cover("not in two looks beyond doubt")
-        if not _still_looks_so(known, frame):
+        if not known.still_looks_so(frame.image, t, _LOOKS_ALIKE):
             return Cover("looks different in this frame")
         expires_t = decided.confirmed_t + self._options.reveal_s
         if t >= expires_t:
@@ -338,15 +338,3 @@ class IdentityCache:
             key: known for key, known in self._known.items() if key[0] >= since and known.seen_t >= t - _FORGET_S
         }
         self._last_pass = {number: moment for number, moment in self._last_pass.items() if number >= since}
-
-
-def _still_looks_so(known: Known, frame: Frame) -> bool:
-    """Whether a frame beside the looks shows there what they saw: somebody may have come and gone in between."""
-    before = next((one for one in reversed(known.trail) if one.t <= frame.t), None)
-    after = next((one for one in known.trail if one.t > frame.t), None)
-    if before is None or before.t == frame.t:
-        return before is not None
-    near = [before] if after is None else [before, after]
-    share = 0.0 if after is None else (frame.t - before.t) / (after.t - before.t)
-    now = look_of(frame.image, moved_on(before.landmarks, near[-1].landmarks, share))
-    return now is not None and max(alike(now, one.look) for one in near) >= _LOOKS_ALIKE
