@@ -73,9 +73,12 @@ class Plate:
             for target, source, shift in zip(self._planes, image.planes, self._shifts, strict=True):
                 cv2.copyTo(source, ready if shift else _doubled(ready, source.shape), target)
 
-    def forget(self, at: tuple[int, int], shape: tuple[int, int]) -> None:
-        """Know nothing any more in a window: x, y of its corner, rows and columns, in luma samples."""
-        rows, columns = _window(at, shape)
+    def forget(self, at: tuple[int, int], shape: tuple[int, int], around_px: int) -> None:
+        """Know nothing any more in a window (x, y of its corner, rows and columns, in luma samples) and around it."""
+        rows, columns = (
+            slice(max(0, start - around_px) // 2, (start + length + around_px + 1) // 2)
+            for start, length in zip(at[::-1], shape, strict=True)
+        )
         self._known[rows, columns] = 0
         self._count[rows, columns] = 0
 
