@@ -11,6 +11,7 @@ from streamer.cli import bench, evaluate, models, people
 from streamer.cli.check import check
 from streamer.cli.config import config
 from streamer.cli.enroll import enroll
+from streamer.cli.recognise import recognise
 from streamer.cli.run import run
 
 __all__ = ["app"]
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(enroll)
+app.command()(recognise)
 app.add_typer(people.app, name="people")
 app.command()(check)
 app.add_typer(models.app, name="models")

@@ -76,7 +76,7 @@ def enroll(
     rules = Rules(min_face_px=min_face_px, largest=largest)
     file.load()  # what is wrong with it is told before anything is fetched or filmed
     items, streams = _wanted(name, images or [], folder, roster, camera)
-    ctx = Context(model=Store(on_fetch=terminal.say).path, device=config.run.device)
+    ctx = Store(on_fetch=terminal.say).context(config.run.device)
     with FaceReader.of(config, ctx) as reader:
         file.read(reader.embedder.model)
         found = [*examined(items, reader, rules)]

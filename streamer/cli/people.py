@@ -14,7 +14,7 @@ from streamer.cli.terminal import Terminal
 from streamer.enrolment.transfer import export_to, import_from, reembed
 from streamer.errors import UsageError
 from streamer.models.store import Store
-from streamer.parts import Context, build
+from streamer.parts import build
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
 from streamer.people.store import GalleryFile, find_key
@@ -141,7 +141,7 @@ def reembed_(
     """Make all vectors anew with the embedder that is set, from the faces kept by `enroll --keep-crops`."""
     config = settings(config_file, set_, device)
     file = opened(gallery, key_file, config)
-    ctx = Context(model=Store(on_fetch=Terminal().say).path, device=config.run.device)
+    ctx = Store(on_fetch=Terminal().say).context(config.run.device)
     embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     try:
         content = reembed(file, embedder)

@@ -54,16 +54,21 @@ class FaceReader:
         self._threshold = threshold
 
     @classmethod
-    def of(cls, config: Config, ctx: Context) -> FaceReader:
-        """What the configuration names. Raises ModelError, DeviceError or UsageError when it cannot be had."""
-        detector: Detector = parts.build("detectors", config.detector.kind, config.detector.options, ctx)
+    def of(cls, config: Config, ctx: Context, *, stills: bool = False) -> FaceReader:
+        """What the configuration names; for stills, small faces are looked for longer.
+
+        Raises ModelError, DeviceError or UsageError when it cannot be had.
+        """
+        options = config.detector.options
+        wanted = options.threshold if isinstance(options, DetectorOptions) else 0.0
+        if stills and isinstance(options, DetectorOptions):
+            options = options.for_stills()
+        detector: Detector = parts.build("detectors", config.detector.kind, options, ctx)
         try:
             embedder: Embedder = parts.build("embedders", config.embedder.kind, config.embedder.options, ctx)
         except BaseException:
             detector.close()
             raise
-        options = config.detector.options
-        wanted = options.threshold if isinstance(options, DetectorOptions) else 0.0
         return cls(detector, embedder, threshold=max(_COUNTS_FROM, wanted))
 
     def __enter__(self) -> Self:

@@ -1,0 +1,145 @@
+"""`streamer recognise`: who of the enrolled is on a picture or in a video."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streamer import parts
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings
+from streamer.cli.terminal import Terminal
+from streamer.detectors import Detector, DetectorOptions
+from streamer.endpoints import parse_input
+from streamer.enrolment.faces import FaceReader
+from streamer.enrolment.montage import montage as laid_out
+from streamer.enrolment.recognise import Seen, Sighted, sightings
+from streamer.errors import StreamerError, UsageError
+from streamer.models.store import Store
+from streamer.people.content import Content
+from streamer.sinks import StreamFormat
+
+__all__ = ["recognise"]
+
+
+def recognise(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of pictures, or a video")],
+    montage: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="write a picture with names and kept faces; whoever else is on it is hidden"
+        ),
+    ] = None,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="all of it as JSON")] = None,
+    every_s: Annotated[float, typer.Option(min=0.04, help="of a video, look at a picture this often")] = 0.5,
+    force: Annotated[bool, typer.Option("--force", help="replace an existing montage")] = False,
+    gallery: Gallery = None,
+    key_file: KeyFile = None,
+    config_file: ConfigFile = None,
+    set_: Set = None,
+    device: Device = None,
+) -> None:
+    """Name every face of INPUT that belongs to somebody enrolled. Nothing is enrolled by it, and nothing kept."""
+    terminal = Terminal()
+    config = settings(config_file, set_, device)
+    endpoint = parse_input(input)
+    if endpoint.kind == "folder":
+        raise UsageError(f"{input} is a folder of videos; give one after the other")
+    if json_ is not None and not json_.absolute().parent.is_dir():
+        raise UsageError(f"{json_.parent} is no folder")
+    content = opened(gallery, key_file, config).load()
+    if content is None or not len(content.gallery):
+        raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
+    ctx = Store(on_fetch=terminal.say).context(config.run.device)
+    source = parts.build("sources", endpoint.kind, config.options_for("source", endpoint.kind, endpoint.options), ctx)
+    with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:
+        opened(gallery, key_file, config).read(reader.embedder.model)
+        best: Seen | None = None
+        told: list[dict[str, Any]] = []
+        people: dict[str, Sighted] = {}
+        for seen in sightings(source, reader, content.gallery, every_s=every_s, now=time.time()):
+            told.append(_as_json(seen))
+            _count(people, seen)
+            if source.info.stills:
+                _print(seen)
+            if best is None or _named(seen) > _named(best):
+                best = seen
+        if not source.info.stills:
+            _print_video(people, told)
+        for warning in source.warnings:
+            terminal.error(warning)
+        if json_ is not None:
+            _write(json_, {"input": source.info.name, "model": reader.embedder.model, "pictures": told})
+        if montage is not None and best is not None:
+            _montage(montage, best, content, config, ctx, force=force)
+            terminal.say(f"{best.label} -> {montage}")
+
+
+def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:
+    sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
+    sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
+    effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
+    options = config.detector.options
+    assert isinstance(options, DetectorOptions)
+    detector: Detector = parts.build("detectors", config.detector.kind, options.for_stills(), ctx)
+    try:
+        sink.write(laid_out(seen, content, detector, effect, config))
+    finally:
+        detector.close()
+        sink.close()
+
+
+def _named(seen: Seen) -> int:
+    return sum(one.name is not None for one in seen.faces)
+
+
+def _count(people: dict[str, Sighted], seen: Seen) -> None:
+    t = seen.t if seen.t is not None else 0.0
+    for one in seen.faces:
+        if one.name is not None:
+            sighted = people.setdefault(one.name, Sighted(t, t))
+            sighted.last_s, sighted.pictures = t, sighted.pictures + 1
+            sighted.best_score = max(sighted.best_score, one.match.score)
+
+
+def _print(seen: Seen) -> None:
+    print(f"{seen.label}: {len(seen.faces)} {'face' if len(seen.faces) == 1 else 'faces'}")
+    for number, one in enumerate(seen.faces, 1):
+        x0, y0, x1, y1 = one.face.detection.box
+        who = f"{one.name}, similarity {one.match.score:.2f}" if one.name is not None else f"unknown: {one.why}"
+        print(f"  {number}  {who}  ({x1 - x0:.0f}x{y1 - y0:.0f} at {x0:.0f}, {y0:.0f})")
+
+
+def _print_video(people: dict[str, Sighted], told: list[dict[str, Any]]) -> None:
+    for name, sighted in sorted(people.items()):
+        print(
+            f"{name}: in {sighted.pictures} of {len(told)} pictures, first at {sighted.first_s:.1f} s, "
+            f"last at {sighted.last_s:.1f} s, best similarity {sighted.best_score:.2f}"
+        )
+    unknown = sum(face["name"] is None for one in told for face in one["faces"])
+    print(f"faces of nobody enrolled: {unknown}, in {len(told)} pictures")
+
+
+def _as_json(seen: Seen) -> dict[str, Any]:
+    """Numbers only: of whoever is not enrolled no likeness to anybody is kept."""
+    faces = [
+        {
+            "box": [round(v, 1) for v in one.face.detection.box],
+            "name": one.name,
+            "similarity": round(one.match.score, 4) if one.name is not None else None,
+            "why": one.why or None,
+        }
+        for one in seen.faces
+    ]
+    return {"picture": seen.label, "t_s": None if seen.t is None else round(seen.t, 3), "faces": faces}
+
+
+def _write(path: Path, numbers: Any) -> None:
+    try:
+        path.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StreamerError(f"{path} cannot be written: {error.strerror}") from None
