@@ -44,7 +44,9 @@ def settings(config_file: Path | None, set_: list[str] | None, device: str | Non
 
 def opened(gallery: Path | None, key_file: Path | None, config: Config | None = None) -> GalleryFile:
     """The gallery that the options or the configuration name, with its key."""
-    return GalleryFile(gallery, key=find_key(key_file))
+    identity = getattr(config, "identity", None)  # also there a running stream looks for it
+    path = gallery if gallery is not None else getattr(identity, "gallery", None)
+    return GalleryFile(path, key=find_key(key_file if key_file is not None else getattr(identity, "key_file", None)))
 
 
 def until(text: str | None, now: float) -> float | None:

@@ -28,7 +28,9 @@ _TEMPLATE: Points5 = ((47.55, 46.60), (100.48, 46.60), (74.01, 76.56), (50.41, 1
 is the mean of its six points."""
 _LARGEST_BATCH = 16
 _WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
-_CALIBRATED = Thresholds(accept=0.955, reject=0.88, margin=0.01)
+_CALIBRATED = Thresholds(accept=0.945, reject=0.88, margin=0.01)
+"""On all pairs of 1,833 pictures of LFW: 3 in 100,000 pairs of two people reach `accept`, and 57 % of one person's;
+89 % of two people lie below `reject`, and 0.2 % of one person's."""
 
 
 class Options(EmbedderOptions):
