@@ -127,7 +127,9 @@ def _second_looks(detector: Detector, image: Picture, found: list[Detection], re
     lost = [box for box in request.watch if not any(_near(box, other) for other in sure)]
     doubtful = [one.box for one in found if one.score < _SURE_SCORE and not any(_near(one.box, box) for box in lost)]
     windows = [(box, window) for box in [*lost, *doubtful] if (window := _window(box, image)) is not None]
-    windows = [(box, window) for box, window in windows if side(box) < _SMALL_FACE_PX][: request.second_looks]
+    # A crowd asks for more looks than there may be: the larger a face, the more of it can be recognised.
+    windows = [(box, window) for box, window in windows if side(box) < _SMALL_FACE_PX]
+    windows = sorted(windows, key=lambda one: side(one[0]), reverse=True)[: request.second_looks]
     if not windows:
         return []
     crops = [image.cropped(window) for _, window in windows]

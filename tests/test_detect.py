@@ -63,6 +63,14 @@ def test_what_is_found_elsewhere_in_the_window_does_not_count() -> None:
     assert seen(detector, FACE) == ()
 
 
+def test_larger_faces_come_first() -> None:
+    """In a crowd, small faces that were lost long ago must not use up the looks."""
+    small: list[Box] = [(x, 50.0, x + 10.0, 62.0) for x in (0.0, 100.0, 400.0)]
+    detector = Scripted([], [Detection((60, 53, 100, 107), 0.6)])
+    (found,) = seen(detector, *small, FACE, second_looks=1)
+    assert found.box == pytest.approx((300, 200, 330, 240), abs=2)
+
+
 def test_the_number_of_second_looks_is_bounded() -> None:
     many = [Detection((x, 50.0, x + 20.0, 80.0), 0.3) for x in range(0, 600, 40)]
     detector = Scripted(many, [])
