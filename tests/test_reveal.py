@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from streamer.cli.app import app
 from streamer.errors import InputError
 from streamer.evaluate.leak import Face, Pair
 from streamer.evaluate.reveal import PersonResult, RevealMeter, read_tiles
@@ -99,3 +102,40 @@ def test_tiles(tmp_path: Path) -> None:
             read_tiles(table)
     with pytest.raises(InputError, match="no table of tiles"):
         read_tiles(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--truth FILE.csv"),
+        (["--truth", "none.csv"], "no table of tiles"),
+        (["--truth", "none.csv", "--json", "none/at.json"], "is no folder"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "reveal", "clip.mp4", *arguments])
+    assert result.exception is not None
+    assert words in str(result.exception)
+
+
+@pytest.mark.timeout(600)
+def test_of_six_people_only_the_enrolled_one_is_shown(media: Path, tmp_path: Path) -> None:
+    mosaic, out = media / "media" / "video_mosaic", tmp_path / "out.json"
+    command = [
+        "evaluate",
+        "reveal",
+        str(mosaic / "mosaic6_720p.mp4"),
+        "--truth",
+        str(mosaic / "mosaic6_720p_tiles.csv"),
+    ]
+    result = CliRunner().invoke(
+        app, [*command, "--enrol", str(mosaic / "enrol"), "--person", "d10_woman", "--json", str(out)]
+    )
+    assert result.exception is None, result.output
+    run = json.loads(out.read_text())["runs"][0]
+    people = {one["person"]: one for one in run["people"]}
+    assert run["enrolled"] == ["d10_woman"]
+    assert len(people) == 6
+    assert all(one["detectable"] > 250 for one in people.values())
+    assert {name for name, one in people.items() if one["visible"]} == {"d10_woman"}
+    assert "false reveals 0 of" in result.stdout

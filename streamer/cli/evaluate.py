@@ -12,6 +12,7 @@ import typer
 from streamer.assembly import device_of
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
+from streamer.cli.evaluate_reveal import reveal_command
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("reid")(reid_command)
 app.command("recognition")(recognition_command)
 app.command("calibrate")(calibrate_command)
+app.command("reveal")(reveal_command)
 
 
 @app.callback()
