@@ -95,6 +95,22 @@ def test_a_used_buffer_shows_nothing_of_the_picture_before() -> None:
     assert (session.seen[1][0, :, :, 70:] == -7).all()
 
 
+def test_nearly_black_pictures_are_looked_at_once_more_made_brighter() -> None:
+    head = FakeHead([(0.9, [10, 10, 30, 30])])
+    head.input = Input(brightened=True)
+    detector, session = made(head)
+    for value, looks in ((0, [0, 0]), (3, [3, 24]), (10, [10, 40]), (19, [19, 40]), (20, [20]), (200, [200])):
+        session.seen.clear()
+        (found,) = detector.detect([plain(64, 32, (value, value, value))])
+        assert [round(float(look.mean())) for look in session.seen[0]] == looks
+        assert len(found) == 1, "what both looks see is one face"
+    spots = np.full((32, 64, 3), 4, np.uint8)
+    spots[4, 4] = 255
+    session.seen.clear()
+    detector.detect([Picture.from_bgr(spots, format="bgrp")])
+    assert session.seen[0].max() == 255, "what is bright stays within its range"
+
+
 def test_boxes_come_back_in_the_pictures_pixels() -> None:
     detector, _ = made(FakeHead([(0.9, [10, 20, 30, 50])]), OnnxOptions(near=False, input_px=200))
     ((one,),) = detector.detect([plain(400, 200)])

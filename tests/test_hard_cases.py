@@ -79,6 +79,13 @@ def test_a_face_that_fills_most_of_the_frame_is_found_at_default(kind: str) -> N
     assert hits == there
 
 
+def test_most_faces_in_the_dark_are_found_at_default() -> None:
+    usual, there = found(drawn()["dark"], "yunet")
+    as_it_is, _ = found(drawn()["dark"], "yunet", brighten=False)
+    assert usual >= 0.8 * there
+    assert usual > as_it_is
+
+
 @pytest.mark.parametrize("kind", ["yunet", "scrfd", "centerface", "retinaface"])
 def test_real_faces_that_fill_most_of_the_frame_are_found_at_default(kind: str, media: Path) -> None:
     near = real(media)["near"]

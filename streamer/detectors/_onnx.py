@@ -50,6 +50,13 @@ class OnnxOptions(DetectorOptions):
     threads: int = Field(1, ge=1, le=64, description="CPU threads of one pass")
 
 
+_DARK, _DIM, _MOST_GAIN = 20.0, 40.0, 8.0
+"""Mean sample below which a picture is nearly black, what it is brought to, and by how much at most. Brought to 100,
+YuNet finds fewer faces in the dark than without. It also finds a few in the dark picture alone, hence both."""
+_SAMPLED = 8
+"""Every so many rows and columns say how bright a picture is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """How a network wants its pictures: (sample - mean) * scale, and what stands beyond the picture."""
@@ -63,6 +70,8 @@ class Input:
     """Value of the network's input, after scaling, beyond the picture."""
     multiple: int = 32
     """The sides of the input are multiples of this."""
+    brightened: bool = False
+    """Nearly black pictures are looked at once more, made brighter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,10 @@ class OnnxDetector:
         if options.near and max(sizes[0][0]) >= _NEAR_FROM_PX:
             small = fitted_size(picture, self._head.near_px)
             sizes.append((small, _NEAR_SHARE * min(small)))
-        return [_Look(number, picture.bgr(size=size), unscale(picture, size), least) for size, least in sizes]
+        seen = [(picture.bgr(size=size), size, least) for size, least in sizes]
+        if self._head.input.brightened:
+            seen += [(_brightened(bgr), size, least) for bgr, size, least in seen if _is_dark(bgr)]
+        return [_Look(number, bgr, unscale(picture, size), least) for bgr, size, least in seen]
 
     def _padded(self, bgr: NDArray[np.uint8]) -> tuple[int, int]:
         """Width and height of the network's input: padded, never cut off."""
@@ -230,6 +242,16 @@ class OnnxDetector:
 def loaded(path: Path, ctx: Context, options: OnnxOptions) -> onnxruntime.InferenceSession:
     """A session for a model file. Raises ModelError when it is no graph, DeviceError when the device cannot be had."""
     return session(plain_graph(path), ctx.device, threads=options.threads)
+
+
+def _is_dark(bgr: NDArray[np.uint8]) -> bool:
+    """Whether a picture is nearly black."""
+    return float(bgr[::_SAMPLED, ::_SAMPLED].mean()) < _DARK
+
+
+def _brightened(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A nearly black picture made as bright as a dim room."""
+    return np.asarray(cv2.convertScaleAbs(bgr, alpha=min(_MOST_GAIN, _DIM / max(1.0, float(bgr.mean())))), np.uint8)
 
 
 def _fill(target: Array, bgr: NDArray[np.uint8], wanted: Input) -> None:

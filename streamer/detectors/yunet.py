@@ -27,6 +27,8 @@ class Options(OnnxOptions):
         True, description="a large, doubtful, new face must be seen again in enlarged or turned windows to count"
     )
 
+    brighten: bool = Field(True, description="look at nearly black pictures once more, made brighter")
+
     @property
     def needed_px(self) -> int:
         """See `DetectorOptions.needed_px`: measured, see docs/detectors.md."""
@@ -35,19 +37,23 @@ class Options(OnnxOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return in_views(OnnxDetector(loaded(ctx.model("yunet"), ctx, options), YuNetHead(), options), options)
+    return in_views(
+        OnnxDetector(loaded(ctx.model("yunet"), ctx, options), YuNetHead(brightened=options.brighten), options), options
+    )
 
 
 class YuNetHead:
     """What is special about YuNet. See `Head`."""
 
     name = "YuNet"
-    input = Input()
     outputs: tuple[str, ...] = tuple(
         f"{head}_{stride}" for head in ("cls", "obj", "bbox", "kps") for stride in _STRIDES
     )
     nms_iou = 0.3  # as OpenCV's FaceDetectorYN
     near_px = 160
+
+    def __init__(self, *, brightened: bool = False) -> None:
+        self.input = Input(brightened=brightened)
 
     def split(self, outputs: list[Array], batch: int) -> list[list[Array]]:
         """The graph lays the pictures of a batch one after the other into one list of cells."""

@@ -64,8 +64,8 @@ class Row:
     detector: str
     found: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     """Case -> faces found at default, found with `careful`, faces there."""
-    wall_ms: tuple[float, float] = (0.0, 0.0)
-    """Time of one look at a 1280x720 picture: at default, with `careful`."""
+    cpu_ms: tuple[float, float] = (0.0, 0.0)
+    """Processor time of one look at a 1280x720 picture: at default, with `careful`."""
     missing: str = ""
     """Why nothing could be measured."""
 
@@ -208,11 +208,11 @@ def measure(variant: Variant, settings: Mapping[str, Any], cases: Sequence[Case]
                 sure = [one for one in detector.detect([picture])[0] if one.score >= options.threshold]
                 hits += found_faces(faces, sure)
             found[case.name].append(hits)
-        times.append(milliseconds(_looking(detector), [cases[0].pictures[0][0]], runs=3)[1])
+        times.append(milliseconds(_looking(detector), [cases[0].pictures[0][0]], runs=3)[0])
         detector.close()
     there = {case.name: sum(len(faces) for _, faces in case.pictures) for case in cases}
     counts = {name: (usual, careful, there[name]) for name, (usual, careful) in found.items()}
-    return replace(row, found=counts, wall_ms=(times[0], times[1]))
+    return replace(row, found=counts, cpu_ms=(times[0], times[1]))
 
 
 def _looking(detector: Detector) -> Callable[[Picture], object]:
@@ -228,7 +228,7 @@ def markdown(rows: Sequence[Row]) -> str:
         for name, (_, _, faces) in there[0].found.items():
             cells = [f"{row.found[name][0]} / {row.found[name][1]}" for row in there]
             lines.append(f"| {name} | {faces} | {' | '.join(cells)} |")
-        cost = [f"{row.wall_ms[1] / row.wall_ms[0]:.0f} times" for row in there]
+        cost = [f"{row.cpu_ms[1] / row.cpu_ms[0]:.0f} times" for row in there]
         lines.append(f"| cost of `careful` | | {' | '.join(cost)} |")
     if missing := [f"- {row.detector}: {row.missing}" for row in rows if row.missing]:
         lines += ["", *dict.fromkeys(missing)]
