@@ -29,6 +29,9 @@ _HEAD_UP, _HEAD_SIDE, _HEAD_DOWN = 0.4, 0.3, 0.2
 """What a head has beyond its face's box, as shares of the box's height (up, down) and width (each side): hair, ears,
 chin and the upper part of the neck."""
 
+_ROUNDNESS = 0.3
+"""Radius of a rounded box's corners as a share of its shorter side."""
+
 
 class MaskOptions(PartOptions):
     """The shape of the region that is replaced."""
@@ -222,11 +225,11 @@ def _filled(window: tuple[int, int, int, int], box: Box) -> Plane:
 
 
 def _rounded(window: tuple[int, int, int, int], box: Box, by_px: float) -> Plane:
-    """A box with corners as round as the ungrown box inside it allows."""
+    """A box with round corners, which keep clear of the ungrown box inside it."""
     x0, y0 = window[:2]
     mask = _filled(window, box)
     # A quarter circle that touches both sides passes through a point `by_px` inside of both when its radius is this.
-    radius = min(by_px * math.sqrt(2) / (math.sqrt(2) - 1), (box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
+    radius = min(by_px * math.sqrt(2) / (math.sqrt(2) - 1), _ROUNDNESS * min(box[2] - box[0], box[3] - box[1]))
     for x, sign_x in ((box[0], 1), (box[2], -1)):
         for y, sign_y in ((box[1], 1), (box[3], -1)):
             middle = x + sign_x * radius, y + sign_y * radius

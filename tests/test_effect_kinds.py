@@ -1,0 +1,157 @@
+"""What single effects promise beyond the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fakes import MovingFace, Oracle
+from numpy.typing import NDArray
+
+from streamer.anonymize import paint
+from streamer.assembly import Parts
+from streamer.config import Config
+from streamer.effects.mosaic_noise import MosaicNoise
+from streamer.effects.mosaic_noise import Options as NoiseOptions
+from streamer.effects.pixelate import Options as PixelateOptions
+from streamer.effects.pixelate import Pixelate
+from streamer.effects.replace import Options, Replace
+from streamer.errors import UsageError
+from streamer.evaluate.contact_sheet import drawn, room
+from streamer.masks import MaskOptions
+from streamer.parts import kinds
+from streamer.picture import Picture
+from streamer.pipeline import Pipeline
+from streamer.types import Command, TrackBox
+
+MASK = MaskOptions(shape="box")
+
+
+def person(x: float = 120, track_id: int = 1) -> tuple[Picture, TrackBox]:
+    bgr = room(240, 240)
+    track = drawn(bgr, (x, 120), 80, 11)
+    return Picture.from_bgr(bgr), replace(track, track_id=track_id)
+
+
+def noise_of(effect: MosaicNoise, picture: Picture, track: TrackBox) -> NDArray[np.float64]:
+    """What the effect added to the averages, in the middle of the face."""
+    plain = Pixelate(PixelateOptions())
+    pair = [paint(picture, [track], one, MASK, 0.0).planes[0] for one in (effect, plain)]
+    x, y = round((track.box[0] + track.box[2]) / 2), round((track.box[1] + track.box[3]) / 2)
+    parts = [plane[y - 30 : y + 30, x - 30 : x + 30].astype(float) for plane in pair]
+    return np.asarray(parts[0] - parts[1])
+
+
+def test_more_frames_of_a_face_say_nothing_more_about_its_noise() -> None:
+    effect = MosaicNoise(NoiseOptions())
+    effect.enter(1)
+    first = noise_of(effect, *person())
+    assert 10 < first.std() < 40
+    for _ in range(5):
+        assert np.array_equal(noise_of(effect, *person()), first)
+    moved = noise_of(effect, *person(x=124))
+    assert np.corrcoef(moved.ravel(), first.ravel())[0, 1] > 0.9, "the noise stays in its place in the face"
+
+
+def test_noise_differs_from_face_to_face_from_epoch_to_epoch_and_from_run_to_run() -> None:
+    effect = MosaicNoise(NoiseOptions())
+    effect.enter(1)
+    seen = [noise_of(effect, *person()), noise_of(effect, *person(track_id=2))]
+    effect.enter(2)
+    seen.append(noise_of(effect, *person()))
+    effect.enter(1)
+    assert np.array_equal(noise_of(effect, *person()), seen[0])
+    other = MosaicNoise(NoiseOptions())
+    other.enter(1)
+    seen.append(noise_of(other, *person()))
+    for i, one in enumerate(seen):
+        for another in seen[i + 1 :]:
+            assert abs(np.corrcoef(one.ravel(), another.ravel())[0, 1]) < 0.8
+            assert not np.array_equal(one, another)
+
+
+def test_noise_does_not_change_when_many_faces_were_seen_in_between() -> None:
+    effect = MosaicNoise(NoiseOptions())
+    effect.enter(1)
+    first = noise_of(effect, *person())
+    for number in range(2, 600):
+        effect._tile(number, (0, 1, 1))
+    assert len(effect._of_face) <= 257
+    assert np.array_equal(noise_of(effect, *person()), first)
+
+
+def art(*channels: int, size: Sequence[int] = (40, 60)) -> NDArray[np.uint8]:
+    return np.full((*size, len(channels)), channels, np.uint8)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_replace_lays_a_picture_over_the_face(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"red.{ending}"
+    cv2.imwrite(str(path), art(0, 0, 255, size=(50, 50)))
+    picture, track = person()
+    shown = paint(picture, [track], Replace(Options(image=path)), MASK, 0.0).bgr()
+    middle = shown[110:130, 110:130].reshape(-1, 3).mean(axis=0)
+    assert np.abs(middle - (0, 0, 255)).max() < 12
+
+
+@pytest.mark.parametrize(("color", "expected"), [("#00ff00", (0, 255, 0)), (None, (255, 0, 0))])
+def test_through_what_is_transparent_shows_a_colour_and_never_the_face(
+    color: str | None, expected: tuple[int, int, int], tmp_path: Path
+) -> None:
+    ghost = np.zeros((64, 64, 4), np.uint8)
+    ghost[28:36, 28:36] = (255, 0, 0, 255)
+    ghost[:8] = (255, 0, 0, 40)
+    path = tmp_path / "ghost.png"
+    cv2.imwrite(str(path), ghost)
+    effect = Replace(Options(image=path, color=color))
+    picture, track = person()
+    negative = Picture(*picture.size, picture.format, 255 - picture.buffer, picture.color)
+    x0, y0, x1, y1 = (round(edge) for edge in track.box)
+    one, other = (paint(image, [track], effect, MASK, 0.0).planes[0][y0:y1, x0:x1] for image in (picture, negative))
+    assert np.array_equal(one, other)
+    shown = paint(picture, [track], effect, MASK, 0.0).bgr()[y0 + 4 : y0 + 12, x0 + 4 : x0 + 12].reshape(-1, 3)
+    assert np.abs(shown.mean(axis=0) - expected).max() < 16
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is not a picture"),
+        (b"no picture at all", "is not a picture"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_refused_in_one_line(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"effect.image: .*x.png {words}") as caught:
+        Replace(Options(image=path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(30, 30), (30, 30, 1), (30, 30, 3), (30, 30, 4), (3, 700, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_of_every_sort_can_be_laid(shape: tuple[int, ...], dtype: type, tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    cv2.imwrite(str(path), np.full(shape, np.iinfo(dtype).max // 2, dtype))
+    picture, track = person()
+    assert paint(picture, [track], Replace(Options(image=path)), MASK, 0.0) is not picture
+
+
+def test_the_next_effect_key_goes_through_all_of_them_and_back() -> None:
+    source = MovingFace()
+    pipeline = Pipeline(Config(), Parts(lambda: source, Oracle, lambda kind: MosaicNoise(NoiseOptions()), []))
+    started = pipeline.settings.effect
+    seen = []
+    for _ in kinds("effects"):
+        pipeline._obey(Command.NEXT_EFFECT)
+        seen.append(pipeline.settings.effect)
+    assert sorted(seen) == kinds("effects")
+    assert seen[-1] == started
