@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import streamer
 from streamer._reference import render_reference
+from streamer.cli.app import app
 from streamer.config import SHORT_NAMES, Config
 from streamer.parts import kinds
 
@@ -28,14 +31,6 @@ def blocks(language: str) -> list[str]:
     ]
 
 
-def options_of_run() -> set[str]:
-    source = text_of(ROOT / "streamer" / "cli" / "run.py")
-    tree = ast.parse(source)
-    (run,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
-    named = {f"--{argument.arg.rstrip('_').replace('_', '-')}" for argument in run.args.args}
-    return named | set(re.findall(r'"(--?[a-z-]+)"', source)) | {"--help", "-h"}
-
-
 def test_the_reference_is_fresh() -> None:
     """Renew it: `streamer config --reference`."""
     _, marker, rest = text_of(ROOT / "docs" / "configuration.md").partition("streamer config --reference -->\n\n")
@@ -50,11 +45,23 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+def options_of(words: list[str]) -> set[str]:
+    """Options of the verb that a command line of the program names."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        if word not in getattr(command, "commands", {}):
+            break
+        command = command.commands[word]
+    return {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+
+
 def test_options_in_examples_exist() -> None:
-    known = options_of_run() | {"--version", "--check", "--reference", "--device"}
     for line in "".join(blocks("sh")).splitlines():
-        command = line.split("#")[0]
-        for option in re.findall(r"(?<![\w/])--?[a-z][a-z-]*", command):
+        name, *words = line.split("#")[0].split() or [""]
+        if name not in ("streamer", "scripts/run"):
+            continue
+        known = options_of(words if name == "streamer" else ["run", *words]) | {"--help", "-h"}
+        for option in re.findall(r"(?<![\w/])--?[a-z][a-z-]*", " ".join(words)):
             assert option in known, line
 
 

@@ -44,9 +44,9 @@ def settings(config_file: Path | None, set_: list[str] | None, device: str | Non
 
 def opened(gallery: Path | None, key_file: Path | None, config: Config | None = None) -> GalleryFile:
     """The gallery that the options or the configuration name, with its key."""
-    identity = getattr(config, "identity", None)  # also there a running stream looks for it
-    path = gallery if gallery is not None else getattr(identity, "gallery", None)
-    return GalleryFile(path, key=find_key(key_file if key_file is not None else getattr(identity, "key_file", None)))
+    identity = (config or Config()).identity  # there a running stream looks for it
+    path = gallery if gallery is not None else identity.gallery
+    return GalleryFile(path, key=find_key(key_file if key_file is not None else identity.key_file))
 
 
 def until(text: str | None, now: float) -> float | None:
