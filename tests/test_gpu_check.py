@@ -145,7 +145,8 @@ def test_the_page_of_a_card() -> None:
     """What only a card gives stands on its page, too."""
     row = {"network_ms": 0.5, "detector_ms": 2.0}
     found = {
-        "device": "cuda", "date": "2026-01-01", "good": False, "machine": "Linux", "python": "3.12", "pictures": 3,
+        "device": "cuda", "date": "2026-01-01", "good": False, "machine": "Linux", "cores": 2, "load": 9.5,
+        "python": "3.12", "pictures": 3,
         "card": {"name": "A card", "driver_version": "580.1", "memory.total": "8192"},
         "packages": {"onnxruntime-gpu": "1.31.1"},
         "proof": {
@@ -160,7 +161,8 @@ def test_the_page_of_a_card() -> None:
     }  # fmt: skip
     page = markdown(found)
     for words in (
-        "**Not as it should be.**", "A card, 8192 MiB, driver 580.1", "NOT PROVEN: the card had no load",
+        "**Not as it should be.**", "busy with other things**: 9.5 processes",
+        "A card, 8192 MiB, driver 580.1", "NOT PROVEN: the card had no load",
         "| yunet | 8 | 0.50 / 2.00 | 5.00 / 8.00 | 10.0 / 4.0 |", "| graph | 1 | no |", "detect.every=1 | 99.0",
     ):  # fmt: skip
         assert words in page

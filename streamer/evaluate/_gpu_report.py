@@ -20,7 +20,8 @@ def _head(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if parse(found["device"]).kind == "cpu":
         yield "**Nothing here was run on a graphics card.** It is the same program with the device `cpu`, to show that"
-        yield "it works; `scripts/gpu_check` on a machine with an NVIDIA card gives the other half."
+        yield "it works; `scripts/gpu_check` on a machine with an NVIDIA card gives the other half. Faces are"
+        yield "compared with those of the same session here, which shows only that the comparison works."
         yield ""
     card = found["card"]
     yield "Made by `scripts/gpu_check`. " + (
@@ -30,7 +31,9 @@ def _head(found: Mapping[str, Any]) -> Iterator[str]:
     if card:
         name, driver, memory = (card.get(key, "?") for key in ("name", "driver_version", "memory.total"))
         yield f"- card: {name}, {memory} MiB, driver {driver}"
-    yield f"- machine: {found['machine']}, Python {found['python']}"
+    yield f"- machine: {found['machine']}, {found['cores']} cores, Python {found['python']}"
+    if found["load"] is not None and found["load"] > found["cores"]:
+        yield f"- **busy with other things**: {found['load']} processes wanted its cores; the times say little"
     yield f"- packages: {', '.join(f'{name} {version}' for name, version in found['packages'].items())}"
 
 

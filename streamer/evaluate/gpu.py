@@ -76,22 +76,21 @@ def check(
     pictures = _pictures(images)
     yunet = plain_graph(store.path("yunet"))
     found: dict[str, Any] = {"device": device, **_machine(device), "pictures": len(pictures)}
-    found["proof"] = _say(f"proof on {device}", prove.proof(yunet, device, _INPUT, load_s=max(1.0, 6 * seconds)))
-    found["boxes"] = [_say(f"boxes of {one.name}", _boxes(one, device, store, pictures)) for one in variants]
+    found["proof"] = prove.proof(yunet, device, _INPUT, load_s=max(1.0, 6 * seconds))
+    found["boxes"] = [_boxes(one, device, store, pictures) for one in variants]
     found["times"] = [
-        _say(f"times of {one.name}", row)
-        for one in variants
-        for row in _times(one, device, store, pictures, batches=batches, seconds=seconds)
+        row for one in variants for row in _times(one, device, store, pictures, batches=batches, seconds=seconds)
     ]
     if parse(device).kind == "cuda":
         found["options"] = prove.option_rows(yunet, device, _INPUT, seconds=seconds)
     with tempfile.TemporaryDirectory() as folder:
         clip = _clip(Path(folder) / "scene.mp4", frames=max(20, round(200 * seconds)))
         found["streams"] = [
-            _say(f"stream on {one}", _stream(clip, one, settings))
+            _stream(clip, one, settings)
             for settings in ({}, {"detect.every": 1, "detector.input_px": 1280})
             for one in dict.fromkeys((device, "cpu"))
         ]
+    found["load"] = round(os.getloadavg()[1], 1) if hasattr(os, "getloadavg") else None
     found["good"] = found["proof"]["proven"] and all(row["same"] for row in found["boxes"])
     return found
 
@@ -110,7 +109,8 @@ def _machine(device: str) -> dict[str, Any]:
     }
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count() or 1,
         "python": platform.python_version(),
         "card": prove.card(device),
         "packages": dict(sorted(packages.items())),
@@ -131,6 +131,7 @@ def _made(variant: Variant, device: str, store: Store) -> Detector:
 
 def _boxes(variant: Variant, device: str, store: Store, pictures: Sequence[Picture]) -> dict[str, Any]:
     """A detector's faces on the device beside those on the CPU."""
+    _say(f"faces of {variant.name}")
     there, here = (_made(variant, one, store) for one in (device, "cpu"))
     pairs = [(there.detect([picture])[0], here.detect([picture])[0]) for picture in pictures]
     there.close()
@@ -171,6 +172,7 @@ def _times(
     seconds: float,
 ) -> list[dict[str, Any]]:
     """Milliseconds per picture: the network alone, and the whole detector on 1280x720 pictures."""
+    _say(f"times of {variant.name}")
     graph = plain_graph(store.path(variant.models[0]))
     frames = [picture.scaled(1280, 720) for picture in pictures[:4]]
     rows: dict[int, dict[str, Any]] = {batch: {"detector": variant.name, "batch": batch} for batch in batches}
@@ -210,6 +212,7 @@ def _clip(path: Path, *, frames: int) -> Path:
 
 def _stream(clip: Path, device: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Frames per second of a whole stream, from a file to nowhere."""
+    _say(f"stream on {device}")
     config = Config().updated({**settings, "run.device": device})
     summary = api.anonymize_video(clip, "null", config=config).summary
     detecting = summary["stage_ms"]["detect"]
@@ -223,9 +226,8 @@ def _stream(clip: Path, device: str, settings: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _say(what: str, found: Any) -> Any:
+def _say(what: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
-    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
