@@ -252,7 +252,7 @@ def test_small_faces_in_a_large_photograph_are_hidden(yunet: Path) -> None:
         return sum(len(np.unique(result[y - 6 : y + 6, x - 6 : x + 6].reshape(-1, 3), axis=0)) == 1 for x, y in middles)
 
     assert hidden() == len(faces) == 30
-    assert hidden(**{"detector.tiles": 1}) < 5, "one look at the whole picture would not do"
+    assert hidden(**{"detector.tiles": 1}) < len(faces) / 2, "one look at the whole picture would not do"
 
 
 @pytest.mark.parametrize(
