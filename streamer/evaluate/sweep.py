@@ -31,8 +31,8 @@ __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "wait
 
 _EVERY = range(1, 11)
 _INPUTS_PX = (640, 960, 1280)
-_DETECTORS = ("yunet", "centerface", "mtcnn")
-"""Those whose weights anybody may use."""
+_DETECTORS = ("yunet", "centerface")
+"""Those that need no further library, and whose weights anybody may use."""
 _LIVE = {"detect.look_back_s": 0.0}
 """What a live source has by default: no waiting beyond the next look."""
 
