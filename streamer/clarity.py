@@ -21,7 +21,7 @@ __all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
-CLOSEST = 0.3
+CLOSEST = 0.15
 """The least gap, when what is seen around both faces says that none took the other's place."""
 _LEAST_ROOM = 0.5
 _JUMP = 0.35

@@ -8,6 +8,7 @@ import typer
 
 from streamer import __version__
 from streamer.cli import bench, evaluate, models, people
+from streamer.cli.audit import audit
 from streamer.cli.check import check
 from streamer.cli.config import config
 from streamer.cli.enroll import enroll
@@ -29,6 +30,7 @@ app.command()(enroll)
 app.command()(recognise)
 app.add_typer(people.app, name="people")
 app.command()(check)
+app.command()(audit)
 app.add_typer(models.app, name="models")
 app.command()(config)
 app.add_typer(evaluate.app, name="evaluate")

@@ -37,6 +37,7 @@ def check(
         *_section("video", _codecs),
     ]
     _section("device", _devices)
+    _section("liveness (optional)", _liveness)
     for folder in ("sources", "sinks"):
         for kind in parts.kinds(folder):
             _section(kind.replace("_", " "), partial(_probed, folder, kind))
@@ -122,6 +123,12 @@ def _devices() -> list[Probe]:
             remedy = remedy.removesuffix(", or run with --device cpu")
             found.append(Probe(False, f"{kind} (optional): {missing.partition('but ')[2] or missing}", remedy))
     return found
+
+
+def _liveness() -> list[Probe]:
+    """What tells a face from a picture of one."""
+    finding = "no model is available: with --who, a photo of an enrolled person held up to the camera can reveal"
+    return [Probe(False, finding)]
 
 
 def _codecs() -> list[Probe]:
