@@ -90,7 +90,7 @@ FIXED: dict[str, type[PartOptions]] = {
 CHOICES = {
     "detector": ("detectors", "yunet"),
     "embedder": ("embedders", "sface"),
-    "effect": ("effects", "pixelate"),
+    "effect": ("effects", "mosaic_noise"),
 }
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}

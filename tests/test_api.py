@@ -65,7 +65,7 @@ def test_an_array(street: tuple[Bgr, list[Box]]) -> None:
 
 def test_many_arrays_with_one_model(street: tuple[Bgr, list[Box]]) -> None:
     picture, boxes = street
-    with streamer.Anonymizer() as anonymizer:
+    with streamer.Anonymizer(effect="pixelate") as anonymizer:  # the default's noise differs from picture to picture
         first, second = anonymizer.array(picture), anonymizer.array(picture)
         empty = anonymizer.array(np.full((90, 161, 3), 77, np.uint8))
     assert np.array_equal(first, second)
@@ -76,10 +76,10 @@ def test_many_arrays_with_one_model(street: tuple[Bgr, list[Box]]) -> None:
 def test_an_image_file(street: tuple[Bgr, list[Box]], tmp_path: Path) -> None:
     picture, boxes = street
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    hidden = streamer.anonymize_image(tmp_path / "a.png")
+    hidden = streamer.anonymize_image(tmp_path / "a.png", effect="pixelate")
     assert hidden.shape == picture.shape
     assert readable(picture, hidden, boxes) == 0
-    assert np.array_equal(hidden, streamer.anonymize_image(picture))
+    assert np.array_equal(hidden, streamer.anonymize_image(picture, effect="pixelate"))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ _BLOCKS = 5.5, 3.0
 """Blocks across the face, from the weakest to the strongest."""
 _MIN_BLOCK_PX = 8.0
 """Blocks never get smaller: with 4 px, one in ten drawn faces of 24 px could be read still."""
-_NOISE = 16.0, 36.0
+_NOISE = 20.0, 40.0
 """Standard deviation of the noise in grey levels, from the weakest to the strongest."""
 _CHROMA_NOISE = 0.2
 """Share of it in the chroma planes: their range is smaller."""
@@ -39,7 +39,7 @@ _FACES_KEPT = 256
 class Options(PartOptions):
     """Settings of the effect."""
 
-    strength: Strength = Field("medium", description=f"5.5 blocks and noise 16 to 3 blocks and noise 36: {STRENGTH}")
+    strength: Strength = Field("medium", description=f"5.5 blocks and noise 20 to 3 blocks and noise 40: {STRENGTH}")
     smooth: bool = Field(False, description="soft transitions between the blocks; detectors see faces there more often")
 
 
