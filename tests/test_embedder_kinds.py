@@ -58,6 +58,12 @@ def test_rgb_mean_and_std_are_the_files_own(tmp_path: Path) -> None:
     other = build("embedders", "arcface", {"path": path, "mean": 0.0}, Context()).embed(crops(1))
     assert np.allclose(red_first, blue_first, atol=1e-6)
     assert not np.allclose(red_first, other, atol=1e-2)
+    models = [
+        build("embedders", "arcface", {"path": path, **more}, Context()).model
+        for more in ({}, {"rgb": False}, {"mean": 0.0}, {"std": 128.0}, {"threads": 2})
+    ]
+    assert len(set(models[:4])) == 4, "vectors that mean nothing to each other have models of different names"
+    assert models[4] == models[0]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class Embedder(Protocol):
     def model(self) -> str:
         """Kind and weights: `sface-fb143eea0783`, the first twelve hex digits of the weights' SHA-256.
 
-        Vectors compare only with vectors of the same model.
+        Whatever else changes the vectors changes the digits. Vectors compare only with vectors of the same model.
         """
         ...
 

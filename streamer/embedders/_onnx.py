@@ -38,6 +38,8 @@ class Input:
     scale: float = 1.0
     crop_px: int = 112
     template: Points5 = ARCFACE_112
+    unusual: str = ""
+    """Settings that are not the kind's usual ones: they make other vectors of the same weights."""
 
 
 class OnnxEmbedder:
@@ -107,7 +109,7 @@ def opened(
 ) -> OnnxEmbedder:
     """An embedder out of an ONNX file. Raises ModelError when it is none, DeviceError without the device."""
     graph = plain_graph(path, split_prelu=ctx.device == "cpu")
-    name = model_name(kind, path.read_bytes())
+    name = model_name(kind, path.read_bytes(), wanted.unusual)
     try:
         return OnnxEmbedder(
             session(graph, ctx.device, threads=options.threads), name, wanted, options.thresholds(calibrated)

@@ -28,6 +28,9 @@ def unit(numbers: Vectors, model: str) -> Vectors:
     return np.asarray(numbers / lengths, np.float32)
 
 
-def model_name(kind: str, weights: bytes) -> str:
-    """The name that vectors are kept under; see `Embedder.model`."""
-    return f"{kind}-{hashlib.sha256(weights).hexdigest()[:12]}"
+def model_name(kind: str, weights: bytes, settings: str = "") -> str:
+    """The name that vectors are kept under; see `Embedder.model`.
+
+    settings: what else changes the vectors, when it is not the usual; it goes into the digits.
+    """
+    return f"{kind}-{hashlib.sha256(weights + settings.encode()).hexdigest()[:12]}"

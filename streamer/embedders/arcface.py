@@ -56,7 +56,9 @@ def build(options: Options, ctx: Context) -> Embedder:
             "embedder.accept_licence=true, otherwise take another embedder, or weights of your own with embedder.path"
         )
     path = options.path.expanduser() if options.path is not None else _in_pack(str(options.pack))
-    wanted = Input(rgb=options.rgb, mean=options.mean, scale=1 / options.std)
+    usual = (options.rgb, options.mean, options.std) == (True, 127.5, 127.5)
+    unusual = "" if usual else f"rgb={options.rgb} mean={options.mean} std={options.std}"
+    wanted = Input(rgb=options.rgb, mean=options.mean, scale=1 / options.std, unusual=unusual)
     return opened(path, "arcface", wanted, _UNCALIBRATED, options, ctx)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 
 import numpy as np
 
@@ -100,9 +101,9 @@ def enrol(
 
     def change(content: Content) -> Content:
         judged.clear()
-        for one in candidates:
-            content, outcome = _added(content, one, reader, terms)
-            judged.append(outcome)
+        for name, of_name in groupby(candidates, key=lambda one: one.name):
+            content, of_person = _added(content, name, list(of_name), reader, terms)
+            judged.extend(of_person)
         if not any(outcome.result is Enrolled.TAKEN for outcome in judged):
             raise _NothingTaken
         return content
@@ -117,21 +118,32 @@ class _NothingTaken(Exception):
     pass
 
 
-def _added(content: Content, one: Candidate, reader: FaceReader, terms: Terms) -> tuple[Content, Outcome]:
-    vector = one.face.vector
+def _added(
+    content: Content, name: str, candidates: Sequence[Candidate], reader: FaceReader, terms: Terms
+) -> tuple[Content, list[Outcome]]:
+    """One person's pictures, each judged against the gallery and the pictures before it."""
     known = {person.name for person in content.gallery.people}
-    own = content.gallery.vectors_of(one.name) if one.name in known else np.empty((0, len(vector)), np.float32)
-    if adds_nothing(vector, own):
-        return content, Outcome(one.name, one.label, Enrolled.KNOWN, "shows nothing new of this person")
-    why = stranger_to(one.name, vector, own, content, reader.embedder.thresholds)
-    if why is not None:
-        return content, Outcome(one.name, one.label, Enrolled.REFUSED, why)
-    content = content.added(
-        one.name,
-        vector[None],
+    own = content.gallery.vectors_of(name) if name in known else np.empty((0, reader.embedder.dim), np.float32)
+    taken: list[Candidate] = []
+    outcomes = []
+    for one in candidates:
+        vector = one.face.vector
+        if adds_nothing(vector, own):
+            outcomes.append(Outcome(name, one.label, Enrolled.KNOWN, "shows nothing new of this person"))
+        elif (why := stranger_to(name, vector, own, content, reader.embedder.thresholds)) is not None:
+            outcomes.append(Outcome(name, one.label, Enrolled.REFUSED, why))
+        else:
+            outcomes.append(Outcome(name, one.label, Enrolled.TAKEN))
+            own = np.concatenate([own, vector[None]])
+            taken.append(one)
+    if not taken:
+        return content, outcomes
+    after = content.added(
+        name,
+        np.stack([one.face.vector for one in taken]),
         now=terms.now,
         expires=terms.expires,
         consent=terms.consent,
-        portraits=[one.face.portrait] if terms.keep_crops else [],
+        portraits=[one.face.portrait for one in taken] if terms.keep_crops else [],
     )
-    return content, Outcome(one.name, one.label, Enrolled.TAKEN)
+    return after, outcomes

@@ -72,6 +72,7 @@ class Content:
         fresh = [i for i, vector in enumerate(vectors) if not len(before) or (before @ vector).max() < _THE_SAME]
         person = replace(
             old,
+            hashes=(),
             expires=old.expires if expires is None else expires,
             consent=old.consent if consent is None else consent,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -79,14 +79,17 @@ class Gallery:
 
     @classmethod
     def of(cls, model: str, people: Iterable[tuple[Person, Vectors]], *, version: int = 0) -> Gallery:
-        """From people with their vectors, (K, D) each; `hashes` are worked out."""
+        """From people with their vectors, (K, D) each; `hashes` are worked out where there is not one per vector."""
         given = [(person, np.asarray(vectors, np.float32)) for person, vectors in people]
         if not given:
             return cls.empty(model, version=version)
         owner = np.repeat(np.arange(len(given)), [len(vectors) for _, vectors in given])
         named = tuple(
-            Person(p.name, p.added, p.expires, p.consent, tuple(vector_hash(vector) for vector in vectors))
-            for p, vectors in given
+            # Whoever comes from another gallery brings the hashes along.
+            person
+            if len(person.hashes) == len(vectors)
+            else replace(person, hashes=tuple(vector_hash(vector) for vector in vectors))
+            for person, vectors in given
         )
         return cls(version, model, named, np.concatenate([vectors for _, vectors in given]), owner)
 
