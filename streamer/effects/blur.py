@@ -15,8 +15,8 @@ from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
 _SIGMA = 0.6, 1.2
-"""Standard deviation as a share of the face, from the weakest to the strongest. At 0.29 people were recognised again more
-often than behind a flat grey, at 0.6 not (docs/privacy.md)."""
+"""Standard deviation as a share of the face, from the weakest to the strongest. At 0.29 people were recognised again
+more often than behind a flat grey, at 0.6 not (docs/privacy.md)."""
 _MIN_SIGMA_PX = 2.0
 _WORK_SIGMA = 2.0
 """The blur is done at a size where its sigma is about so many samples: wider kernels cost more and look the same."""
