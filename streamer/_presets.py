@@ -27,6 +27,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "strict": {
         "detect": {"every": 1, "second_looks": 12, "max_gap_s": 0.001, "cover_first_s": 0.2, "look_back_s": 0.21},
         "track": {"keep_s": 1.0, "continue_score": 0.15},
+        "identity": {"votes": 5, "recheck_s": 0.0},
         "mask": {"margin": 0.3},
         "detector": {"threshold": 0.25, "floor": 0.15, "input_px": 1280, "confirm": False},
     },

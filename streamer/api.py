@@ -94,6 +94,8 @@ class Anonymizer:
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
         self._config = chosen = (config or Config()).updated(spelled_out(settings))
+        if chosen.identity.who != "all":
+            raise UsageError("single pictures in memory: everyone is hidden; for who, anonymize files with stream()")
         context = Store().context(chosen.run.device)
         self._context = context
         self._effect: Effect = parts.build("effects", chosen.effect.kind, chosen.effect.options, context)

@@ -91,6 +91,8 @@ class Recognition:
             if options.attendance is not None or options.audit is not None:
                 raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
             return
+        if options.attendance is not None and options.who != "unknown":
+            raise UsageError("attendance lists the enrolled who are shown: --who unknown")
         people, _ = recogniser.gallery.current()
         if not len(people):
             self._stats.note("nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE")

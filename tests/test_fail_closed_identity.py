@@ -12,15 +12,18 @@ import pytest
 from fakes import RecordingSink
 from support.people import CellEmbedder, Street, StreetDetector, Walker, gallery_of
 
+from streamer.api import Anonymizer
 from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.effects import solid
 from streamer.errors import EmbedderError, StreamerError, UsageError
+from streamer.identify import hide_everyone
 from streamer.parts import Context
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
 from streamer.pipeline import Pipeline, Report
-from streamer.recognition import Recogniser
+from streamer.recognition import Recogniser, Recognition
+from streamer.stats import Stats
 
 ADA, EVE = 1, 2
 
@@ -179,3 +182,19 @@ def test_a_gallery_that_was_named_and_is_not_there(tmp_path: Any) -> None:
     config = Config().updated({"identity.who": "unknown", "identity.gallery": str(tmp_path / "none")})
     with pytest.raises(UsageError, match="there is no gallery"):
         open_recogniser(config, Context())
+
+
+def test_pictures_in_memory_know_nobody_and_say_so() -> None:
+    with pytest.raises(UsageError, match="everyone is hidden"):
+        Anonymizer(who="unknown")
+
+
+@pytest.mark.parametrize("settings", [{"identity.who": "known"}, {"identity.who": "all"}])
+def test_attendance_is_refused_where_nobody_enrolled_is_shown(tmp_path: Any, settings: dict[str, Any]) -> None:
+    recognition = Recognition(
+        Config().updated({**settings, "identity.attendance": str(tmp_path / "who.csv")}), Stats(), hide_everyone
+    )
+    known = LiveGallery(lambda: gallery_of(ADA), lambda: 0, model=CellEmbedder.model)
+    recogniser = None if settings["identity.who"] == "all" else Recogniser(CellEmbedder(), known)
+    with pytest.raises(UsageError, match="--who unknown"):
+        recognition.open(recogniser, 0.4, Street([]).info)
