@@ -32,6 +32,8 @@ _TURNED_LOOK = (3.0, 160)
 _CONFIRMING_SCORE, _CONFIRMING_SCORE_TURNED = 0.3, 0.6
 """Least scores. Measured on YuNet: faces had 0.36 and more upright, or 0.77 and more turned when they lie on their
 side; bottles and hands that passed for faces had 0.2 at most, and 0.52 turned."""
+_CONFIRMING_SCORE_DOUBLE = 0.5
+"""The same around a face that is beyond doubt: with hair and shoulders one passed for a larger one, with 0.34."""
 _WINDOW_PX = 160
 """Longer side of an enlarged window as the detector sees it."""
 _WINDOW_FACES = 3.0
@@ -91,8 +93,11 @@ def look(detector: Detector, request: PassRequest, scope: Scope = EVERYTHING) ->
     try:
         found = _first_look(detector, frame.image, scope.zones)
         if request.confirm:
+            sure = [one.box for one in found if one.score >= _DOUBTFUL_SCORE]
             found = [
-                one for one in found if not _needs_confirming(one, request) or _confirmed(detector, frame.image, one)
+                one
+                for one in found
+                if not _needs_confirming(one, request, sure) or _confirmed(detector, frame.image, one, sure)
             ]
         found = [*found, *_second_looks(detector, frame.image, found, request)]
         return Pass(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
@@ -153,17 +158,23 @@ def _second_looks(detector: Detector, image: Picture, found: list[Detection], re
     return again
 
 
-def _needs_confirming(face: Detection, request: PassRequest) -> bool:
-    """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much."""
+def _needs_confirming(face: Detection, request: PassRequest, sure: list[Box]) -> bool:
+    """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much.
+
+    sure: faces of the same look that are beyond doubt; what was known there speaks for nobody else.
+    """
     if face.score >= _DOUBTFUL_SCORE or side(face.box) < _SMALL_FACE_PX:
         return False
-    return not any(_near(face.box, known) and _alike(face.box, known) for known in request.watch)
+    return not any(_is(known, face.box, sure) for known in request.watch)
 
 
-def _confirmed(detector: Detector, image: Picture, face: Detection) -> bool:
-    """Look at a doubtful face at other sizes, and turned to both sides: what is a face is seen in one of them."""
+def _confirmed(detector: Detector, image: Picture, face: Detection, sure: list[Box]) -> bool:
+    """Look at a doubtful face at other sizes, and turned to both sides: what is a face is seen in one of them.
+
+    A face with its hair and shoulders can pass for a larger one: to see the sure one again confirms nothing.
+    """
     looks = [(*look, 0) for look in _UPRIGHT_LOOKS] + [(*_TURNED_LOOK, turns) for turns in (1, 3)]
-    pictures, middles, sizes = [], [], []
+    pictures, places, others = [], [], []
     for faces, px, turns in looks:
         window = _window(face.box, image, faces)
         if window is None:
@@ -171,18 +182,48 @@ def _confirmed(detector: Detector, image: Picture, face: Detection) -> bool:
         crop = image.cropped(window)
         scale = px / max(crop.size)
         bgr = np.rot90(crop.bgr(size=(max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))), turns)
-        (x, y), (left, top) = center(face.box), _origin(window)
-        x, y = (x - left) * scale, (y - top) * scale
-        middles.append({0: (x, y), 1: (y, bgr.shape[0] - x), 3: (bgr.shape[1] - y, x)}[turns])
-        sizes.append(side(face.box) * scale)
+        view = _View(_origin(window), scale, turns, (bgr.shape[1], bgr.shape[0]))
+        places.append(view.square(face.box))
+        others.append([view.square(box) for box in sure])
         pictures.append(Picture.from_bgr(np.ascontiguousarray(bgr), format="bgrp"))
     found = _detect(detector, pictures)
-    for (_, _, turns), (x, y), size, seen in zip(looks, middles, sizes, found, strict=True):
-        least = _CONFIRMING_SCORE_TURNED if turns else _CONFIRMING_SCORE
-        place = x - size / 2, y - size / 2, x + size / 2, y + size / 2
-        if any(one.score >= least and _near(one.box, place) and _alike(one.box, place) for one in seen):
+    upright = _CONFIRMING_SCORE_DOUBLE if any(_near(face.box, box) for box in sure) else _CONFIRMING_SCORE
+    for (_, _, turns), place, known, seen in zip(looks, places, others, found, strict=True):
+        least = _CONFIRMING_SCORE_TURNED if turns else upright
+        if any(one.score >= least and _is(one.box, place, known) for one in seen):
             return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A window of a picture, enlarged and turned."""
+
+    origin: tuple[int, int]
+    scale: float
+    turns: int
+    """Quarters, to the left."""
+    size: tuple[int, int]
+
+    def square(self, box: Box) -> Box:
+        """Where a box of the picture is in the view, as a square of the same size."""
+        x, y = ((middle - start) * self.scale for middle, start in zip(center(box), self.origin, strict=True))
+        x, y = {0: (x, y), 1: (y, self.size[1] - x), 3: (self.size[0] - y, x)}[self.turns]
+        half = side(box) * self.scale / 2
+        return x - half, y - half, x + half, y + half
+
+
+def _is(seen: Box, one: Box, others: list[Box]) -> bool:
+    """Whether what is seen can be this face, and none of the others is nearer to it in place and size."""
+    if not (_near(seen, one) and _alike(seen, one)):
+        return False
+    return all(_apart(seen, one) <= _apart(seen, other) for other in others)
+
+
+def _apart(a: Box, b: Box) -> float:
+    """How little two boxes can be the same face: distance in faces, and logarithm of the ratio of sizes."""
+    (ax, ay), (bx, by) = center(a), center(b)
+    return math.hypot(ax - bx, ay - by) / max(side(a), side(b)) + abs(math.log(side(a) / side(b)))
 
 
 def _near(a: Box, b: Box) -> bool:

@@ -60,16 +60,20 @@ def embed(
     rules: CropRules,
     stats: Stats,
     *,
+    now: Callable[[], float] = time.time,
     liveness: Liveness | None = None,
 ) -> Answer:
-    """Answer one request. Whatever the embedder raises or returns that is no vector is a failure, and no evidence."""
+    """Answer one request. Whatever the embedder raises or returns that is no vector is a failure, and no evidence.
+
+    now: seconds since 1970; whose time is over then is like nobody.
+    """
     frame = request.frame
     try:
         crops = [_crop(embedder, request, candidate, rules, liveness) for candidate in request.faces]
         good = [crop for crop in crops if crop is not None]
         with stats.timed("embed"):
             vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
-        matches = iter(gallery.match(vectors, now=time.time()) if vectors is not None else [])
+        matches = iter(gallery.match(vectors, now=now()) if vectors is not None else [])
         stats.count("embeddings", len(good))
     except EmbedderError as error:
         return EmbedFailed(error)
@@ -121,16 +125,18 @@ def work(
     answers: Channel[Answer],
     rules: CropRules,
     stats: Stats,
+    *,
+    now: Callable[[], float] = time.time,
 ) -> None:
     """The embedder's thread; ends when `requests` is closed, and closes the embedder.
 
-    gallery: the present one and its version, asked before every answer.
+    gallery: the present one and its version, asked before every answer. now: see `embed()`.
     """
     try:
         while True:
             if (request := requests.get()) is not None:
                 people, version = gallery()
-                answers.put(embed(embedder, request, people, version, rules, stats))
+                answers.put(embed(embedder, request, people, version, rules, stats, now=now))
     except Closed:
         return
     finally:

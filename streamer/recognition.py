@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -127,7 +129,10 @@ class Recognition:
         options = self._config.identity
         rules = CropRules(options.min_face_px, options.max_turn_deg)
         requests, answers = self._channels
-        embed.work(self._recogniser.embedder, self._recogniser.gallery.current, requests, answers, rules, self._stats)
+        # Where the enrolled are the ones to be hidden, nobody becomes visible because an entry has expired.
+        now = (lambda: -math.inf) if options.who == "known" else time.time
+        gallery = self._recogniser.gallery.current
+        embed.work(self._recogniser.embedder, gallery, requests, answers, rules, self._stats, now=now)
 
     def saw(
         self,

@@ -89,13 +89,20 @@ LARGE: Box = (200.0, 150.0, 300.0, 270.0)
 class Doubting(Scripted):
     """Finds `first` in the frame, and in the middle of the upright and the turned windows what it is told to."""
 
-    def __init__(self, first: Detection, upright: float | None, turned: float | None = None, size: float = 1.0) -> None:
-        super().__init__([first], [])
+    def __init__(
+        self,
+        first: Detection,
+        upright: float | None,
+        turned: float | None = None,
+        size: float = 1.0,
+        beside: Sequence[Detection] = (),
+    ) -> None:
+        super().__init__([first, *beside], [])
         self._scores, self._size = (upright, upright, turned, turned), size
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         if pictures[0] is FRAME.image:
-            return [self._first]
+            return [list(self._first)]
         self.windows += [picture.size for picture in pictures]
         found: list[list[Detection]] = []
         for picture, score, faces in zip(pictures, self._scores, (3, 5, 3, 3), strict=True):
@@ -130,6 +137,24 @@ def test_sure_known_or_small_faces_count_at_once() -> None:
     assert confirmed(Doubting(Detection(FACE, 0.5), None))
     assert confirmed(Doubting(Detection(LARGE, 0.5), None), confirm=False)
     assert not confirmed(Doubting(Detection(LARGE, 0.5), None), FACE)
+
+
+@pytest.mark.parametrize(
+    ("score", "size", "counts"),
+    [
+        (0.9, 1.0, True),  # a face behind a face
+        (0.4, 1.0, False),  # head and shoulders look a little like a face
+        (0.9, 0.55, False),  # the sure face is seen again, which says nothing of a larger one
+        (None, 1.0, False),
+    ],
+)
+def test_what_may_be_a_face_around_a_sure_one(score: float | None, size: float, counts: bool) -> None:
+    sure = Detection((217.0, 170.0, 283.0, 236.0), 0.9)
+    detector = Doubting(Detection(LARGE, 0.55), score, size=size, beside=[sure])
+    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
+    assert isinstance(result, Pass)
+    assert (LARGE in [one.box for one in result.detections]) == counts
+    assert sure in result.detections
 
 
 def test_a_lying_face_at_the_border_is_confirmed_where_it_is() -> None:
