@@ -37,11 +37,10 @@ class Options(DetectorOptions):
 def build(options: Options, ctx: Context) -> Detector:
     """Load the networks. Raises UsageError when a library is missing, DeviceError when the device cannot be had."""
     torch: Any = load_extra("torch", part="detector 'mtcnn'", extra="facenet")
-    device = torch_device(ctx.device)
     torch.set_num_threads(options.threads)
     with without_torchvision():
         facenet: Any = load_extra("facenet_pytorch", part="detector 'mtcnn'", extra="facenet")
-    return in_views(Mtcnn(facenet.MTCNN, device, options), options)
+    return in_views(Mtcnn(facenet.MTCNN, torch_device(ctx.device), options), options)
 
 
 class Mtcnn:
