@@ -89,6 +89,7 @@ class Decision:
 
     name: str
     since_t: float
+    """Of its first vote."""
     confirmed_t: float
     score: float
 

@@ -300,7 +300,8 @@ class IdentityCache:
             return
         known.votes.append((name, t))
         if len(known.votes) >= self._votes:
-            known.decided = Decision(name, t, t, likeness.score)
+            # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
+            known.decided = Decision(name, known.votes[0][1], t, likeness.score)
             self.counts["reveals"] += 1
 
     def _verdict(self, frame: Frame, track: TrackBox) -> Verdict:
