@@ -8,7 +8,7 @@ import threading
 import traceback
 from contextlib import suppress
 
-from streamer.errors import StreamerError, redact
+from streamer.errors import StreamerError, printable, redact
 
 __all__ = ["command", "main"]
 
@@ -76,7 +76,7 @@ def _wrong_usage(error: Exception) -> int | None:
 
 def _tell(text: str) -> None:
     if sys.stderr is not None:
-        sys.stderr.write(f"streamer: {text}\n")
+        sys.stderr.write(f"streamer: {printable(text)}\n")
 
 
 if __name__ == "__main__":

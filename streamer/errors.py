@@ -34,6 +34,7 @@ __all__ = [
     "StreamerError",
     "StuckError",
     "UsageError",
+    "printable",
     "redact",
 ]
 
@@ -115,6 +116,19 @@ _QUERY = re.compile(
     r"(?P<key>[?&;/_][\w-]*(?:user|usr|login|pass|pwd|token|secret|key|auth|sig|session)[\w-]*=)[^&\s'\"]*",
     re.IGNORECASE,
 )
+
+
+# Escape sequences that a terminal would obey, letters that turn the direction of others, halves of characters.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""`text` for a terminal: names of files and people, and words of servers, come from anywhere.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def redact(text: str) -> str:

@@ -17,7 +17,7 @@ from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
 from streamer.stats import Stats
 from streamer.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
-from streamer.zones import ZoneOptions
+from streamer.zones import ZoneOptions, zoned_out
 
 __all__ = ["Planning", "Render", "Settings", "Witness"]
 
@@ -169,7 +169,10 @@ class Witness(Protocol):
         tracks: Sequence[tuple[TrackBox, Verdict]],
         shown: Sequence[tuple[TrackBox, Reveal]],
     ) -> AnonymizedFrame:
-        """A frame was sealed, in which these faces can be seen. Returns it, with labels where they are wanted."""
+        """A frame was sealed, in which these faces can be seen. Returns it, with labels where they are wanted.
+
+        tracks: all that do not lie in a zone.
+        """
         ...
 
     def ended(self) -> None:
@@ -244,7 +247,10 @@ class Render:
         tracks = () if planned.plan is None else planned.plan.tracks
         seen = [] if sealed.covered else shown(tracks, sealed.t, rules)
         self._stats.sealed(len(tracks) - len(seen))
-        sealed = self._witness.saw(sealed, planned.frame.epoch, tracks, seen)
+        # Who is in a zone is not told of, either.
+        outside = [one for one in tracks if not zoned_out(sealed.image, self._zones, one[0].box)]
+        seen = [one for one in seen if not zoned_out(sealed.image, self._zones, one[0].box)]
+        sealed = self._witness.saw(sealed, planned.frame.epoch, outside, seen)
         for sink in self._sinks:
             sink.put(sealed)
         if failed:

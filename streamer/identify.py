@@ -132,7 +132,8 @@ class IdentityCache:
         self._rules = Rules(options.who, thresholds, stills)
         self._version = version
         self._strong_score = strong_score
-        self._weak_score = weak_score
+        # A track may be continued only by better faces than start one: what starts one is a face all the more.
+        self._weak_score = min(weak_score, strong_score)
         self._seen_version = version()
         self._votes = 1 if stills else options.votes
         self._stills = stills

@@ -24,6 +24,7 @@ from streamer.parts import Context, build
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
+from streamer.people.places import at_home
 from streamer.people.store import GalleryFile, default_path, find_key
 from streamer.sealed import AnonymizedFrame, derive
 from streamer.stats import Stats
@@ -50,15 +51,17 @@ def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
     options = config.identity
     if options.who == "all":
         return None
-    path = default_path() if options.gallery is None else options.gallery.expanduser()
+    path = default_path() if options.gallery is None else at_home(options.gallery)
+    key = find_key(options.key_file)
+    GalleryFile(path, key=key)  # what cannot be a gallery is told first
     if options.gallery is not None and not path.exists():
         raise UsageError(f"there is no gallery {path}; make one with: streamer enroll NAME IMAGE")
-    file = GalleryFile(path, key=find_key(options.key_file))
     embedder: Embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     problems: list[str] = []
     try:
         gallery = LiveGallery(
-            lambda: file.read(embedder.model),
+            # Its links are followed anew at every reading: they may lead to another file by now.
+            lambda: GalleryFile(path, key=key).read(embedder.model),
             lambda: stamp_of(path),
             model=embedder.model,
             on_problem=problems.append,
@@ -93,6 +96,9 @@ class Recognition:
             if options.attendance is not None or options.audit is not None:
                 raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
             return
+        places = {at_home(path).resolve() for path in (options.attendance, options.audit) if path is not None}
+        if len(places) == 1 and options.attendance is not None and options.audit is not None:
+            raise UsageError(f"attendance and audit are one and the same, {options.audit}; give each its own file")
         if options.attendance is not None and options.who != "unknown":
             raise UsageError("attendance lists the enrolled who are shown: --who unknown")
         people, _ = recogniser.gallery.current()

@@ -20,8 +20,9 @@ from pydantic import AfterValidator, Field
 
 from streamer.parts import PartOptions
 from streamer.picture import Format, Picture, Plane
+from streamer.types import Box
 
-__all__ = ["NO_ZONES", "Polygon", "ZoneOptions", "search_window", "zoned"]
+__all__ = ["NO_ZONES", "Polygon", "ZoneOptions", "search_window", "zoned", "zoned_out"]
 
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 
@@ -95,11 +96,22 @@ def zoned(picture: Picture, zones: ZoneOptions) -> Picture:
     """
     if zones == NO_ZONES:
         return picture
-    small = picture.width * picture.height <= _KEPT_UP_TO_PX
-    keep, fill = (_kept_stencil if small else _stencil)(zones, picture.width, picture.height, picture.format)
+    keep, fill = _stencil_of(picture, zones)
     buffer = np.asarray(cv2.bitwise_and(picture.buffer, keep), np.uint8).reshape(-1)
     cv2.bitwise_or(buffer, fill, dst=buffer)
     return Picture(picture.width, picture.height, picture.format, buffer, picture.color).frozen()
+
+
+def zoned_out(picture: Picture, zones: ZoneOptions, box: Box) -> bool:
+    """Whether the zones leave nothing to be seen of a box; also where it lies beyond the picture."""
+    if zones == NO_ZONES:
+        return False
+    keep, _ = _stencil_of(picture, zones)
+    odd = int(picture.format != "bgrp")
+    rows, columns = picture.height + (picture.height & odd), picture.width + (picture.width & odd)
+    x0, y0, x1, y1 = box
+    place = slice(max(0, math.floor(y0)), max(0, math.ceil(y1))), slice(max(0, math.floor(x0)), max(0, math.ceil(x1)))
+    return not bool(keep[: rows * columns].reshape(rows, columns)[place].any())
 
 
 def search_window(zones: ZoneOptions, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
@@ -141,6 +153,11 @@ def _stencil(
 
 
 _kept_stencil = lru_cache(maxsize=_KEPT_STENCILS)(_stencil)
+
+
+def _stencil_of(picture: Picture, zones: ZoneOptions) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    small = picture.width * picture.height <= _KEPT_UP_TO_PX
+    return (_kept_stencil if small else _stencil)(zones, picture.width, picture.height, picture.format)
 
 
 def _hidden(zones: ZoneOptions, width: int, height: int) -> Plane:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -243,3 +244,49 @@ def test_the_montage_hides_whoever_is_not_enrolled(run: Run, tmp_path: Path, med
     bare = cv2.imread(str(tmp_path / "none.png"))
     assert bare is not None
     assert (side != bare[:, before.shape[1] :]).any(axis=2).sum() > 128 * 128 / 2  # the kept face
+
+
+def test_nothing_that_a_terminal_would_obey_is_printed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text('name,image\n"\x1b[2JAnn",a.png\nBen,\x1b]0;x\x07b.png\n"C\u202earl",c.png\n')
+    code, out, err = run("enroll", "--roster", tmp_path / "list.csv")
+    assert code == 1
+    assert not set("\x1b\x07\u202e") & set(out + err)
+    assert "\\x1b[2JAnn: 1 refused" in out
+    odd = drawn(tmp_path / "ok.png", 3).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\x1b[31m\xff.png"))
+    assert run("enroll", "Ann", odd)[0] == 0
+    code, out, err = run("recognise", odd, "--json", tmp_path / "who.json")
+    assert code == 0
+    assert "\x1b" not in out + err
+    assert "1  Ann" in out
+    assert stat.S_IMODE((tmp_path / "who.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("span", ["0d", "9999999d", "999999999999999y"])
+def test_ends_that_no_calendar_has(run: Run, tmp_path: Path, span: str) -> None:
+    code, out, err = run("enroll", "Ann", "x.png", "--expires", span)
+    assert (code, out) == (2, "")
+    assert "up to 100 years" in err
+    GalleryFile(gallery(tmp_path)).update(
+        "m", lambda content: content.added("Ann", np.ones((1, 1), np.float32), now=0.0, expires=1e300)
+    )
+    assert "expires on no day of the calendar" in run("people", "list")[1]
+
+
+def test_encrypting_twice_says_so(run: Run, tmp_path: Path) -> None:
+    run("enroll", "Ann", drawn(tmp_path / "ann.png", 3))
+    (tmp_path / "key").write_text("a long enough key")
+    assert run("people", "encrypt", "--key-file", tmp_path / "key")[0] == 0
+    code, _, err = run("people", "encrypt", "--key-file", tmp_path / "key")
+    assert code == 2
+    assert "is encrypted already" in err
+
+
+def test_attendance_of_several_videos_is_refused_before_the_first(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "in" / name).write_bytes(b"no video")
+    arguments = ["--who", "unknown", "--attendance", tmp_path / "who.csv", "-o", tmp_path / "out"]
+    code, _, err = run("run", tmp_path / "in", *arguments)
+    assert code == 2
+    assert "give one at a time" in err
+    assert not (tmp_path / "out").exists()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import http.server
 import math
+import re
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -408,3 +410,56 @@ def test_reading_needs_a_real_picture(tmp_path: Path) -> None:
     assert good.picture().size == (30, 20)
     with pytest.raises(InputError):
         bad.picture()
+
+
+@pytest.mark.parametrize("terms", [Terms(now=2000.0, expires=9e9), Terms(now=2000.0, consent="signed anew")])
+def test_until_when_and_on_what_terms_is_news_without_a_new_picture(file: GalleryFile, terms: Terms) -> None:
+    put_in(file, "Ann", [a_face(vector(0))], terms=Terms(now=1000.0, expires=8e9, consent="signed"))
+    (outcome,) = put_in(file, "Ann", [a_face(vector(5))], terms=terms)
+    assert outcome.result is Enrolled.KNOWN
+    (ann,) = file.read(Embedder.model).people
+    assert (ann.expires, ann.consent) == (terms.expires or 8e9, terms.consent or "signed")
+    assert (ann.added, len(ann.hashes)) == (1000.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("~nobody-of-that-name/x.jpg", "no such home"),
+        ("http://[::1", "cannot be fetched"),
+        ("http://user:secret@[::1", "cannot be fetched"),
+        ("http://", "cannot be fetched"),
+        ("a\0b.jpg", "does not exist|cannot be"),
+        ("x" * 5000, "cannot be|too long"),
+    ],
+)
+def test_odd_places_in_a_list_keep_no_others_from_it(tmp_path: Path, file: GalleryFile, place: str, why: str) -> None:
+    assert cv2.imwrite(str(tmp_path / "ben.png"), np.full((8, 1, 3), 77, np.uint8))
+    write_csv(tmp_path / "list.csv", [["name", "image"], ["Ann", place], ["Ben", "ben.png"]], ",")
+    reader = Reader({1: [a_face(vector(0))]})
+    found = examined(items_of_roster(tmp_path / "list.csv"), reader, RULES)
+    _, outcomes = enrol(found, reader, file, TERMS)
+    assert [outcome.result for outcome in outcomes] == [Enrolled.REFUSED, Enrolled.TAKEN]
+    assert re.search(why, outcomes[0].why)
+    assert "secret" not in outcomes[0].label + outcomes[0].why
+
+
+def test_workbooks_that_unfold_into_more_than_there_is_memory(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "list.xlsx", [["name", "image"], ["Ann", "ann.png"]])
+    with zipfile.ZipFile(tmp_path / "list.xlsx", "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/more.xml", bytes(201 << 20))
+    assert (tmp_path / "list.xlsx").stat().st_size < 1 << 20
+    with pytest.raises(UsageError, match="too large for a list"):
+        read_roster(tmp_path / "list.xlsx")
+
+
+def test_workbooks_that_claim_more_than_they_hold(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "plain.xlsx", [["name", "image"], ["Ann", "ann.png"]])
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as plain, zipfile.ZipFile(tmp_path / "list.xlsx", "w") as packed:
+        for name in plain.namelist():
+            data = plain.read(name).replace(b'ref="A1:B2"', b'ref="A1:XFD1000000"')
+            for old in (b'r="2"', b'r="A2"', b'r="B2"'):
+                data = data.replace(old, old.replace(b"2", b"1000000"))
+            packed.writestr(name, data)
+    with pytest.raises(UsageError, match="more than 100,000 rows"):
+        read_roster(tmp_path / "list.xlsx")

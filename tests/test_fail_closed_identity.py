@@ -198,3 +198,18 @@ def test_attendance_is_refused_where_nobody_enrolled_is_shown(tmp_path: Any, set
     recogniser = None if settings["identity.who"] == "all" else Recogniser(CellEmbedder(), known)
     with pytest.raises(UsageError, match="--who unknown"):
         recognition.open(recogniser, 0.4, Street([]).info)
+
+
+def test_who_stands_in_a_zone_is_named_nowhere(tmp_path: Any) -> None:
+    """Not on the picture, and not in the records: nobody sees them."""
+    settings: dict[str, Any] = {"zones.cover": [[[0, 0], [1, 0], [1, 1], [0, 1]]], "identity.labels": True}
+    settings |= {"identity.attendance": str(tmp_path / "who.csv"), "identity.audit": str(tmp_path / "audit")}
+    run = Run(**settings)
+    assert run.error is None
+    assert run.report.summary["identity"]["reveals"] >= 1
+    assert "person" not in (tmp_path / "who.csv").read_text()
+    assert "(tracks of strangers: 0)" in (tmp_path / "who.csv").read_text()
+    assert "person" not in (tmp_path / "audit").read_text()
+    pictures = [frame.image for frame in run.sink.frames if not frame.covered]
+    assert pictures
+    assert all(set(picture.planes[0].reshape(-1).tolist()) == {48} for picture in pictures)

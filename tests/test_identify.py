@@ -75,6 +75,13 @@ def test_two_cross_twenty_times(mode: str, front: int, period: int, dy: float) -
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_face_makes_a_crowd_also_where_it_could_not_continue_a_track(mode: str) -> None:
+    """`track.continue_score` above what faces reach: it may lie above `detector.threshold`."""
+    done = rehearse([standing(ADA, 60), standing(EVE, 62 + FACE_PX)], 75, mode, weak_score=0.95)
+    assert done.cache.counts["reveals"] == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_one_walks_in_front_of_another_at_the_same_pace(mode: str) -> None:
     """Eve walks hidden behind Ada, at the same velocity; then Ada is gone and Eve is in her place."""
 

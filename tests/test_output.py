@@ -15,7 +15,7 @@ from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat
 from streamer.stats import Stats
-from streamer.types import Frame, Pass, Plan
+from streamer.types import Frame, Pass, Plan, Reveal, TrackBox
 
 IMAGE = slate(-1, 0, (64, 48)).image
 
@@ -198,3 +198,37 @@ def test_cover_all_is_looked_at_before_every_write(live: bool) -> None:
     feed.step(0)
     assert sink.frames
     assert all((f.image.planes[0] == 99).mean() < 0.5 for f in sink.frames)
+
+
+def test_who_was_removed_is_not_repeated_either() -> None:
+    """A live output shows its last frame again; not when somebody in it may no longer be seen."""
+    sink, clock, version = RecordingSink(live=True), Clock(), [7]
+    feed = SinkRunner(
+        "sink",
+        sink,
+        StreamFormat(64, 48, 25, True, False, "test"),
+        OutputOptions(delay_s=0.0),
+        Stats(),
+        live_source=True,
+        clock=clock,
+        cover_all=lambda: False,
+        gallery_version=lambda: version[0],
+        on_command=lambda command: None,
+    )
+    feed.open()
+    picture = Picture.blank(64, 48, luma=99).frozen()
+    track = TrackBox(1, (8, 8, 24, 24), None)
+    shown = seal(
+        Frame(0, 0, 100.0, picture),
+        Plan(0, 0, (Pass(0, 0, 100.0, ()),), ((track, Reveal("Ada", 99.0, 101.0, 7)),)),
+        effect=solid.build(solid.Options(), Context()),
+        mask=MaskOptions(),
+        rules=Freshness(0.25, 7),
+    )
+    feed.channel.put(shown)
+    for n in range(4):
+        version[0] += n == 2
+        feed.step(0)
+        clock.now += 0.1
+    assert [frame.covered for frame in sink.frames] == [False, False, True, True]
+    assert all((frame.image.planes[0] == 99).mean() < 0.5 for frame in sink.frames[2:])

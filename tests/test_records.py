@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.people import CellEmbedder, gallery_of
+from support.people import CellEmbedder, Street, gallery_of
 
-from streamer.errors import GalleryError, UsageError
+from streamer.config import Config
+from streamer.errors import GalleryError, StreamerError, UsageError
+from streamer.identify import hide_everyone
 from streamer.labels import labelled
+from streamer.parts import Context
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog, verify
-from streamer.people.gallery import Gallery
+from streamer.people.content import Content
+from streamer.people.gallery import Gallery, Person
 from streamer.people.live import LiveGallery
+from streamer.people.store import GalleryFile
 from streamer.picture import Picture
+from streamer.recognition import Recogniser, Recognition, open_recogniser
+from streamer.stats import Stats
 from streamer.types import Cover, Reveal, TrackBox
 
 ADA = Reveal("Ada", 0.0, 9.0, 1, 0.7)
+EAST = np.array([[0, 1]], np.float32)
 
 
 def mode(path: Path) -> int:
@@ -191,3 +202,89 @@ def test_private_also_where_the_system_gives_to_all(tmp_path: Path) -> None:
         os.umask(before)
     assert mode(tmp_path / "audit.jsonl") == 0o600
     assert mode(tmp_path / "who.csv") == 0o600
+
+
+def test_somebodys_end_changes_the_gallery_without_anybody_writing() -> None:
+    now, today = [0.0], [1000.0]
+    ann = Gallery.of(
+        "m", [(Person("Ann", 0.0, expires=2000.0), np.eye(2, dtype=np.float32)[:1]), (Person("Bo", 0.0, 500.0), EAST)]
+    )
+    live = LiveGallery(lambda: ann, lambda: "a", model="m", clock=lambda: now[0], today=lambda: today[0])
+    now[0] += 1
+    assert live.version() == 0, "who is over already is no news"
+    today[0] = 2000.0
+    now[0] += 1
+    assert live.version() == 1
+    assert live.current()[1] == 1
+    now[0] += 1
+    assert live.version() == 1
+
+
+def test_a_link_to_another_gallery_is_another_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of settings is often swapped: the one who is removed must not stay."""
+    monkeypatch.setattr("streamer.recognition.build", lambda *_: CellEmbedder())
+    for name, seeds in (("old", (1, 2)), ("new", (2,))):
+        people = gallery_of(*seeds)
+        GalleryFile(tmp_path / name).update(CellEmbedder.model, lambda _, people=people: Content(people))  # type: ignore[misc]
+    link = tmp_path / "link"
+    link.symlink_to("old")
+    recogniser = open_recogniser(
+        Config().updated({"identity.who": "unknown", "identity.gallery": str(link)}), Context()
+    )
+    assert recogniser is not None
+    gallery = recogniser.gallery
+    assert len(gallery.current()[0]) == 2
+    link.unlink()
+    link.symlink_to("new")
+    deadline = time.monotonic() + 10
+    while gallery.version() == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [person.name for person in gallery.current()[0].people] == ["person-2"]
+
+
+def test_attendance_and_audit_have_a_file_each(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("who.csv")
+    records = {"identity.attendance": str(tmp_path / "who.csv"), "identity.audit": str(tmp_path / "link")}
+    recognition = Recognition(Config().updated({"identity.who": "unknown", **records}), Stats(), hide_everyone)
+    known = LiveGallery(lambda: gallery_of(1), lambda: 0, model=CellEmbedder.model)
+    with pytest.raises(UsageError, match="one and the same"):
+        recognition.open(Recogniser(CellEmbedder(), known), 0.4, Street([]).info)
+    assert not (tmp_path / "who.csv").exists()
+
+
+def test_an_attendance_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Attendance(tmp_path / "who.csv")
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StreamerError, match="No space left"):
+        listed.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"n": 1, "before": "' + b"0" * 64 + b'"}', b"\xff", b"0"])
+def test_lines_that_are_no_records(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(line + b"\n")
+    assert "line 1" in (verify(path).problem or "")
+
+
+def test_a_record_of_nothing_that_happened(tmp_path: Path) -> None:
+    """With a hash that is right: whoever writes it can do that."""
+    record = {"n": 1, "before": "0" * 64}
+    digits = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "audit.jsonl").write_text(json.dumps({**record, "hash": digits}) + "\n")
+    assert verify(tmp_path / "audit.jsonl").problem == "line 1 is no record"
+
+
+@pytest.mark.parametrize("key", ["gallery", "attendance", "audit", "key_file"])
+def test_homes_that_nobody_has(key: str) -> None:
+    config = Config().updated({"identity.who": "unknown", f"identity.{key}": "~nobody-of-that-name/x"})
+    recognition = Recognition(config, Stats(), hide_everyone)
+    known = LiveGallery(lambda: gallery_of(1), lambda: 0, model=CellEmbedder.model)
+    with pytest.raises(UsageError, match="no such home"):
+        open_recogniser(config, Context()) if key in ("gallery", "key_file") else recognition.open(
+            Recogniser(CellEmbedder(), known), 0.4, Street([]).info
+        )

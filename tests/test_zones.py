@@ -24,8 +24,8 @@ from streamer.errors import ConfigError
 from streamer.parts import Context
 from streamer.picture import Format, Picture, Plane
 from streamer.pipeline import Pipeline
-from streamer.types import Detection, Frame, Pass, PassRequest, Plan
-from streamer.zones import NO_ZONES, ZoneOptions, search_window, zoned
+from streamer.types import Box, Detection, Frame, Pass, PassRequest, Plan
+from streamer.zones import NO_ZONES, ZoneOptions, search_window, zoned, zoned_out
 
 Polygon = list[list[float]]
 
@@ -274,3 +274,21 @@ def test_a_face_in_the_region_is_told_in_the_frames_pixels() -> None:
     look = detect.look(Oracle(), PassRequest(frame), detect.Scope(options(inside=[around])))
     assert isinstance(look, Pass)
     assert [one.box for one in look.detections] == [box]
+
+
+@pytest.mark.parametrize("format", ["i420", "bgrp"])
+@pytest.mark.parametrize(
+    ("box", "gone"),
+    [
+        ((5, 5, 50, 80), True),
+        ((5, 5, 61, 80), True),
+        ((5, 5, 63, 80), False),
+        ((70, 5, 90, 80), False),
+        ((-40, -40, -5, -5), True),
+        ((130, 5, 150, 20), True),
+    ],
+)
+def test_whether_a_zone_leaves_anything_of_a_place(format: str, box: Box, gone: bool) -> None:
+    picture = Picture.blank(121, 91, luma=MARK, format=format)  # type: ignore[arg-type]
+    assert zoned_out(picture, options(cover=[LEFT_HALF]), box) is gone
+    assert not zoned_out(picture, NO_ZONES, box)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.errors import InputError
+from streamer.errors import InputError, printable
 from streamer.people.audit import verify
 
 __all__ = ["audit"]
@@ -20,7 +20,7 @@ def audit(file: Annotated[Path, typer.Argument(metavar="FILE", help="a log that 
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from None
     if found.problem is not None:
-        print(f"{file}: {found.problem}; the lines before it are whole")
+        print(printable(f"{file}: {found.problem}; the lines before it are whole"))
         raise typer.Exit(1)
     print(f"{file}: {found.lines} lines, whole; the last hash is {found.last_hash}")
     if not found.ended:

@@ -22,7 +22,7 @@ from streamer.enrolment.enrol import Candidate, Enrolled, Item, Outcome, Terms, 
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.roster import items_of_folder, items_of_roster, pictures_in, read_picture
 from streamer.enrolment.watch import watched
-from streamer.errors import InputError, StreamerError, UsageError
+from streamer.errors import InputError, StreamerError, UsageError, printable
 from streamer.models.store import Store
 from streamer.parts import Context
 from streamer.people.content import checked_name
@@ -156,4 +156,4 @@ def _tell(outcomes: Sequence[Outcome], terminal: Terminal) -> None:
     for name in dict.fromkeys(outcome.name for outcome in outcomes):
         of_name = [outcome.result for outcome in outcomes if outcome.name == name]
         counts = [f"{of_name.count(result)} {result.value}" for result in Enrolled if result in of_name]
-        print(f"{name or 'nobody'}: {', '.join(counts)}")
+        print(printable(f"{name or 'nobody'}: {', '.join(counts)}"))

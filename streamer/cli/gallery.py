@@ -34,6 +34,7 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda")]
 
 _SPAN = re.compile(r"^(\d+)\s*(d|w|m|y)$")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_LONGEST_DAYS = 100 * 365
 
 
 def settings(config_file: Path | None, set_: list[str] | None, device: str | None = None) -> Config:
@@ -54,7 +55,10 @@ def until(text: str | None, now: float) -> float | None:
     if text is None:
         return None
     if span := _SPAN.match(text.strip()):
-        return now + 86400.0 * int(span[1]) * _DAYS[span[2]]
+        days = int(span[1]) * _DAYS[span[2]]
+        if not 0 < days <= _LONGEST_DAYS:
+            raise UsageError(f"--expires {text}: from a day up to {_LONGEST_DAYS // 365} years")
+        return now + 86400.0 * days
     try:
         last = datetime.datetime.combine(datetime.date.fromisoformat(text.strip()), datetime.time.max)
     except ValueError:
@@ -66,4 +70,9 @@ def until(text: str | None, now: float) -> float | None:
 
 def day(seconds: float | None) -> str:
     """A time as a day, local; `never` for None."""
-    return "never" if seconds is None else datetime.datetime.fromtimestamp(seconds).date().isoformat()
+    if seconds is None:
+        return "never"
+    try:
+        return datetime.datetime.fromtimestamp(seconds).date().isoformat()
+    except (OverflowError, ValueError, OSError):  # a gallery from elsewhere may hold any number
+        return "on no day of the calendar"

@@ -12,7 +12,7 @@ import typer
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, settings
 from streamer.cli.terminal import Terminal
 from streamer.enrolment.transfer import export_to, import_from, reembed
-from streamer.errors import UsageError
+from streamer.errors import UsageError, printable
 from streamer.models.store import Store
 from streamer.parts import build
 from streamer.people.content import Content, checked_name
@@ -72,7 +72,7 @@ def show(name: _Name, gallery: Gallery = None, key_file: KeyFile = None, json_: 
         print(json.dumps({**described, "hashes": person.hashes}, indent=2, ensure_ascii=False))
         return
     for key, value in described.items():
-        print(f"{key.replace('_', ' '):12} {value}")
+        print(printable(f"{key.replace('_', ' '):12} {value}"))
     print(f"{'hashes':12} {' '.join(person.hashes)}")
 
 
@@ -157,6 +157,8 @@ def encrypt(gallery: Gallery = None, key_file: KeyFile = None) -> None:
     if key is None:
         raise UsageError("name a file with the key: --key-file FILE, or put it into STREAMER_GALLERY_KEY")
     file = GalleryFile(gallery)
+    if file.encrypted():
+        raise UsageError(f"{file.path} is encrypted already; for another key: streamer people decrypt, then encrypt")
     file.rekey(key)
     print(f"{file.path} is encrypted; without the key it cannot be read by anybody")
 

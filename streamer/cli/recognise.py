@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ from streamer.endpoints import parse_input
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import StreamerError, UsageError, printable
 from streamer.models.store import Store
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
@@ -49,6 +50,8 @@ def recognise(
         raise UsageError(f"{input} is a folder of videos; give one after the other")
     if json_ is not None and not json_.absolute().parent.is_dir():
         raise UsageError(f"{json_.parent} is no folder")
+    if json_ is not None and json_.is_dir():
+        raise UsageError(f"{json_} is a folder; name a file")
     content = opened(gallery, key_file, config).load()
     if content is None or not len(content.gallery):
         raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
@@ -105,7 +108,7 @@ def _count(people: dict[str, Sighted], seen: Seen) -> None:
 
 
 def _print(seen: Seen) -> None:
-    print(f"{seen.label}: {len(seen.faces)} {'face' if len(seen.faces) == 1 else 'faces'}")
+    print(printable(f"{seen.label}: {len(seen.faces)} {'face' if len(seen.faces) == 1 else 'faces'}"))
     for number, one in enumerate(seen.faces, 1):
         x0, y0, x1, y1 = one.face.detection.box
         who = f"{one.name}, similarity {one.match.score:.2f}" if one.name is not None else f"unknown: {one.why}"
@@ -137,7 +140,10 @@ def _as_json(seen: Seen) -> dict[str, Any]:
 
 
 def _write(path: Path, numbers: Any) -> None:
+    """Who was where is nobody else's business: readable for the owner only."""
+    text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
     try:
-        path.write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(text.encode("utf-8", "backslashreplace"))  # names of files need not be text
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None

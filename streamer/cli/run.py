@@ -122,9 +122,11 @@ def run(
         config = demo_settings(config, outputs, terminal)
     if report is not None:
         _check_report(report)
-    outcome = _Outcome()
+    outcome, todo = _Outcome(), jobs(source, outputs, force=force)
+    if len(todo) > 1 and config.identity.attendance is not None:
+        raise UsageError(f"attendance lists who was on one video; {source.text} holds {len(todo)}: give one at a time")
     try:
-        _run_all(jobs(source, outputs, force=force), config, terminal, outcome)
+        _run_all(todo, config, terminal, outcome)
     finally:
         if report is not None and outcome.runs:
             _write_report(report, outcome.runs)

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from streamer.errors import printable
 from streamer.models.store import Store
 from streamer.pipeline import Status
 from streamer.types import SourceInfo
@@ -57,7 +58,7 @@ class Terminal:
         """One line, unless quiet."""
         if not self.quiet:
             with self.console.if_read():
-                self.console.print(Text(text))
+                self.console.print(Text(printable(text)))
 
     def detail(self, text: str) -> None:
         """One line, only when verbose."""
@@ -72,7 +73,7 @@ class Terminal:
         """One line per problem, always."""
         for line in text.splitlines() or [text]:
             with suppress(OSError):
-                print(f"streamer: error: {line}", file=sys.stderr, flush=True)
+                print(f"streamer: error: {printable(line)}", file=sys.stderr, flush=True)
 
 
 class Transfer:

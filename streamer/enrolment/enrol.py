@@ -90,7 +90,7 @@ def enrol(
     """Put the candidates into the file, in one change: all that may be taken, or after an error none.
 
     Whether a face is somebody else's is judged against the gallery as it is at that moment. The content is None when
-    nothing was taken; the file is not touched then. Raises GalleryError when the file cannot be used.
+    nothing changed; the file is not touched then. Raises GalleryError when the file cannot be used.
     """
     found = list(found)
     outcomes = [one for one in found if isinstance(one, Outcome)]
@@ -101,10 +101,11 @@ def enrol(
 
     def change(content: Content) -> Content:
         judged.clear()
+        given = content
         for name, of_name in groupby(candidates, key=lambda one: one.name):
             content, of_person = _added(content, name, list(of_name), reader, terms)
             judged.extend(of_person)
-        if not any(outcome.result is Enrolled.TAKEN for outcome in judged):
+        if content is given:
             raise _NothingTaken
         return content
 
@@ -137,6 +138,10 @@ def _added(
             own = np.concatenate([own, vector[None]])
             taken.append(one)
     if not taken:
+        noted = terms.expires is not None or terms.consent is not None
+        if noted and any(outcome.result is Enrolled.KNOWN for outcome in outcomes):
+            # Until when, and on what terms, may be news where the picture is none.
+            content = content.added(name, own[:0], now=terms.now, expires=terms.expires, consent=terms.consent)
         return content, outcomes
     after = content.added(
         name,

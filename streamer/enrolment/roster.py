@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
 from streamer.errors import InputError, StreamerError, UsageError, redact
 from streamer.parts import Context
+from streamer.people.places import at_home
 from streamer.picture import Picture
 from streamer.types import Captured
 
@@ -30,6 +32,10 @@ _TIMEOUT_S = 15.0
 """Longest silence of a server."""
 _LONGEST_S = 60.0
 _LARGEST_BYTES = 30 << 20
+_LARGEST_LIST_BYTES = 200 << 20
+"""Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
+_MOST_ROWS, _MOST_COLUMNS = 100_000, 64
+"""A workbook may claim a million rows of 16,384 cells and hold none."""
 _NAMES = ("name", "person")
 _PLACES = ("image", "picture", "photo", "file", "path", "url", "link")
 
@@ -93,6 +99,8 @@ def read_roster(path: Path) -> list[Row]:
     """Name and place of every row that is not empty. With a heading, the columns are found by their names; without
     one, they are the first two. Raises UsageError."""
     try:
+        if path.stat().st_size > _LARGEST_LIST_BYTES:
+            raise UsageError(f"{path} is too large for a list")
         if path.suffix.lower() == ".xlsx":
             table = list(_sheet(path))
         else:
@@ -133,12 +141,22 @@ def _sheet(path: Path) -> Iterator[list[str]]:
     with path.open("rb"):
         pass  # its own errors name no reason
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > _LARGEST_LIST_BYTES:
+                raise UsageError(f"{path} is too large for a list")
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
-            for row in book.worksheets[0].iter_rows(values_only=True):
+            rows = book.worksheets[0].iter_rows(values_only=True, max_row=_MOST_ROWS + 1, max_col=_MOST_COLUMNS)
+            for number, row in enumerate(rows, 1):
+                if number > _MOST_ROWS:
+                    raise UsageError(
+                        f"{path} has more than {_MOST_ROWS:,} rows; take the empty ones away, or divide it"
+                    )
                 yield ["" if cell is None else str(cell) for cell in row]
         finally:
             book.close()
+    except UsageError:
+        raise
     except Exception as error:  # zipfile's, an XML parser's, its own
         raise UsageError(f"{path} is no Excel file (.xlsx) that can be read") from error
 
@@ -147,7 +165,10 @@ def _shown(place: str) -> str:
     """Without logins and what follows the path."""
     if "://" not in place:
         return place or "no picture"
-    address = urllib.parse.urlsplit(redact(place))
+    try:
+        address = urllib.parse.urlsplit(redact(place))
+    except ValueError:
+        return "no address"
     return f"{address.scheme}://{address.netloc}{address.path}"
 
 
@@ -156,17 +177,17 @@ def _picture_of(row: Row, folder: Path) -> Picture:
         raise Refused("names no picture")
     if "://" in row.place:
         return fetched(row.place)
-    return read_picture(folder / Path(row.place).expanduser())
+    return read_picture(folder / at_home(Path(row.place)))
 
 
 def fetched(url: str, *, timeout_s: float = _TIMEOUT_S) -> Picture:
     """A picture from the web, of at most 30 MB. Proxies are taken from the environment. Raises Refused, in words."""
-    if urllib.parse.urlsplit(url).scheme.lower() not in ("http", "https"):
+    if url.partition("://")[0].lower() not in ("http", "https"):
         raise Refused("only http:// and https:// addresses are fetched")
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
         with _opener().open(request, timeout=timeout_s) as answer:
-            data, deadline = b"", time.monotonic() + _LONGEST_S
+            data, deadline = bytearray(), time.monotonic() + _LONGEST_S
             while len(data) <= _LARGEST_BYTES and (piece := answer.read1(1 << 16)):
                 data += piece
                 if time.monotonic() > deadline:

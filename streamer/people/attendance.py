@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import StreamerError, UsageError
+from streamer.people.places import at_home
 from streamer.types import Reveal
 
 __all__ = ["Attendance"]
@@ -40,8 +41,8 @@ class Attendance:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.expanduser().absolute()
-        if self._path.exists():
+        self._path = at_home(path).absolute()
+        if os.path.lexists(self._path):
             raise UsageError(f"attendance {path} exists; choose another path")
         if not self._path.parent.is_dir() or not os.access(self._path.parent, os.W_OK):
             raise UsageError(f"attendance {path} cannot be written: {self._path.parent} is no folder to write to")
@@ -81,9 +82,13 @@ class Attendance:
         strangers = sum(number >= _LEAST_FRAMES for key, number in self._frames.items() if key not in self._known)
         table.writerow([f"(tracks of strangers: {strangers})", "", "", "", ""])
         try:
-            handle, made = tempfile.mkstemp(prefix=f".{self._path.name}.", suffix=".tmp", dir=self._path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:  # mkstemp makes it private
-                file.write(text.getvalue())
-            Path(made).replace(self._path)
+            handle, made = tempfile.mkstemp(prefix=".attendance.", suffix=".tmp", dir=self._path.parent)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:  # mkstemp makes it private
+                    file.write(text.getvalue())
+                Path(made).replace(self._path)
+            except BaseException:
+                Path(made).unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error

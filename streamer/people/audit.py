@@ -19,6 +19,7 @@ from typing import Any
 
 from streamer.errors import StreamerError, UsageError
 from streamer.people._lock import locked
+from streamer.people.places import at_home
 from streamer.types import Reveal
 
 __all__ = ["AuditLog", "Finding", "verify"]
@@ -58,7 +59,7 @@ class AuditLog:
     """
 
     def __init__(self, path: Path, *, model: str, config: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = path.expanduser().absolute()
+        self._path = at_home(path).absolute()
         self._clock = clock
         self._began_t: float | None = None
         self._shown: dict[Key, _Shown] = {}
@@ -144,13 +145,14 @@ def verify(path: Path) -> Finding:
                 claimed = record.pop("hash")
                 whole = line.endswith(b"\n")
                 fits = record["before"] == before and record["n"] == number and _digest(record) == claimed
-            except (ValueError, KeyError, TypeError, AttributeError):
+                happened = record["event"]
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 return Finding(number, before, f"line {number} is no record", False)
             if not fits or not whole:
                 return Finding(
                     number, before, f"line {number} is not what was written, or lines before it are gone", False
                 )
-            before, event = claimed, record["event"]
+            before, event = claimed, happened
     return Finding(number, before, None, event == "end")
 
 

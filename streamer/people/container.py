@@ -23,10 +23,10 @@ from streamer.errors import GalleryError, UsageError
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 
-__all__ = ["decode", "encode", "read_arrays", "write_arrays"]
+__all__ = ["LONGEST_HEADER", "decode", "encode", "is_encrypted", "read_arrays", "write_arrays"]
 
 _MAGIC = b"streamer-gallery 1 "
-_LONGEST_HEADER = 200
+LONGEST_HEADER = 200
 
 
 def encode(content: Content, key: str | None) -> bytes:
@@ -46,7 +46,7 @@ def decode(data: bytes, key: str | None, name: str) -> Content:
     """
     line, newline, body = data.partition(b"\n")
     words = line.removeprefix(_MAGIC).decode("ascii", "replace").split()
-    if not data.startswith(_MAGIC) or not newline or len(line) > _LONGEST_HEADER or not words:
+    if not data.startswith(_MAGIC) or not newline or len(line) > LONGEST_HEADER or not words:
         raise GalleryError(f"{name} is no gallery of this program, or its beginning is damaged; it was left as it is")
     fields = dict(word.partition("=")[::2] for word in words[1:])
     if words[0] == "plain":
@@ -66,6 +66,11 @@ def decode(data: bytes, key: str | None, name: str) -> Content:
         return _content(arrays, listed)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged(name) from error
+
+
+def is_encrypted(line: bytes) -> bool:
+    """Whether a file that begins with this line can be read with a key only."""
+    return line.startswith(_MAGIC + b"aes-")
 
 
 def write_arrays(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> bytes:

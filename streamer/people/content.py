@@ -15,6 +15,7 @@ from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
 __all__ = ["Content", "checked_name"]
 
 _LONGEST_NAME = 100
+_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 _THE_SAME = 0.99999
 """Similarity of a vector with itself, give or take the rounding."""
 
@@ -31,6 +32,8 @@ def checked_name(name: str) -> str:
         raise UsageError(f"the name {kept[:20]!r}... has more than {_LONGEST_NAME} characters")
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in kept):
         raise UsageError(f"the name {kept!r} holds a control character")
+    if any(unicodedata.bidirectional(letter) in _TURNING for letter in kept):
+        raise UsageError(f"the name {kept!r} holds a character that turns the direction of what follows")
     if "/" in kept or "\\" in kept or kept in (".", ".."):
         raise UsageError(f"the name {kept!r} would be a path; a name has no / and no \\")
     return kept

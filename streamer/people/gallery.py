@@ -114,6 +114,10 @@ class Gallery:
         """Names of those whose time is over at `now`, seconds since 1970."""
         return tuple(person.name for person in self.people if person.expires is not None and now >= person.expires)
 
+    def next_end(self, now: float) -> float:
+        """When the next person's time will be over, after `now`; infinity when nobody's will."""
+        return float(min((end for end in self._expires if end > now), default=np.inf))
+
     def scores(self, vectors: Vectors) -> NDArray[np.float32]:
         """Similarity of every face to every person, (N, D) -> (N, people): to the most alike of the person's vectors.
 

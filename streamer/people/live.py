@@ -1,7 +1,9 @@
-"""The gallery beside a running stream: whoever changes the file changes who is shown, within a fraction of a second."""
+"""The gallery beside a running stream: whoever changes the file changes who is shown, within a fraction of a second. So
+does the moment from which somebody counts no more: it changes the gallery without anybody writing."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -20,7 +22,7 @@ class LiveGallery:
     """A gallery that is read again when its file changes. Safe to use from several threads.
 
     load: reads the file. stamp: something cheap that changes with the file. on_problem: told once per change when it
-    cannot be read; then nobody is enrolled until it can.
+    cannot be read; then nobody is enrolled until it can. today: seconds since 1970, for the ends that people have.
     """
 
     def __init__(
@@ -31,17 +33,21 @@ class LiveGallery:
         model: str,
         on_problem: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], float] = time.time,
     ) -> None:
         self._load = load
         self._read_stamp = stamp
         self._model = model
         self._on_problem = on_problem
         self._clock = clock
+        self._today = today
         self._lock = threading.Lock()
         self._version = 0
         self._looked_at = clock()
         self._stamp = stamp()
+        began = today()  # before the reading: an end that comes meanwhile is noticed later
         self._gallery: Gallery | None = load()
+        self._ends = self._gallery.next_end(began)
 
     def version(self) -> int:
         """Of what the file holds now, as far as it was looked at: +1 as soon as it changes, before it is read again."""
@@ -52,6 +58,7 @@ class LiveGallery:
         """The gallery as it is now, read again when it has changed, and its version."""
         with self._lock:
             version, gallery = self._looked(), self._gallery
+            began = self._today()
         if gallery is not None:
             return gallery, version
         try:
@@ -62,7 +69,7 @@ class LiveGallery:
         with self._lock:
             # Changed once more while it was read: the next call reads again.
             if self._version == version:
-                self._gallery = gallery
+                self._gallery, self._ends = gallery, gallery.next_end(began)
         return gallery, version
 
     def _looked(self) -> int:
@@ -70,8 +77,8 @@ class LiveGallery:
         if not 0 <= now - self._looked_at < _LOOK_S:
             self._looked_at = now
             stamp = self._read_stamp()
-            if stamp != self._stamp:
-                self._stamp = stamp
+            if stamp != self._stamp or self._today() >= self._ends:
+                self._stamp, self._ends = stamp, math.inf
                 self._version += 1
                 self._gallery = None
         return self._version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 import time
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from streamer.errors import GalleryError, UsageError
 from streamer.people._lock import locked
-from streamer.people.container import decode, encode
+from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery
+from streamer.people.places import at_home
 
 __all__ = ["KEY_VARIABLE", "GalleryFile", "default_path", "find_key"]
 
@@ -42,7 +44,7 @@ def find_key(file: Path | None = None) -> str | None:
     key = os.environ.get(KEY_VARIABLE, "")
     if file is not None:
         try:
-            key = (file.expanduser().read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+            key = (at_home(file).read_text(encoding="utf-8").splitlines() or [""])[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the key file {file} cannot be read: {getattr(error, 'strerror', 'no text')}") from None
     if not key and file is None:
@@ -97,6 +99,14 @@ class GalleryFile:
             return Gallery.empty(model, version=content.gallery.version)
         self._check_model(content, model)
         return content.gallery
+
+    def encrypted(self) -> bool:
+        """Whether it takes a key to read the file; False when there is none."""
+        try:
+            with self.path.open("rb") as file:
+                return is_encrypted(file.readline(LONGEST_HEADER))
+        except OSError:
+            return False
 
     def changed(self) -> bool:
         """Whether the file is another than at the last reading; costs one look into the file system."""
@@ -158,7 +168,7 @@ class GalleryFile:
     def _write(self, data: bytes) -> None:
         """Replace the file by a private one with these bytes, in one step that also survives a power cut."""
         folder, name = self.path.parent, self.path.name
-        for left in folder.glob(f".{name}.*.tmp"):  # of a writer that was killed; we hold the lock
+        for left in folder.glob(f".{glob.escape(name)}.*.tmp"):  # of a writer that was killed; we hold the lock
             left.unlink(missing_ok=True)
         handle, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)  # mode 0600
         temporary = Path(made)

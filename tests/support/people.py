@@ -246,6 +246,7 @@ class Rehearsal:
     drop: Callable[[int], bool] = lambda n: False
     epoch_of: Callable[[int], int] = lambda n: 0
     version: int = 0
+    weak_score: float = 0.25
     on_frame: Callable[[Rehearsal, int], None] = lambda rehearsal, n: None
     emitted: list[tuple[int, AnonymizedFrame]] = field(default_factory=list)
     embeddings: int = 0
@@ -259,7 +260,7 @@ class Rehearsal:
             THRESHOLDS,
             lambda: self.version,
             strong_score=0.4,
-            weak_score=0.25,
+            weak_score=self.weak_score,
         )
         self.planner = Planner(
             PlannerOptions(**{"look_back_s": 0.0, **self.detect}),

@@ -1,0 +1,17 @@
+"""Paths as people write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamer.errors import UsageError
+
+__all__ = ["at_home"]
+
+
+def at_home(path: Path) -> Path:
+    """With `~` and `~name` as the folders they stand for. Raises UsageError when nobody knows that home."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path} leads nowhere: there is no such home; write the folder out") from None
