@@ -168,9 +168,8 @@ class Planner:
             return None
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
-        expected = epoch.tracker.boxes_at(self._in_flight.t, shift=self._in_flight.shift) if epoch else []
-        watch = tuple(track.box for track in expected)
-        return PassRequest(self._in_flight, watch, self._options.second_looks, self._confirm)
+        watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
+        return PassRequest(self._in_flight, tuple(watch), self._options.second_looks, self._confirm)
 
     def passed(self, look: Pass, now: float) -> list[Planned]:
         """The detector has looked at the frame asked for."""

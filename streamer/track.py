@@ -7,6 +7,7 @@ cover: a doubtful match starts a new track beside the old one, and every box com
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
 from pydantic import Field
@@ -72,6 +73,8 @@ class _Seen:
     t: float
     box: Box
     landmarks: Points5 | None
+    shift: tuple[float, float] = (0.0, 0.0)
+    """The frame's; `box` and `landmarks` are without it."""
 
 
 @dataclass(slots=True)
@@ -103,9 +106,8 @@ class _Track:
         last, (vx, vy) = self.seen[-1], self.velocity()
         trust_s = _MOTION_TRUST_S
         if len(self.seen) == 1 and self.origin is not None:
-            trust_s = min(
-                trust_s, last.t - self.origin.t
-            )  # a leap may be none: it is believed for one more of its kind
+            # A leap may be none: it is believed for one more of its kind.
+            trust_s = min(trust_s, last.t - self.origin.t)
         ahead = min(t - last.t, trust_s)
         return shifted(last.box, vx * ahead, vy * ahead)
 
@@ -154,7 +156,7 @@ class Tracker:
         for found, may_start in ((strong, True), (weak, False)):
             pairs = associate([track.predicted(look.t) for track in free], found, look.t, [t.seen[-1].t for t in free])
             for track_index, found_index in pairs:
-                self._see(free[track_index], found[found_index], look.t)
+                self._see(free[track_index], found[found_index], look.t, shift)
                 went[free[track_index].track_id] = found[found_index]
             taken = {track_index for track_index, _ in pairs}
             matched = {found_index for _, found_index in pairs}
@@ -168,7 +170,7 @@ class Tracker:
             if track.origin is not None:
                 lost = next(one for one in free if one.seen[-1] is track.origin)
                 lost.leapt_to = track
-            self._see(track, detection, look.t)
+            self._see(track, detection, look.t, shift)
             went[track.track_id] = detection
             self._tracks.append(track)
         if look.full:
@@ -185,12 +187,17 @@ class Tracker:
         shift: that of the frame at this time.
         look_back_s: a face was there so long before it was first found, even if looks at the whole frame missed it.
         """
-        boxes = (self._box_at(track, t, look_back_s) for track in self._tracks)
-        return [_as_shown(box, shift) for box in boxes if box is not None]
+        boxes = [(track, self._box_at(track, t, look_back_s)) for track in self._tracks]
+        return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes if box is not None]
 
-    def _see(self, track: _Track, found: Detection, t: float) -> None:
+    def expected_at(self, t: float, shift: tuple[float, float] = (0.0, 0.0)) -> list[Box]:
+        """Where to look for every face at time t: as `boxes_at`, by the camera's motion as it was measured."""
+        boxes = (self._box_at(track, t, 0.0) for track in self._tracks)
+        return [shifted(box.box, *shift) for box in boxes if box is not None]
+
+    def _see(self, track: _Track, found: Detection, t: float, shift: tuple[float, float]) -> None:
         track.leapt_to = None
-        track.seen.append(_Seen(t, found.box, found.landmarks))
+        track.seen.append(_Seen(t, found.box, found.landmarks, shift))
         track.missed_t = math.inf
         track.best_score = max(track.best_score, found.score)
         # The two latest always stay: they carry the velocity.
@@ -266,11 +273,33 @@ def _steadied(found: Detection, shift: tuple[float, float]) -> Detection:
     return Detection(shifted(found.box, *back), found.score, _points_shifted(found.landmarks, *back))
 
 
-def _as_shown(track: TrackBox, shift: tuple[float, float]) -> TrackBox:
-    """The way back into the picture."""
-    if shift == (0.0, 0.0):
-        return track
-    return replace(track, box=shifted(track.box, *shift), landmarks=_points_shifted(track.landmarks, *shift))
+def _shift_as_seen(track: _Track, t: float, shift: tuple[float, float]) -> tuple[float, float]:
+    """The frame's shift, as far as the looks at this face bear it out.
+
+    Pictures tell the same of a camera and of a train behind people who stand still. A face that went with the shift
+    between the two looks nearest to t proves it. Else it is even between two looks, and none before and after.
+    """
+    origin = [] if track.origin is None or t <= track.origin.t else [track.origin]
+    seen = [*origin, *track.seen]
+    later = bisect_right(seen, t, key=lambda one: one.t)
+    nearest = min(max(later, 1), len(seen) - 1)
+    a, b = seen[nearest - 1], seen[nearest]
+    camera = b.shift[0] - a.shift[0], b.shift[1] - a.shift[1]
+    (ax, ay), (bx, by) = center(a.box), center(b.box)
+    if 2 * math.hypot(bx - ax, by - ay) < math.hypot(bx - ax + camera[0], by - ay + camera[1]):
+        return shift
+    if later in (0, len(seen)):
+        return seen[min(later, len(seen) - 1)].shift
+    share = (t - a.t) / (b.t - a.t)
+    return a.shift[0] + share * camera[0], a.shift[1] + share * camera[1]
+
+
+def _as_shown(track: TrackBox, shift: tuple[float, float], seen: tuple[float, float]) -> TrackBox:
+    """The way back into the picture: by the frame's shift, and by the one that looks bear out."""
+    moved = shifted(track.box, *shift)
+    box = hull(moved, shifted(track.box, *seen))
+    one_face = side(box) < _ONE_FACE * side(moved)  # an ellipse would cut the corners of a box that holds two
+    return replace(track, box=box, landmarks=_points_shifted(track.landmarks, *shift) if one_face else None)
 
 
 def _points_shifted(points: Points5 | None, dx: float, dy: float) -> Points5 | None:

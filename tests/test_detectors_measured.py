@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from support.weights import weights
 from typer.testing import CliRunner
 
+from streamer.__main__ import command
 from streamer.cli.app import app
 from streamer.detectors import DetectorOptions
 from streamer.errors import InputError, UsageError
@@ -139,8 +142,25 @@ def test_settings_reach_the_detectors_that_know_them(folder: Path, monkeypatch: 
     assert (code, built) == (0, [("yunet", False), ("hog", None)]), text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--input-px", -3], "input-px"), (["--device", "coreml"], "coreml"), (["--json", "."], "is a folder")],
+)
+def test_wrong_wishes_are_refused_before_anything_is_measured(
+    folder: Path, arguments: list[object], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "measure", None)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "argv", ["streamer", "bench", "detectors", "--images", str(folder), *map(str, arguments)])
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    assert command() == 2
+    assert words in err.getvalue()
+    assert err.getvalue().count("\n") == 1
+
+
 def test_bad_input_is_one_line(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.csv is no table of boxes"):
+    with pytest.raises(InputError, match=r"nothing\.csv cannot be read"):
         read_boxes(folder / "nothing.csv", min_face_px=20)
     (folder / "bad.csv").write_text("file,x\na_1.png,1\n")
     with pytest.raises(InputError, match=r"bad\.csv is no table of boxes"):

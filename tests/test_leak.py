@@ -15,7 +15,7 @@ from support.weights import weights
 
 from streamer.config import Config
 from streamer.endpoints import Endpoint
-from streamer.errors import InputError
+from streamer.errors import InputError, StreamerError
 from streamer.evaluate.leak import Face, LeakMeter, Pair, file_pairs, judge_run, load_reference
 from streamer.parts import Context
 from streamer.picture import Picture
@@ -150,6 +150,8 @@ def test_reference_files(tmp_path: Path) -> None:
 
 def test_montage(reference: dict[int, list[Face]], pictures: list[Picture], tmp_path: Path) -> None:
     meter = judged(reference, (Pair(n, n / 25, p, p, exact=True) for n, p in enumerate(pictures[:5])))
+    with pytest.raises(StreamerError, match="could not be written"):
+        meter.montage(tmp_path / "leaks.nonsense")
     meter.montage(tmp_path / "leaks.png")
     montage = cv2.imread(str(tmp_path / "leaks.png"))
     assert montage is not None

@@ -111,3 +111,30 @@ def test_a_face_is_followed_through_a_swing() -> None:
         assert track.spread_px < 4
         assert track.landmarks is not None
         assert track.landmarks[0] == pytest.approx((10 + x, 10))
+
+
+SIDE, ELSEWHERE = 30.0, {0.0: 0.0, 0.04: 60.0, 0.08: 120.0, 0.12: 60.0}
+"""Width of a face, and by time a shift that goes there and half the way back, between two looks."""
+
+
+@pytest.mark.parametrize("score", [0.5, 0.9], ids=["doubtful", "sure"])
+@pytest.mark.parametrize("stands", [True, False], ids=["a train passes behind the face", "the camera moves"])
+def test_both_are_covered_where_the_shift_has_it_and_where_the_looks_have_it(stands: bool, score: float) -> None:
+    """Of a train that fills the picture, and of a camera, the pictures tell the same: whoever stands before the train
+    must not be uncovered, neither between two looks nor after the last one."""
+    tracker = Tracker(TrackOptions(), 0.4)
+    for t in (0.0, 0.12):
+        x = 0.0 if stands else ELSEWHERE[t]
+        tracker.observe(Pass(0, 0, t, (Detection((x, 0.0, x + SIDE, SIDE), score),)), shift=(ELSEWHERE[t], 0.0))
+    for t, shift in {**ELSEWHERE, 0.16: 0.0, 0.2: 90.0}.items():
+        x = 0.0 if stands else shift
+        boxes = [track.box for track in tracker.boxes_at(t, shift=(shift, 0.0))]
+        assert any(x0 <= x + 1e-6 and x + SIDE <= x1 + 1e-6 for x0, _, x1, _ in boxes), t
+
+
+def test_a_picture_that_moves_as_a_whole_and_one_that_does_not_are_looked_at_where_faces_should_be() -> None:
+    """The places for second looks are those of the measured motion, as large as the faces were."""
+    tracker = Tracker(TrackOptions(), 0.4)
+    tracker.observe(Pass(0, 0, 0.0, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
+    tracker.observe(Pass(3, 0, 0.04, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
+    assert tracker.expected_at(0.08, (100.0, 0.0)) == [pytest.approx((100, 0, 100 + SIDE, SIDE))]

@@ -45,6 +45,8 @@ def writable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"{path.parent} is no folder")
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path} is a folder; name a file in it")
 
 
 def settings(config_file: Path | None, set_: list[str] | None, terminal: Terminal) -> tuple[Config, Context]:

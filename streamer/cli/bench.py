@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from streamer.cli._people_options import writable, write_json
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, parse_overrides
-from streamer.errors import UsageError
+from streamer.errors import DeviceError, UsageError
 from streamer.evaluate import detectors, hard_cases
 from streamer.models.store import Store
-from streamer.parts import Context
+from streamer.parts import Context, device_for
 from streamer.picture import Picture
 from streamer.types import Box
 
@@ -53,7 +53,8 @@ def detectors_(
         Path | None, typer.Option(metavar="DIR", help="pictures without any face, to count false alarms")
     ] = None,
     input_px: Annotated[
-        list[int] | None, typer.Option(metavar="PX", help="longer side of the input; repeatable; 640 and 960")
+        list[int] | None,
+        typer.Option(metavar="PX", min=160, max=4096, help="longer side of the input; repeatable; 640 and 960"),
     ] = None,
     min_face_px: Annotated[float, typer.Option(help="narrower faces are not looked for")] = 20,
     kind: _Kinds = None,
@@ -76,7 +77,7 @@ def detectors_(
         pictures, nobody = detectors.read_pictures(images, truth), []
     if empty is not None:
         nobody = list(detectors.read_pictures(empty).values())
-    _check_folder(json_)
+    writable(json_)
     sizes = input_px or [640, 960]
     rows = [
         detectors.measure(variant, {**settings, "input_px": px}, pictures, truth, nobody, ctx)
@@ -84,7 +85,7 @@ def detectors_(
         for px in sizes
     ]
     print(detectors.markdown(rows), end="")
-    _write(json_, [asdict(row) for row in rows])
+    write_json(json_, [asdict(row) for row in rows])
 
 
 @app.command(name="hard-cases")
@@ -107,10 +108,22 @@ def hard_cases_(
         if cases is None:
             raise UsageError("say with --cases CSV (file,case) which of the pictures show what")
         todo += hard_cases.real_cases(images, boxes or images / "boxes.csv", cases)
-    _check_folder(json_)
+    writable(json_)
     rows = [hard_cases.measure(variant, settings, todo, ctx) for variant in chosen]
     print(hard_cases.markdown(rows), end="")
-    _write(json_, [asdict(row) for row in rows])
+    write_json(json_, [asdict(row) for row in rows])
+
+
+def _demand(device: str, kinds: list[str]) -> None:
+    """Raise DeviceError when none of these detectors gets the device; of some, the table says so."""
+    refused = []
+    for kind in kinds:
+        try:
+            device_for("detectors", kind, device)
+            return
+        except DeviceError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def _chosen(
@@ -136,15 +149,5 @@ def _chosen(
     if accept_licence:
         settings["accept_licence"] = True
     config = Config().updated({"run.device": device})
+    _demand(config.run.device, [variant.kind for variant in chosen])
     return chosen, settings, Store(on_fetch=Terminal().say).context(config.run.device)
-
-
-def _check_folder(path: Path | None) -> None:
-    """Before anything is measured: minutes of work must not end for a typing error."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UsageError(f"{path.parent} is no folder")
-
-
-def _write(path: Path | None, numbers: list[dict[str, Any]]) -> None:
-    if path is not None:
-        path.write_text(json.dumps(numbers, indent=2) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from streamer.assembly import device_of
+from streamer.cli._people_options import writable, write_chart, write_json
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
 from streamer.cli.evaluate_reveal import reveal_command
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
-from streamer.errors import StreamerError, UsageError
+from streamer.errors import UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
@@ -68,6 +68,7 @@ def leak(
     """Count the faces that can still be read: on two files, or on a clip that is run here with a solid effect."""
     if reference is None:
         raise UsageError("name the boxes of the faces with --reference FILE.csv")
+    writable(json_, montage)
     faces = load_reference(reference)
     meter = LeakMeter(faces, min_face_px=min_face_px)
     if anonymized is None:
@@ -78,8 +79,7 @@ def leak(
             meter.add(pair)
     result = meter.result()
     _print(result)
-    if json_ is not None:
-        json_.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(json_, result)
     if montage is not None:
         meter.montage(montage)
 
@@ -108,9 +108,7 @@ def sweep(
     if unknown := set(only or []) - {setting.group for setting in settings}:
         known = ", ".join(sorted({setting.group for setting in settings}))
         raise UsageError(f"--only {', '.join(sorted(unknown))}: there are {known}")
-    for path in (json_, plot):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"{path.parent} is no folder")
+    writable(json_, plot)
     terminal = Terminal()
     base, ctx = _prepared(config_file, set_, None, terminal)
     todo = clips(files, reference)
@@ -120,8 +118,7 @@ def sweep(
         if not only or setting.group in only
     ]
     _print_rows(rows)
-    if json_ is not None:
-        json_.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
+    write_json(json_, [row.as_json() for row in rows])
     if plot is not None:
         lines: dict[str, list[_chart.Point]] = {}
         for row in rows:
@@ -133,8 +130,7 @@ def sweep(
             "x_name": "CPU time per frame, ms, without encoding",
             "y_name": "readable face-frames, %",
         }
-        if not _chart.write(plot, _chart.draw(lines, **names)):
-            raise StreamerError(f"plot {plot} could not be written")
+        write_chart(plot, _chart.draw(lines, **names))
 
 
 @app.command()
@@ -161,15 +157,18 @@ def suite(
 ) -> None:
     """Judge a folder of test media: readable faces, needless cover, and what is hidden where no face is."""
     terminal = Terminal()
+    writable(json_)
     config, ctx = _prepared(config_file, set_, privacy, terminal)
     if montage is not None:
-        montage.mkdir(parents=True, exist_ok=True)
+        try:
+            montage.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--montage {montage} cannot be made a folder: {error.strerror}") from None
     other = None if peer is None else media.Peer(peer, peer_files)
     found = media.find(folder, only)
     result = media.measure(found, config, ctx, min_face_px=min_face_px, peer=other, montages=montage, say=terminal.say)
     _print_suite(result)
-    if json_ is not None:
-        json_.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(json_, result)
 
 
 @app.command()
@@ -182,6 +181,7 @@ def cases(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
 ) -> None:
     """Drawn scenes whose truth is known: ways in, crossing, occlusion, dash, zoom, cut, and the case left open."""
+    writable(json_)
     config, ctx = _prepared(config_file, set_, privacy, Terminal())
     every = config.detect.every
     open_cases = [(f"there for {frames} frames between looks", frames) for frames in range(1, every)]
@@ -195,8 +195,7 @@ def cases(
     for name, row in rows.items():
         ms = 1e3 * len(row.readable) / FPS
         print(f"| {name} | {row.faces} | {len(row.readable)} | {ms:.0f} | {len(row.covered)} |")
-    if json_ is not None:
-        json_.write_text(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=2) + "\n")
+    write_json(json_, {name: asdict(row) for name, row in rows.items()})
 
 
 def _prepared(

@@ -71,7 +71,10 @@ def matrix(counts: NDArray[np.float64], *, title: str, x_name: str, y_name: str)
 
 def write(path: Path, chart: NDArray[np.uint8]) -> bool:
     """Save as what the name's ending says; False when that failed."""
-    return bool(cv2.imwrite(str(path), chart))
+    try:
+        return bool(cv2.imwrite(str(path), chart))
+    except cv2.error:  # no picture has such an ending
+        return False
 
 
 def _scale(largest: float) -> tuple[float, float]:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.endpoints import Endpoint
@@ -22,7 +24,7 @@ from streamer.sealed import AnonymizedFrame
 from streamer.sources._scene import Actor, Bar, Drawn, Scene, Truth, Waypoint
 from streamer.sources.demo import DemoSource
 
-__all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "Swung", "glimpse", "judge", "scripted", "walk"]
+__all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "Passed", "Swung", "glimpse", "judge", "scripted", "walk"]
 
 WIDTH, HEIGHT, FPS = 640, 360, 25.0
 _MIN_FACE_PX = 20
@@ -102,12 +104,50 @@ def _swung() -> Swung:
     return Swung(street, (150, 50), 1.0)
 
 
+class Passed:
+    """People who stand still before something that fills the picture and moves: a train, a screen. See `Drawn`.
+
+    speed: pixels per frame, even; it comes and goes with the frames `during`, and has five times the picture's width.
+    """
+
+    def __init__(self, people: Sequence[Actor], frames: int, speed: int, during: range) -> None:
+        self.width, self.height, self.fps, self.frames = WIDTH, HEIGHT, FPS, frames
+        self._people, self._nobody = scripted(*people, frames=frames), scripted(frames=frames)
+        # The upper half of a street: walls all over.
+        self._train = Scene(width=6 * WIDTH, height=2 * HEIGHT, fps=FPS, frames=frames, seed=7)
+        self._speed = speed
+        self._during = during
+
+    def picture(self, n: int) -> Picture:
+        """Frame n; i420."""
+        x = self._speed * len([one for one in self._during if one <= n])
+        canvas = self._train.picture(n).cropped((x, 0, x + WIDTH, HEIGHT)).canvas()
+        planes = zip(canvas.planes, self._people.picture(n).planes, self._nobody.picture(n).planes, strict=True)
+        for target, somebody, nobody in planes:
+            np.copyto(target, somebody, where=somebody != nobody)
+        return canvas.frozen()
+
+    def truth(self, n: int) -> list[Truth]:
+        """Every face of frame n."""
+        return self._people.truth(n)
+
+
+def _passed() -> Passed:
+    """Three people at the picture's lower edge; in every frame the train goes on by the width of a face or so."""
+    people = [walk(31 + i, (0.0, x, 315, size), (1.6, x + 2, 315, size)) for i, (x, size) in enumerate(_PLACES)]
+    return Passed(people, frames=40, speed=24, during=range(10, 30))
+
+
+_PLACES = (120, 34), (310, 44), (500, 60)
+"""Where they stand, and the heights of their faces."""
+
+
 def glimpse(first: int, frames: int) -> Scene:
     """Somebody who is there in so many frames from `first` on, in a street where nobody else is."""
     return scripted(walk(12, (first / FPS, 300, 150, 80), ((first + frames - 1) / FPS, 304, 150, 80)), frames=13)
 
 
-CASES: Mapping[str, Drawn] = {**_CASES, "camera swung": _swung()}
+CASES: Mapping[str, Drawn] = {**_CASES, "camera swung": _swung(), "a train behind": _passed()}
 
 GLIMPSE = glimpse(4, 2)
 """Somebody who is there in frames 4 and 5 only; the looks are at frames 3 and 6."""

@@ -160,7 +160,9 @@ def read_boxes(path: Path, *, min_face_px: float) -> dict[str, list[Box]]:
             for row in csv.DictReader(rows):
                 x, y, w, h = (float(row[key]) for key in ("x", "y", "w", "h"))
                 truth[row["file"]] += [(x, y, x + w, y + h)] if w >= min_face_px else []
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path} is no table of boxes (file,x,y,w,h): {error}") from error
     return dict(truth)
 

@@ -100,7 +100,7 @@ def real_cases(images: Path, boxes: Path, cases: Path) -> list[Case]:
         with cases.open(newline="", encoding="utf-8") as rows:
             for row in csv.DictReader(rows):
                 chosen[row["case"]].append(row["file"])
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{cases} is no table of cases (file,case): {error}") from error
     if strange := chosen.keys() - {"near", "profile", "masked", "dark"}:
         raise InputError(f"{cases}: there is no case {', '.join(sorted(strange))}")

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.endpoints import Endpoint
-from streamer.errors import InputError
+from streamer.errors import InputError, StreamerError
+from streamer.evaluate import _chart
 from streamer.evaluate.readable import is_readable
 from streamer.parts import Context, build
 from streamer.picture import Picture, Plane
@@ -85,7 +86,7 @@ def load_reference(path: Path) -> dict[int, list[Face]]:
                 faces[int(row["frame"])].append(Face(row["id"], (x, y, x + w, y + h)))
     except OSError as error:
         raise InputError(f"reference {path} cannot be read: {error.strerror}") from None
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"reference {path} needs the columns frame,id,x,y,w,h with numbers: {error}") from None
     return dict(faces)
 
@@ -168,12 +169,16 @@ class LeakMeter:
         }
 
     def montage(self, path: Path) -> None:
-        """Write the leaked faces, original beside emitted, for a person to look at. It shows them: keep it safe."""
+        """Write the leaked faces, original beside emitted, for a person to look at. It shows them: keep it safe.
+
+        Raises StreamerError when it cannot be written.
+        """
         tiles = [tile for _, _, tile in self.leaks] or [np.zeros((96, 192), np.uint8)]
         columns = min(6, len(tiles))
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
         rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
-        cv2.imwrite(str(path), np.vstack(rows))
+        if not _chart.write(path, np.asarray(np.vstack(rows), np.uint8)):
+            raise StreamerError(f"{path} could not be written")
 
 
 def file_pairs(original: Path, anonymized: Path, reference: Mapping[int, list[Face]] | None = None) -> Iterator[Pair]:

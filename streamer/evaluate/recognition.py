@@ -137,7 +137,7 @@ def read_pairs(path: Path, root: Path) -> list[tuple[bool, Path, Path]]:
     try:
         with path.open(newline="", encoding="utf-8") as rows:
             pairs = [(row["same"] == "1", root / row["file1"], root / row["file2"]) for row in csv.DictReader(rows)]
-    except (OSError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no table of pairs (same,file1,file2): {error}") from None
     if not pairs:
         raise InputError(f"{path} holds no pair")

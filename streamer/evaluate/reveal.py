@@ -127,7 +127,7 @@ def read_tiles(path: Path) -> dict[str, Box]:
             for row in csv.DictReader(rows):
                 x, y, w, h = (float(row[key]) for key in "xywh")
                 tiles[row["person"]] = (x, y, x + w, y + h)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path} is no table of tiles (person,x,y,w,h): {error}") from None
     if not tiles:
         raise InputError(f"{path} holds no tile")

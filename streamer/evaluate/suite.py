@@ -50,13 +50,16 @@ class Peer:
     files: Path
 
     def made(self, clip: Path) -> Path:
-        """The clip as this program makes it. Raises InputError when it fails."""
+        """The clip as this program makes it. Raises InputError when it fails, UsageError when it is no command."""
         output = self.files / f"{clip.stem}.mp4"
         if not output.exists():
             self.files.mkdir(parents=True, exist_ok=True)
             unfinished = self.files / f"{clip.stem}.unfinished.mp4"
-            words = [word.format(input=clip, output=unfinished) for word in shlex.split(self.command)]
-            done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            try:
+                words = [word.format(input=clip, output=unfinished) for word in shlex.split(self.command)]
+                done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+            except (OSError, ValueError, LookupError) as error:
+                raise UsageError(f"--peer {self.command!r} cannot be run: {error}") from None
             if done.returncode or not unfinished.exists():
                 raise InputError(f"{words[0]} failed with exit code {done.returncode}: {done.stderr.decode()[-300:]}")
             unfinished.rename(output)

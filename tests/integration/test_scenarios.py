@@ -28,6 +28,12 @@ def test_nobody_can_be_read(name: str) -> None:
     assert row.covered == []
 
 
+@pytest.mark.parametrize("name", ["camera swung", "a train behind"])
+def test_nobody_can_be_read_without_lookahead_either(name: str) -> None:
+    """Whether the camera moves or what is behind people, the pictures tell the same of both."""
+    assert judged(CASES[name], **{"detect.lookahead": False}).readable == []
+
+
 def test_who_is_there_only_between_two_looks_is_seen() -> None:
     """The case that skipping frames leaves open: `every - 1` frames at most. It is documented in docs/privacy.md."""
     row = judged(GLIMPSE)
