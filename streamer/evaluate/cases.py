@@ -111,7 +111,8 @@ class Passed:
     """
 
     def __init__(self, people: Sequence[Actor], frames: int, speed: int, during: range) -> None:
-        self.width, self.height, self.fps, self.frames = WIDTH, HEIGHT, FPS, frames
+        self.width, self.height, self.fps = WIDTH, HEIGHT, FPS
+        self.frames: int | None = frames
         self._people, self._nobody = scripted(*people, frames=frames), scripted(frames=frames)
         # The upper half of a street: walls all over.
         self._train = Scene(width=6 * WIDTH, height=2 * HEIGHT, fps=FPS, frames=frames, seed=7)
