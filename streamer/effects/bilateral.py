@@ -1,6 +1,6 @@
 """Bilateral filter of an already coarse face: soft areas, of which only the strongest edges are left.
 
-A bilateral filter by itself keeps the edges by which faces are recognised. So the face is shrunk first, to no more
+A bilateral filter by itself keeps the edges by which faces are recognised. So the face is shrunk first, to fewer
 cells than pixelate leaves, and the filter works on those.
 """
 
@@ -17,8 +17,9 @@ from streamer.effects._planes import averaged, blocks_of, each_plane, lay, stret
 from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
 
-_CELLS = 5.5, 3.0
-"""Cells across the face that are left, from the weakest to the strongest."""
+_CELLS = 3.0, 2.0
+"""Cells across the face that are left, from the weakest to the strongest. At 5.5 people were recognised again by whoever
+knows the method (docs/privacy.md)."""
 _MIN_CELL_PX = 4.0
 _DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE = 5, 40.0, 1.5
 """Of the filter; diameter and space in cells, colour in grey levels."""
@@ -27,7 +28,7 @@ _DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE = 5, 40.0, 1.5
 class Options(PartOptions):
     """Settings of the effect."""
 
-    strength: Strength = Field("medium", description=f"5.5 cells across the face to 3: {STRENGTH}")
+    strength: Strength = Field("medium", description=f"3 cells across the face to 2: {STRENGTH}")
 
 
 def build(options: Options, ctx: Context) -> Effect:
