@@ -114,7 +114,8 @@ class Recognition:
             counts=self._counts,
         )
         if options.attendance is not None:
-            self._attendance = Attendance(options.attendance)
+            more = {"least_frames": 1} if info.stills else {}
+            self._attendance = Attendance(options.attendance, **more)
         if options.audit is not None:
             self._audit = AuditLog(options.audit, model=recogniser.embedder.model, config=_digest(self._config))
 

@@ -290,3 +290,31 @@ def test_attendance_of_several_videos_is_refused_before_the_first(run: Run, tmp_
     assert code == 2
     assert "give one at a time" in err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "group.png"], "ending in .json"),
+        (["--json", "folder.json"], "is a folder"),
+        (["--json", "none/who.json"], "does not exist"),
+        (["--montage", "group.png", "--force"], "is the input itself"),
+        (["--montage", "other.png"], "exists"),
+        (["--montage", "link.png", "--force"], "is the input itself"),
+        (["--montage", "named.mp4"], "name a picture"),
+        (["--montage", "none/named.png"], "does not exist"),
+    ],
+)
+def test_recognise_overwrites_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    group, other = drawn(tmp_path / "group.png", 3), drawn(tmp_path / "other.png", 5)
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "link.png").symlink_to("group.png")
+    run("enroll", "Ann", group)
+    before = group.read_bytes(), other.read_bytes(), sorted(tmp_path.iterdir())
+    code, out, err = run("recognise", "group.png", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert (group.read_bytes(), other.read_bytes(), sorted(tmp_path.iterdir())) == before

@@ -288,3 +288,12 @@ def test_homes_that_nobody_has(key: str) -> None:
         open_recogniser(config, Context()) if key in ("gallery", "key_file") else recognition.open(
             Recogniser(CellEmbedder(), known), 0.4, Street([]).info
         )
+
+
+def test_strangers_on_stills_are_counted_in_every_picture(tmp_path: Path) -> None:
+    for least_frames, number in ((1, 2), (5, 0)):
+        listed = Attendance(tmp_path / f"{least_frames}.csv", least_frames=least_frames)
+        listed.saw(0.0, {(0, 1): ADA}, [(0, 1), (0, 2)])
+        listed.saw(0.04, {}, [(1, 1)])
+        listed.close()
+        assert rows(tmp_path / f"{least_frames}.csv")[-1][0] == f"(tracks of strangers: {number})"

@@ -15,7 +15,7 @@ from streamer import parts
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings
 from streamer.cli.terminal import Terminal
 from streamer.detectors import Detector, DetectorOptions
-from streamer.endpoints import parse_input
+from streamer.endpoints import PICTURES, Endpoint, parse_input
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
@@ -23,6 +23,7 @@ from streamer.errors import StreamerError, UsageError, printable
 from streamer.models.store import Store
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
+from streamer.sinks._paths import check_output
 
 __all__ = ["recognise"]
 
@@ -48,10 +49,7 @@ def recognise(
     endpoint = parse_input(input)
     if endpoint.kind == "folder":
         raise UsageError(f"{input} is a folder of videos; give one after the other")
-    if json_ is not None and not json_.absolute().parent.is_dir():
-        raise UsageError(f"{json_.parent} is no folder")
-    if json_ is not None and json_.is_dir():
-        raise UsageError(f"{json_} is a folder; name a file")
+    _check_outputs(endpoint, montage, json_, force=force)
     content = opened(gallery, key_file, config).load()
     if content is None or not len(content.gallery):
         raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
@@ -78,6 +76,20 @@ def recognise(
         if montage is not None and best is not None:
             _montage(montage, best, content, config, ctx, force=force)
             terminal.say(f"{best.label} -> {montage}")
+
+
+def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None, *, force: bool) -> None:
+    """Said before anything is looked at. The endings keep a slip from overwriting the input."""
+    if json_ is not None:
+        if json_.suffix.lower() != ".json":
+            raise UsageError(f"{json_}: name a file ending in .json")
+        check_output(json_.absolute(), force=True)
+    if montage is not None:
+        if montage.suffix.lower() not in PICTURES:
+            raise UsageError(f"montage {montage}: name a picture ({' '.join(PICTURES)})")
+        if endpoint.path is not None and montage.resolve().is_relative_to(endpoint.path.resolve()):
+            raise UsageError(f"montage {montage} is the input itself, or in it; choose another path")
+        check_output(montage.absolute(), force=force)
 
 
 def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:

@@ -20,7 +20,6 @@ __all__ = ["Attendance"]
 _LONGEST_FRAME_S = 0.5
 """A longer gap between two frames is an interruption, in which nobody was seen."""
 _LEAST_FRAMES = 5
-"""A track of fewer frames is hardly somebody."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -37,10 +36,12 @@ class _Row:
 class Attendance:
     """One stream's list, written as a whole at the end. Times are seconds since the stream's first frame.
 
+    least_frames: a stranger's track of fewer is hardly somebody; of stills, where each stands alone, take 1.
     Raises UsageError when the file exists or cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, least_frames: int = _LEAST_FRAMES) -> None:
+        self._least_frames = least_frames
         self._path = at_home(path).absolute()
         if os.path.lexists(self._path):
             raise UsageError(f"attendance {path} exists; choose another path")
@@ -79,7 +80,7 @@ class Attendance:
             shown = f"'{name}" if name[:1] in "=+-@\t" else name
             first, last = f"{row.first_t - began:.2f}", f"{row.last_t - began:.2f}"
             table.writerow([shown, first, last, f"{row.visible_s:.2f}", f"{row.best_score:.3f}"])
-        strangers = sum(number >= _LEAST_FRAMES for key, number in self._frames.items() if key not in self._known)
+        strangers = sum(number >= self._least_frames for key, number in self._frames.items() if key not in self._known)
         table.writerow([f"(tracks of strangers: {strangers})", "", "", "", ""])
         try:
             handle, made = tempfile.mkstemp(prefix=".attendance.", suffix=".tmp", dir=self._path.parent)
