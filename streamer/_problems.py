@@ -106,6 +106,7 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
 }
 _TYPES = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "path": "a path"}
+_TYPES |= {"tuple": "a list"}
 
 
 def _line(detail: ErrorDetails, model: type[BaseModel], path: str) -> str:

@@ -292,3 +292,8 @@ def test_whether_a_zone_leaves_anything_of_a_place(format: str, box: Box, gone: 
     picture = Picture.blank(121, 91, luma=MARK, format=format)  # type: ignore[arg-type]
     assert zoned_out(picture, options(cover=[LEFT_HALF]), box) is gone
     assert not zoned_out(picture, NO_ZONES, box)
+
+
+def test_a_bracket_too_few_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"zones\.inside\.0\.0: must be a list, got 0"):
+        Config().updated({"zones.inside": [[0, 0], [1, 0], [1, 1]]})

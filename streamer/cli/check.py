@@ -95,7 +95,9 @@ def _model(store: Store, name: str, *, needed: bool) -> Iterator[Probe]:
     if found is Found.GOOD:
         yield Probe(True, f"{name} ({model.task}), weights {model.licence_weights}, {use}, {path}")
     elif found is Found.DAMAGED or needed:
-        yield Probe(False, f"{name} ({model.task}) is {found.value}: {path}", f"streamer models pull {name}")
+        ours = path.parent == store.cache  # into the folder of the user's own nothing is ever written
+        remedy = f"streamer models pull {name}" if ours else "put the right file there, or remove it"
+        yield Probe(False, f"{name} ({model.task}) is {found.value}: {path}", remedy)
 
 
 def _detector(chosen: Choice, device: str) -> list[Probe]:

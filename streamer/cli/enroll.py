@@ -31,10 +31,10 @@ __all__ = ["enroll"]
 
 
 def enroll(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="whom the pictures show")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="whom the pictures show")] = None,
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IMAGES]...", help="pictures, folders of pictures, videos, or cameras (0, 1, ...)"),
+        typer.Argument(metavar="IMAGES", help="pictures, folders of pictures, videos, or cameras (0, 1, ...)"),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(metavar="DIR", help="many people: one folder per person, called as they are")

@@ -47,9 +47,7 @@ def leak(
     original: Annotated[str, typer.Argument(metavar="ORIGINAL", help="the clip before anonymization")],
     anonymized: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[ANONYMIZED]", help="the same clip made with a solid effect; without it, it is run here"
-        ),
+        typer.Argument(metavar="ANONYMIZED", help="the same clip made with a solid effect; without it, it is run here"),
     ] = None,
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="boxes of all faces: frame,id,x,y,w,h")

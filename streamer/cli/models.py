@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Model files: what there is, where it lies.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-_Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="models by name")]
+_Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="models by name")]
 _Accept = Annotated[
     bool, typer.Option("--accept-licence", help="the use is one that the weights' licence allows; kept in mind")
 ]
@@ -96,6 +96,7 @@ def verify(names: _Names = None) -> None:
     """Compare files with the catalogue's sha256; without names, the default ones and all that are here. Nothing is
     fetched or changed. Exit code 2 when one is not good."""
     store, bad = Store(), []
+    by_hand = []
     for name in names or CATALOGUE:
         path, found = store.look(find(name).name)
         wanted = name in names if names else CATALOGUE[name].default
@@ -104,5 +105,9 @@ def verify(names: _Names = None) -> None:
         print(f"{name:14} {found.value:8} {path}")
         if found in (Found.ABSENT, Found.DAMAGED):
             bad.append(name)
+            if path.parent != store.cache:  # nothing is ever written there
+                by_hand.append(str(path))
+    if by_hand:
+        raise ModelError(f"not good: {', '.join(bad)}; replace or remove {', '.join(by_hand)}")
     if bad:
         raise ModelError(f"not good: {', '.join(bad)}; run: streamer models pull {' '.join(bad)}")

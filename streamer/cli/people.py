@@ -103,7 +103,7 @@ def rename(
 @app.command()
 def export(
     path: Annotated[Path, typer.Argument(metavar="FILE.npz")],
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="only these people")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="only these people")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
     gallery: Gallery = None,
     key_file: KeyFile = None,
