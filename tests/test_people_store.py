@@ -335,3 +335,12 @@ def test_names(given: str, kept: str) -> None:
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(UsageError):
         checked_name(name)
+
+
+def test_what_a_killed_writer_left_goes_whatever_the_file_is_called(tmp_path: Path) -> None:
+    file = GalleryFile(tmp_path / "team[1].gallery")
+    enrol(file, "Ann", 1)
+    left = tmp_path / ".team[1].gallery.abc.tmp"
+    left.write_bytes(file.path.read_bytes())
+    file.update(None, lambda content: content.without(["Ann"]))
+    assert not left.exists()
