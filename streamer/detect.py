@@ -42,6 +42,8 @@ _SMALLEST_WINDOW_PX = 40
 _SAME_FACE = 0.6
 """Two boxes whose centres are nearer than this, in sizes of the larger one, can be the same face."""
 
+_WOBBLE = 0.05
+"""Share of a face's size by which its box varies from look to look."""
 _SAME_SIZE = 2.0
 """Largest ratio of two looks at the size of one face."""
 
@@ -187,7 +189,8 @@ def _confirmed(detector: Detector, image: Picture, face: Detection, sure: list[B
         others.append([view.square(box) for box in sure])
         pictures.append(Picture.from_bgr(np.ascontiguousarray(bgr), format="bgrp"))
     found = _detect(detector, pictures)
-    upright = _CONFIRMING_SCORE_DOUBLE if any(_near(face.box, box) for box in sure) else _CONFIRMING_SCORE
+    double = any(_near(face.box, box) and _within(box, face.box) for box in sure)
+    upright = _CONFIRMING_SCORE_DOUBLE if double else _CONFIRMING_SCORE
     for (_, _, turns), place, known, seen in zip(looks, places, others, found, strict=True):
         least = _CONFIRMING_SCORE_TURNED if turns else upright
         if any(one.score >= least and _is(one.box, place, known) for one in seen):
@@ -218,6 +221,12 @@ def _is(seen: Box, one: Box, others: list[Box]) -> bool:
     if not (_near(seen, one) and _alike(seen, one)):
         return False
     return all(_apart(seen, one) <= _apart(seen, other) for other in others)
+
+
+def _within(inner: Box, outer: Box) -> bool:
+    """Whether a box lies in another, but for a detector's wobble. Of two people one behind the other, none does."""
+    slack = _WOBBLE * side(inner)
+    return all(outer[i] <= inner[i] + slack and inner[i + 2] <= outer[i + 2] + slack for i in (0, 1))
 
 
 def _apart(a: Box, b: Box) -> float:

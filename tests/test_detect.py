@@ -157,6 +157,14 @@ def test_what_may_be_a_face_around_a_sure_one(score: float | None, size: float, 
     assert sure in result.detections
 
 
+def test_somebody_half_behind_a_sure_face_is_confirmed_like_anybody() -> None:
+    sure = Detection((260.0, 170.0, 330.0, 240.0), 0.9)
+    detector = Doubting(Detection(LARGE, 0.55), 0.4, beside=[sure])
+    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
+    assert isinstance(result, Pass)
+    assert LARGE in [one.box for one in result.detections]
+
+
 def test_a_lying_face_at_the_border_is_confirmed_where_it_is() -> None:
     """The window is cut off by the picture's border: the places in the turned windows follow."""
     box: Box = (0.0, 10.0, 100.0, 110.0)
