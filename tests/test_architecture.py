@@ -121,6 +121,19 @@ def test_nothing_that_runs_a_stream_knows_of_evaluation() -> None:
     assert others <= {"cli._people_options", "cli.bench"}
 
 
+def test_models_come_from_the_store_only() -> None:
+    """Put together elsewhere, a context forgets the device, or which licences were accepted."""
+    makers = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "Context"
+        and any(word.arg == "model" for word in node.keywords)
+    }
+    assert makers == {"models.store"}
+
+
 def test_threads_and_processes_start_in_one_place() -> None:
     starters = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "Process", "start_new_thread", "fork"}
     assert {module for module, tree in TREES.items() if _called(tree) & starters} == {"workers"}

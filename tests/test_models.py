@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from streamer.cli._people_options import settings
+from streamer.cli.terminal import Terminal
 from streamer.errors import ModelError
+from streamer.evaluate.detectors import Variant
+from streamer.evaluate.gpu import _usable
 from streamer.models import catalogue, store
 from streamer.models.catalogue import CATALOGUE, Download, Model, Package, Wheel
 from streamer.models.store import FOLDER_VARIABLE, Found, Store, default_cache
@@ -253,3 +257,18 @@ def test_the_real_files_are_those_of_the_catalogue(models_dir: Path) -> None:
         path = models_dir / model.file
         assert path.stat().st_size == model.bytes
         assert hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
+
+
+def test_evaluations_know_the_accepted_licences_and_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They take the same store as a run: what was accepted once need not be accepted again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Store().accept("circle")
+    _, ctx = settings(None, ["run.device=cpu"], Terminal(quiet=True))
+    assert ctx.accepted("circle")
+    assert not ctx.accepted("square")
+    assert ctx.device == "cpu"
+    variant = Variant("yunet", models=("circle",))
+    monkeypatch.setattr(Store, "look", lambda self, name: (Path(name), Found.GOOD))
+    monkeypatch.setattr(Variant, "commercial_use", property(lambda self: False))
+    assert _usable(variant, Store(), accepted=False)
+    assert not _usable(Variant("yunet", models=("square",)), Store(), accepted=False)

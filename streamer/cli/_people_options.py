@@ -19,7 +19,6 @@ from streamer.config import Config, load, parse_overrides
 from streamer.errors import StreamerError, UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate.faces import Finder
-from streamer.models.store import Store
 from streamer.parts import Context
 
 PeopleFolder = Annotated[
@@ -53,7 +52,7 @@ def settings(config_file: Path | None, set_: list[str] | None, terminal: Termina
     """The configuration and where its models come from."""
     config = (load(config_file) if config_file is not None else Config()).updated(parse_overrides(set_ or []))
     device_of(config)  # before anything is fetched or opened
-    return config, Context(model=Store(on_fetch=terminal.say).path, device=config.run.device)
+    return config, terminal.store().context(config.run.device)
 
 
 def finder_of(config: Config, ctx: Context, kind: str | None = None) -> Finder:

@@ -13,7 +13,6 @@ from streamer.cli.terminal import Terminal
 from streamer.config import Config, parse_overrides
 from streamer.errors import DeviceError, UsageError
 from streamer.evaluate import detectors, hard_cases
-from streamer.models.store import Store
 from streamer.parts import Context, device_for
 from streamer.picture import Picture
 from streamer.types import Box
@@ -150,4 +149,4 @@ def _chosen(
         settings["accept_licence"] = True
     config = Config().updated({"run.device": device})
     _demand(config.run.device, [variant.kind for variant in chosen])
-    return chosen, settings, Store(on_fetch=Terminal().say).context(config.run.device)
+    return chosen, settings, Terminal().store().context(config.run.device)

@@ -15,7 +15,7 @@ from streamer.config import Choice, Config
 from streamer.errors import DeviceError, StreamerError, redact
 from streamer.models.catalogue import CATALOGUE
 from streamer.models.store import Found, Store
-from streamer.parts import Context, Probe
+from streamer.parts import Probe
 from streamer.picture import Picture
 
 __all__ = ["check"]
@@ -106,7 +106,7 @@ def _detector(chosen: Choice, device: str) -> list[Probe]:
     if any(store.look(name)[1] is not Found.GOOD for name in CATALOGUE if name == chosen.kind):
         return [Probe(False, f"{chosen.kind} on {device} not tried: its model is not here", "streamer models pull")]
     obtained = parts.device_for("detectors", chosen.kind, device)
-    detector = parts.build("detectors", chosen.kind, chosen.options, Context(model=store.path, device=obtained))
+    detector = parts.build("detectors", chosen.kind, chosen.options, store.context(obtained))
     try:
         detector.detect([Picture.blank(320, 240)])
     finally:

@@ -23,7 +23,6 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.roster import items_of_folder, items_of_roster, pictures_in, read_picture
 from streamer.enrolment.watch import watched
 from streamer.errors import InputError, StreamerError, UsageError, printable
-from streamer.models.store import Store
 from streamer.parts import Context
 from streamer.people.content import checked_name
 
@@ -76,7 +75,7 @@ def enroll(
     rules = Rules(min_face_px=min_face_px, largest=largest)
     file.load()  # what is wrong with it is told before anything is fetched or filmed
     items, streams = _wanted(name, images or [], folder, roster, camera)
-    ctx = Store(on_fetch=terminal.say).context(config.run.device)
+    ctx = terminal.store().context(config.run.device)
     with FaceReader.of(config, ctx) as reader:
         file.read(reader.embedder.model)
         found = [*examined(items, reader, rules)]

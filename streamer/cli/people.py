@@ -13,7 +13,6 @@ from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day,
 from streamer.cli.terminal import Terminal
 from streamer.enrolment.transfer import export_to, import_from, reembed
 from streamer.errors import UsageError, printable
-from streamer.models.store import Store
 from streamer.parts import build
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
@@ -141,7 +140,7 @@ def reembed_(
     """Make all vectors anew with the embedder that is set, from the faces kept by `enroll --keep-crops`."""
     config = settings(config_file, set_, device)
     file = opened(gallery, key_file, config)
-    ctx = Store(on_fetch=Terminal().say).context(config.run.device)
+    ctx = Terminal().store().context(config.run.device)
     embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     try:
         content = reembed(file, embedder)

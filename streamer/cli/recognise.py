@@ -20,7 +20,6 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.errors import StreamerError, UsageError, printable
-from streamer.models.store import Store
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
 from streamer.sinks._paths import check_output
@@ -53,7 +52,7 @@ def recognise(
     content = opened(gallery, key_file, config).load()
     if content is None or not len(content.gallery):
         raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
-    ctx = Store(on_fetch=terminal.say).context(config.run.device)
+    ctx = terminal.store().context(config.run.device)
     source = parts.build("sources", endpoint.kind, config.options_for("source", endpoint.kind, endpoint.options), ctx)
     with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:
         opened(gallery, key_file, config).read(reader.embedder.model)

@@ -12,7 +12,7 @@ from streamer.config import Config
 from streamer.detectors import Detector
 from streamer.endpoints import Endpoint
 from streamer.models.store import Store
-from streamer.parts import Context, build
+from streamer.parts import build
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline
 from streamer.types import Detection
@@ -59,7 +59,7 @@ class _Timed:
 def detector_cost(clip: Path, preset: str) -> float:
     """CPU time of all looks per frame, in percent of one look at 1280 px. One thread each. Raises what a run raises."""
     config = Config().updated({"privacy": preset})
-    ctx = Context(model=Store().path)
+    ctx = Store().context(config.run.device)
     named = Parts.of(config, Endpoint("file", {"path": str(clip)}), [Endpoint("null", {}, "null")], ctx)
     made: list[_Timed] = []
 

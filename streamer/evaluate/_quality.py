@@ -95,7 +95,7 @@ def psnr_of_both(clip: Path, ours: Path, peer: Path, preset: str) -> tuple[float
     Raises InputError when a file has too few frames, and what a run raises.
     """
     config = Config().updated({"privacy": preset})
-    named = Parts.of(config, Endpoint("file", {"path": str(clip)}), [], Context(model=Store().path))
+    named = Parts.of(config, Endpoint("file", {"path": str(clip)}), [], Store().context(config.run.device))
     meter = _Meter(clip, ours, peer)
     pipeline = Pipeline(config, Parts(named.source, named.detector, named.effect, [("meter", lambda: meter)]))
     pipeline.start()

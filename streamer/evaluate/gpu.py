@@ -98,7 +98,8 @@ def check(
 def _usable(variant: Variant, store: Store, accepted: bool) -> bool:
     on_runtime = load("detectors", variant.kind).RUNTIME == "onnxruntime"
     here = all(store.look(name)[1] is Found.GOOD for name in variant.models)
-    return on_runtime and here and (accepted or variant.commercial_use)
+    allowed = accepted or variant.commercial_use or all(store.accepted(name) for name in variant.models)
+    return on_runtime and here and allowed
 
 
 def _machine(device: str) -> dict[str, Any]:

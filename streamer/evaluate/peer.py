@@ -32,7 +32,6 @@ from streamer.evaluate._loop import looped
 from streamer.evaluate._quality import psnr_of_both
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.models.store import Store
-from streamer.parts import Context
 
 __all__ = ["main", "print_table"]
 
@@ -146,7 +145,7 @@ def _leaks(clip: Path, reference: Path, peer_solid: str | None, folder: Path) ->
     meters = {preset: LeakMeter(faces, keep=0) for preset in PRESETS}
     for preset, meter in meters.items():
         config = Config().updated({"privacy": preset})
-        judge_run(Endpoint("file", {"path": str(clip)}), config, meter, Context(model=Store().path))
+        judge_run(Endpoint("file", {"path": str(clip)}), config, meter, Store().context(config.run.device))
     if peer_solid is not None:
         program = _Program(_words(peer_solid, clip, folder / "solid.mp4"), folder / "solid.mp4")
         program.run()
