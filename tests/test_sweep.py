@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from streamer.cli._people_options import write_json
 from streamer.cli.app import app
 from streamer.config import Config
+from streamer.errors import DetectorError, ModelError, StreamerError
 from streamer.evaluate import _chart
-from streamer.evaluate.sweep import usual_settings, waiting_frames
+from streamer.evaluate.sweep import Row, Setting, usual_settings, waiting_frames
 from streamer.sources.demo import Options, scene
 
 FRAMES = 20
@@ -104,6 +107,55 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert cv2.imread(str(plot)) is not None
 
 
+def test_a_setting_that_fails_keeps_none_of_the_others(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named with its reason; table, numbers and plot hold the rest, and the exit code says that one is missing."""
+    numbers, plot = tmp_path / "s.json", tmp_path / "s.png"
+    there_then: list[int] = []
+
+    def measured(todo: object, setting: Setting, *rest: object, **more: object) -> Row:
+        if numbers.exists():
+            there_then.append(len(json.loads(numbers.read_text())))
+        if setting.name == "balanced":
+            raise DetectorError("it broke down")
+        if setting.name == "strict":
+            raise ModelError("no such weights")
+        return Row(setting.group, setting.name, frames=5, leak_percent=1.0, cpu_ms_per_frame=9.0)
+
+    monkeypatch.setattr("streamer.cli.evaluate.measure", measured)
+    command = ["evaluate", "sweep", str(folder / "street.mp4"), "--reference", str(folder), "--only", "preset"]
+    result = CliRunner().invoke(app, [*command, "--json", str(numbers), "--plot", str(plot)])
+    assert result.exit_code == 1
+    assert "streamer: error: preset, balanced: it broke down" in result.stderr
+    assert "preset, balanced: not measured: it broke down" in result.stdout
+    assert "| preset | fast |" in result.stdout
+    assert "| preset | balanced |" not in result.stdout
+    rows = {row["name"]: row["missing"] for row in json.loads(numbers.read_text())}
+    assert rows == {"fast": "", "balanced": "it broke down", "strict": "no such weights", "balanced, file": ""}
+    assert there_then == [1, 2, 3], "written as it goes"
+    assert cv2.imread(str(plot)) is not None
+
+
+def test_numbers_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.json"
+    write_json(path, [1])
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StreamerError, match="cannot be written: No space left"):
+        write_json(path, [1, 2])
+    assert json.loads(path.read_text()) == [1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_go_through_a_pipe(tmp_path: Path) -> None:
+    """As into /dev/stdout, which must not be replaced by a file."""
+    os.mkfifo(path := tmp_path / "pipe")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(path, [1])
+    assert json.loads(os.read(reader, 99)) == [1]
+    os.close(reader)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -111,9 +163,12 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
         (["--reference", ".", "--only", "presets"], "there are detector, input, preset, with lookahead, without"),
         (["--reference", ".", "--plot", "none/there.png"], "is no folder"),
         (["--reference", "."], "reference street.csv cannot be read"),
+        (["none.mp4", "--reference", "."], "there is no clip none.mp4"),
     ],
 )
-def test_wrong_usage(arguments: list[str], words: str) -> None:
+def test_wrong_usage(arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("street.mp4").touch()
     result = CliRunner().invoke(app, ["evaluate", "sweep", "street.mp4", *arguments])
     assert result.exception is not None
     assert words in str(result.exception)

@@ -19,6 +19,7 @@ from streamer.config import Config, load, parse_overrides
 from streamer.errors import StreamerError, UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate.faces import Finder
+from streamer.files import write_whole
 from streamer.parts import Context
 
 PeopleFolder = Annotated[
@@ -68,18 +69,22 @@ def finder_of(config: Config, ctx: Context, kind: str | None = None) -> Finder:
 
 
 def print_missing(found: Sequence[tuple[str, object, str]]) -> None:
-    """Which embedders could not be had, and why."""
+    """What could not be measured, and why."""
     for kind, one, why in found:
         if one is None:
             print(f"\n{kind}: not measured: {why}")
 
 
 def write_json(path: Path | None, numbers: Any) -> None:
-    """Where it was asked for. Raises StreamerError."""
+    """Where it was asked for, whole or not at all. Raises StreamerError."""
     if path is None:
         return
     try:
-        path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        data = (json.dumps(numbers, indent=2) + "\n").encode()
+        if path.exists() and not path.is_file():  # a pipe, /dev/stdout
+            path.write_bytes(data)
+        else:
+            write_whole(path.resolve(), data)
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None
 

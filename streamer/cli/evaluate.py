@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from streamer.assembly import device_of
-from streamer.cli._people_options import writable, write_chart, write_json
+from streamer.cli._people_options import print_missing, writable, write_chart, write_json
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
 from streamer.cli.evaluate_reveal import reveal_command
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, load, parse_overrides, spelled_out
 from streamer.endpoints import parse_input
-from streamer.errors import UsageError
+from streamer.errors import StreamerError, UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
@@ -99,7 +99,10 @@ def sweep(
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="leak rate against CPU time")] = None,
 ) -> None:
-    """Leak rate, needless cover, cost and delay over cadence, lookahead, input size, detectors and presets."""
+    """Leak rate, needless cover, cost and delay over cadence, lookahead, input size, detectors and presets.
+
+    A setting that fails keeps none of the others from being measured; the exit code is then that of the first failure.
+    """
     if reference is None:
         raise UsageError("name the folder with the boxes of the faces with --reference DIR")
     settings = list(usual_settings())
@@ -110,25 +113,25 @@ def sweep(
     terminal = Terminal()
     base, ctx = _prepared(config_file, set_, None, terminal)
     todo = clips(files, reference)
-    rows = [
-        measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.say)
-        for setting in settings
-        if not only or setting.group in only
-    ]
-    _print_rows(rows)
-    write_json(json_, [row.as_json() for row in rows])
+    rows: list[Row] = []
+    exit_code = 0
+    for setting in settings:
+        if only and setting.group not in only:
+            continue
+        try:
+            rows.append(measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.say))
+        except StreamerError as error:
+            terminal.error(f"{setting.group}, {setting.name}: {error}")
+            rows.append(Row(setting.group, setting.name, missing=str(error)))
+            exit_code = exit_code or error.exit_code
+        write_json(json_, [row.as_json() for row in rows])  # hours may still come, and be cut short
+    measured = [row for row in rows if not row.missing]
+    _print_rows(measured)
+    print_missing([(f"{row.group}, {row.name}", None, row.missing) for row in rows if row.missing])
     if plot is not None:
-        lines: dict[str, list[_chart.Point]] = {}
-        for row in rows:
-            lines.setdefault(row.group, []).append(
-                (row.cpu_ms_per_frame, row.leak_percent, row.name.removeprefix("every "))
-            )
-        names = {
-            "title": "Readable faces against cost",
-            "x_name": "CPU time per frame, ms, without encoding",
-            "y_name": "readable face-frames, %",
-        }
-        write_chart(plot, _chart.draw(lines, **names))
+        _plot_rows(plot, measured)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 @app.command()
@@ -245,6 +248,20 @@ def _print_rows(rows: list[Row]) -> None:
             f"| {row.longest_exposure_frames} | {row.needless_cover_percent:.2f} | {row.passes_percent:.0f} "
             f"| {row.cpu_ms_per_frame:.1f} | {row.fps:.0f} | {waits} |"
         )
+
+
+def _plot_rows(path: Path, rows: list[Row]) -> None:
+    lines: dict[str, list[_chart.Point]] = {}
+    for row in rows:
+        lines.setdefault(row.group, []).append(
+            (row.cpu_ms_per_frame, row.leak_percent, row.name.removeprefix("every "))
+        )
+    names = {
+        "title": "Readable faces against cost",
+        "x_name": "CPU time per frame, ms, without encoding",
+        "y_name": "readable face-frames, %",
+    }
+    write_chart(path, _chart.draw(lines, **names))
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.errors import StreamerError, UsageError, printable
+from streamer.files import write_whole
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
 from streamer.sinks._paths import check_output
@@ -154,7 +154,6 @@ def _write(path: Path, numbers: Any) -> None:
     """Who was where is nobody else's business: readable for the owner only."""
     text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))  # names of files need not be text
+        write_whole(path, text.encode("utf-8", "backslashreplace"), private=True)  # names of files need not be text
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None

@@ -19,6 +19,7 @@ from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.devices import FORMS
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError, redact
+from streamer.files import write_whole
 from streamer.models.catalogue import CATALOGUE
 from streamer.parts import Context
 from streamer.pipeline import Pipeline, Status
@@ -257,10 +258,7 @@ def _check_report(path: Path) -> None:
 def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
     """One run: its summary; a folder of videos: a list of them under `runs`."""
     data = runs[0] if len(runs) == 1 else {"runs": runs}
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StreamerError(f"report {path} could not be written: {error.strerror}") from error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from streamer.align import PORTRAIT, aligned
 from streamer.embedders import Embedder
 from streamer.errors import GalleryError, UsageError
+from streamer.files import write_whole
 from streamer.people.container import read_arrays, write_arrays
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Gallery, Person, Vectors
@@ -45,14 +44,7 @@ def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force:
     }
     data = write_arrays(arrays, {"model": content.gallery.model, "people": people})
     try:
-        handle, made = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.absolute().parent)  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(made).replace(path)
-        except BaseException:
-            Path(made).unlink(missing_ok=True)
-            raise
+        write_whole(path, data, private=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     return len(chosen)

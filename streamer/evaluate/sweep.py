@@ -76,6 +76,8 @@ class Row:
     waits_most_frames: int = 0
     clips: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Clip -> what the leak meter said."""
+    missing: str = ""
+    """Why nothing could be measured."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -100,6 +102,8 @@ def usual_settings() -> Iterator[Setting]:
 
 def clips(paths: Sequence[Path], references: Path) -> list[Clip]:
     """The clips with their references, `NAME.csv` in that folder. Raises InputError when one is missing."""
+    if gone := [path for path in paths if not path.is_file()]:
+        raise InputError(f"there is no clip {gone[0]}")
     return [Clip(path, load_reference(references / f"{path.stem}.csv")) for path in paths]
 
 

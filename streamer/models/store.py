@@ -17,6 +17,7 @@ from pathlib import Path
 
 from streamer._cache import cache_root
 from streamer.errors import ModelError
+from streamer.files import write_whole
 from streamer.models._fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
 from streamer.models.catalogue import CATALOGUE, Model, Package, find
 from streamer.parts import Context
@@ -106,11 +107,9 @@ class Store:
         if name in kept:
             return
         kept[name] = datetime.now(UTC).date().isoformat()
-        part = self.cache / f"{_ACCEPTED}.part-{os.getpid()}"
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-            part.replace(self.cache / _ACCEPTED)
+            write_whole(self.cache / _ACCEPTED, (json.dumps(kept, indent=2) + "\n").encode())
         except OSError as error:
             raise self._unwritable(error) from error
 

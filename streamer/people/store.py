@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamer.errors import GalleryError, UsageError
+from streamer.files import write_whole
 from streamer.people._lock import locked
 from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
@@ -166,27 +166,11 @@ class GalleryFile:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _write(self, data: bytes) -> None:
-        """Replace the file by a private one with these bytes, in one step that also survives a power cut."""
+        """Replace the file by a private one with these bytes."""
         folder, name = self.path.parent, self.path.name
         for left in folder.glob(f".{glob.escape(name)}.*.tmp"):  # of a writer that was killed; we hold the lock
             left.unlink(missing_ok=True)
-        handle, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)  # mode 0600
-        temporary = Path(made)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if os.name == "posix":  # elsewhere a folder cannot be opened
-            opened = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(opened)
-            finally:
-                os.close(opened)
+        write_whole(self.path, data, private=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
