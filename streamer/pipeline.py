@@ -158,6 +158,8 @@ class Pipeline:
             if not (self._stop.is_set() and self._workers.alive() == ["capture"]):
                 raise
             self._stats.note(f"source: {stuck}")
+        if self._people.failure is not None:
+            raise self._people.failure
         return self.report()
 
     def update(self, **changes: Any) -> Settings:
@@ -293,6 +295,8 @@ class Pipeline:
         spawn("detector", lambda: detect.work(detector, requests, looks, stats, scope))
         if asked is not None:
             spawn("embedder", self._people.work)
+        if self._people.keeps_records:
+            spawn("records", self._people.keep)
         spawn("planner", planning.work)
         spawn("capture", capture.work)
 

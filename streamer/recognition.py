@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import threading
@@ -17,7 +18,7 @@ from streamer.channel import Channel, Full
 from streamer.config import Config
 from streamer.embed import Answer, CropRules
 from streamer.embedders import Embedder
-from streamer.errors import UsageError
+from streamer.errors import StreamerError, UsageError
 from streamer.identify import Identity, IdentityCache
 from streamer.labels import labelled
 from streamer.parts import Context, build
@@ -31,6 +32,11 @@ from streamer.stats import Stats
 from streamer.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
+
+_SYNC_S = 5.0
+"""So much of the audit log a crash of the machine may lose at most."""
+_LIST_EVERY = 6
+"""Every so many times, the attendance is written, too: whoever pulls the plug loses half a minute of hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
 
 class Recognition:
     """One stream's. `open()` and `connect()` come before its threads start; `saw()` and `ended()` are the render's.
+    `work()` and `keep()` are threads of their own, where they are needed.
 
     identity: decides where there is no recogniser.
     """
@@ -87,6 +94,9 @@ class Recognition:
         self._counts: Counter[str] = Counter()
         self._attendance: Attendance | None = None
         self._audit: AuditLog | None = None
+        self._over = threading.Event()
+        self.failure: StreamerError | None = None
+        """To be raised when everything else is done: before, it would cost the outputs their last frames."""
 
     def open(self, recogniser: Recogniser | None, strong_score: float, info: SourceInfo) -> None:
         """Take a recogniser in, and open the records. Raises UsageError when they cannot be kept."""
@@ -141,6 +151,27 @@ class Recognition:
         gallery = self._recogniser.gallery.current
         embed.work(self._recogniser.embedder, gallery, requests, answers, rules, self._stats, now=now)
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether there are any."""
+        return self._attendance is not None or self._audit is not None
+
+    def keep(self) -> None:
+        """The records' thread: what is known so far reaches the disk, and no frame waits for that."""
+        missed = False
+        for number in itertools.count(1):
+            if self._over.wait(_SYNC_S):
+                return
+            if self._audit is not None:
+                self._audit.sync()
+            if self._attendance is not None and number % _LIST_EVERY == 0:
+                try:
+                    self._attendance.write()
+                except StreamerError as error:  # tried again, and for good at the end
+                    if not missed:
+                        self._stats.note(str(error))
+                    missed = True
+
     def saw(
         self,
         frame: AnonymizedFrame,
@@ -161,12 +192,14 @@ class Recognition:
 
     def ended(self) -> None:
         """See `Witness.ended`."""
-        try:
-            if self._attendance is not None:
-                self._attendance.close()
-        finally:
-            if self._audit is not None:
-                self._audit.close()
+        self._over.set()
+        if self._attendance is not None:
+            try:
+                self._attendance.write()
+            except StreamerError as error:
+                self.failure = error
+        if self._audit is not None:
+            self._audit.close()
 
     def close(self, recogniser: Recogniser | None) -> None:
         """When the stream did not come to start."""

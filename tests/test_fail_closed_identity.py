@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from fakes import RecordingSink
 from support.people import CellEmbedder, Street, StreetDetector, Walker, gallery_of
 
+from streamer import recognition
 from streamer.api import Anonymizer
 from streamer.assembly import Parts
 from streamer.config import Config
@@ -19,6 +23,7 @@ from streamer.effects import solid
 from streamer.errors import EmbedderError, StreamerError, UsageError
 from streamer.identify import hide_everyone
 from streamer.parts import Context
+from streamer.people.audit import verify
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
 from streamer.pipeline import Pipeline, Report
@@ -191,13 +196,13 @@ def test_pictures_in_memory_know_nobody_and_say_so() -> None:
 
 @pytest.mark.parametrize("settings", [{"identity.who": "known"}, {"identity.who": "all"}])
 def test_attendance_is_refused_where_nobody_enrolled_is_shown(tmp_path: Any, settings: dict[str, Any]) -> None:
-    recognition = Recognition(
+    people = Recognition(
         Config().updated({**settings, "identity.attendance": str(tmp_path / "who.csv")}), Stats(), hide_everyone
     )
     known = LiveGallery(lambda: gallery_of(ADA), lambda: 0, model=CellEmbedder.model)
     recogniser = None if settings["identity.who"] == "all" else Recogniser(CellEmbedder(), known)
     with pytest.raises(UsageError, match="--who unknown"):
-        recognition.open(recogniser, 0.4, Street([]).info)
+        people.open(recogniser, 0.4, Street([]).info)
 
 
 def test_who_stands_in_a_zone_is_named_nowhere(tmp_path: Any) -> None:
@@ -213,3 +218,85 @@ def test_who_stands_in_a_zone_is_named_nowhere(tmp_path: Any) -> None:
     pictures = [frame.image for frame in run.sink.frames if not frame.covered]
     assert pictures
     assert all(set(picture.planes[0].reshape(-1).tolist()) == {48} for picture in pictures)
+
+
+def test_records_reach_the_disk_while_the_run_goes_on_and_no_frame_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever kills the program, or pulls the plug, finds what was recorded until then."""
+    monkeypatch.setattr(recognition, "_SYNC_S", 0.01)
+    monkeypatch.setattr(recognition, "_LIST_EVERY", 1)
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(threading.current_thread().name)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    who, audit = tmp_path / "who.csv", tmp_path / "audit"
+    late: dict[str, Any] = {}
+
+    def look(number: int) -> None:
+        if number < 60:
+            return
+        deadline = time.monotonic() + 10
+        while not (who.exists() and "person-1" in who.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        late.setdefault("who", (who.read_text(), who.stat().st_mode & 0o777))
+        late.setdefault("audit", verify(audit))
+        late.setdefault("synced", set(synced))
+
+    settings: dict[str, Any] = {"identity.attendance": str(who), "identity.audit": str(audit), "detect.every": 1}
+    run = Run(look=look, **settings)
+    assert run.error is None
+    text, mode = late["who"]
+    assert "person-1" in text
+    assert mode == 0o600
+    assert late["synced"] == {"records"}
+    assert (late["audit"].problem, late["audit"].ended) == (None, False)
+    assert (verify(audit).problem, verify(audit).ended) == (None, True)
+    assert run.report.summary["identity"]["reveals"] >= 1
+
+
+def test_an_attendance_that_cannot_be_written_meanwhile_is_told_once_and_fails_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faces are hidden all the same until then; the run must not end for a list."""
+    monkeypatch.setattr(recognition, "_SYNC_S", 0.01)
+    monkeypatch.setattr(recognition, "_LIST_EVERY", 1)
+    tried: list[str] = []
+
+    def full(path: Path, data: bytes, *, private: bool) -> None:
+        tried.append(threading.current_thread().name)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("streamer.people.attendance.write_whole", full)
+
+    def look(number: int) -> None:
+        deadline = time.monotonic() + 10
+        while len(tried) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    settings: dict[str, Any] = {"identity.attendance": str(tmp_path / "who.csv")}
+    run = Run(look=look, **settings)
+    assert tried[:3] == ["records"] * 3
+    assert tried[-1] == "render"
+    assert "No space left" in str(run.error)
+    assert len(run.sink.frames) == 100
+    assert sum("No space left" in note for note in run.report.summary["notes"]) == 1
+
+
+def test_an_audit_log_that_the_disk_does_not_keep_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "_SYNC_S", 0.01)
+
+    def broken(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    settings: dict[str, Any] = {"identity.audit": str(tmp_path / "audit")}
+    run = Run(look=lambda number: time.sleep(0.01), **settings)
+    assert isinstance(run.error, StreamerError)
+    assert "audit log" in str(run.error)
+    assert "Input/output error" in str(run.error)
+    assert run.shown(EVE) == []

@@ -50,7 +50,7 @@ def test_attendance_counts_only_the_time_in_which_somebody_was_seen(tmp_path: Pa
         here = {(0, 1): ADA} if 25 <= n < 50 or n >= 75 else {}
         listed.saw(10 + n / 25, here, [(0, 1), (0, 2)] + ([(0, 3)] if n < 2 else []))
     assert not path.exists()
-    listed.close()
+    listed.write()
     table = rows(path)
     assert table[0] == ["name", "first_seen_s", "last_seen_s", "visible_s", "best_score"]
     assert table[1][:3] == ["Ada", "1.00", "3.96"]
@@ -72,7 +72,7 @@ def test_attendance_replaces_nothing_and_needs_a_folder(tmp_path: Path) -> None:
 def test_names_that_a_spreadsheet_would_execute(tmp_path: Path) -> None:
     listed = Attendance(tmp_path / "who.csv")
     listed.saw(0.0, {(0, 1): Reveal("=1+1", 0.0, 9.0, 1)}, [(0, 1)])
-    listed.close()
+    listed.write()
     assert rows(tmp_path / "who.csv")[1][0] == "'=1+1"
 
 
@@ -197,7 +197,7 @@ def test_private_also_where_the_system_gives_to_all(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         record(tmp_path / "audit.jsonl")
-        Attendance(tmp_path / "who.csv").close()
+        Attendance(tmp_path / "who.csv").write()
     finally:
         os.umask(before)
     assert mode(tmp_path / "audit.jsonl") == 0o600
@@ -260,7 +260,7 @@ def test_an_attendance_that_cannot_be_written_leaves_nothing(tmp_path: Path, mon
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StreamerError, match="No space left"):
-        listed.close()
+        listed.write()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -295,5 +295,5 @@ def test_strangers_on_stills_are_counted_in_every_picture(tmp_path: Path) -> Non
         listed = Attendance(tmp_path / f"{least_frames}.csv", least_frames=least_frames)
         listed.saw(0.0, {(0, 1): ADA}, [(0, 1), (0, 2)])
         listed.saw(0.04, {}, [(1, 1)])
-        listed.close()
+        listed.write()
         assert rows(tmp_path / f"{least_frames}.csv")[-1][0] == f"(tracks of strangers: {number})"

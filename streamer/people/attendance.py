@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import StreamerError, UsageError
+from streamer.files import write_whole
 from streamer.people.places import at_home
 from streamer.types import Reveal
 
@@ -34,8 +35,9 @@ class _Row:
 
 
 class Attendance:
-    """One stream's list, written as a whole at the end. Times are seconds since the stream's first frame.
+    """One stream's list, written as a whole, as often as wanted. Times are seconds since the stream's first frame.
 
+    `saw()` is for one thread, `write()` for any: the first never waits for a disk that the second waits for.
     least_frames: a stranger's track of fewer is hardly somebody; of stills, where each stands alone, take 1.
     Raises UsageError when the file exists or cannot be made.
     """
@@ -50,27 +52,47 @@ class Attendance:
         self._rows: dict[str, _Row] = {}
         self._frames: Counter[Key] = Counter()
         self._known: set[Key] = set()
+        self._strangers = 0
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._began_t: float | None = None
         self._last_t: float | None = None
 
     def saw(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
         """A frame of time t left, in which these were seen; tracks: all faces in it."""
+        with self._lock:
+            self._saw(t, shown, tracks)
+
+    def _saw(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
         self._began_t = t if self._began_t is None else self._began_t
         step_s = 0.0 if self._last_t is None else t - self._last_t
         self._last_t = t
-        self._frames.update(tracks)
+        for key in tracks:
+            self._frames[key] += 1
+            self._strangers += self._frames[key] == self._least_frames and key not in self._known
         for key, reveal in shown.items():
             if not reveal.name:
                 continue
-            self._known.add(key)
+            if key not in self._known:
+                self._known.add(key)
+                self._strangers -= self._frames[key] >= self._least_frames
             row = self._rows.setdefault(reveal.name, _Row(t, t))
             if row.last_t < t and step_s <= _LONGEST_FRAME_S:
                 row.visible_s += step_s
             row.last_t = t
             row.best_score = max(row.best_score, reveal.score)
 
-    def close(self) -> None:
-        """Write the list, private, in one step. Raises StreamerError when it cannot be written."""
+    def write(self) -> None:
+        """Write the list as it is now, private, in one step. Raises StreamerError when it cannot be written."""
+        with self._writing:  # whoever comes second knows more
+            with self._lock:
+                text = self._text()
+            try:
+                write_whole(self._path, text.encode(), private=True)
+            except OSError as error:
+                raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error
+
+    def _text(self) -> str:
         text = io.StringIO()
         table = csv.writer(text)
         table.writerow(["name", "first_seen_s", "last_seen_s", "visible_s", "best_score"])
@@ -80,16 +102,5 @@ class Attendance:
             shown = f"'{name}" if name[:1] in "=+-@\t" else name
             first, last = f"{row.first_t - began:.2f}", f"{row.last_t - began:.2f}"
             table.writerow([shown, first, last, f"{row.visible_s:.2f}", f"{row.best_score:.3f}"])
-        strangers = sum(number >= self._least_frames for key, number in self._frames.items() if key not in self._known)
-        table.writerow([f"(tracks of strangers: {strangers})", "", "", "", ""])
-        try:
-            handle, made = tempfile.mkstemp(prefix=".attendance.", suffix=".tmp", dir=self._path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:  # mkstemp makes it private
-                    file.write(text.getvalue())
-                Path(made).replace(self._path)
-            except BaseException:
-                Path(made).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error
+        table.writerow([f"(tracks of strangers: {self._strangers})", "", "", "", ""])
+        return text.getvalue()

@@ -1,8 +1,8 @@
 """Who was shown from when to when: JSON lines, each with the hash of the one before, so that tampering shows.
 
-Every line is written whole and at once, so a crash loses none that was written. Whoever changes, removes or moves a
-line breaks the chain; what was cut off at the end shows only in that the last run has no `end`. Keep the last hash
-elsewhere to notice that, too.
+Every line is written whole and at once, so a crash of the program loses none that was written; a crash of the machine
+loses those since the last `sync()`. Whoever changes, removes or moves a line breaks the chain; what was cut off at the
+end shows only in that the last run has no `end`. Keep the last hash elsewhere to notice that, too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -64,6 +65,8 @@ class AuditLog:
         self._began_t: float | None = None
         self._shown: dict[Key, _Shown] = {}
         self._handle: int | None = None
+        self._unsafe = False
+        self._syncing = threading.Lock()
         self._stack = ExitStack()
         try:
             beside = self._path.with_name(f".{self._path.name}.lock")
@@ -98,18 +101,33 @@ class AuditLog:
         for key in self._shown.keys() - shown.keys():
             self._hidden(key)
 
+    def sync(self) -> None:
+        """Have the disk keep what was written up to now; may be called from another thread, because it may take long.
+
+        Raises StreamerError when it cannot.
+        """
+        with self._syncing:
+            if self._handle is None or not self._unsafe:
+                return
+            self._unsafe = False  # before it is done: what is written meanwhile is kept the next time
+            try:
+                os.fsync(self._handle)
+            except OSError as error:
+                raise self._unwritable(error) from error
+
     def close(self) -> None:
-        """End the record; calling it twice is fine."""
+        """End the record; calling it twice is fine. Raises StreamerError when it cannot be written."""
         if self._handle is None:
             return
         try:
             for key in sorted(self._shown):
                 self._hidden(key)
             self._write("end")
-            os.fsync(self._handle)
+            self.sync()
         finally:
-            self._handle = None
-            self._stack.close()
+            with self._syncing:
+                self._handle = None
+                self._stack.close()
 
     def _hidden(self, key: Key) -> None:
         self._write("hidden", **self._record(key))
@@ -131,8 +149,12 @@ class AuditLog:
             if os.write(self._handle, line) != len(line):
                 raise OSError(28, "disk full")
         except OSError as error:
-            # What was promised to be recorded must not happen unrecorded: the run ends.
-            raise StreamerError(f"audit log {self._path} could not be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
+        self._unsafe = True
+
+    def _unwritable(self, error: OSError) -> StreamerError:
+        """What was promised to be recorded must not happen unrecorded: the run ends."""
+        return StreamerError(f"audit log {self._path} could not be written: {error.strerror}")
 
 
 def verify(path: Path) -> Finding:
