@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def test_refusals_are_explained_and_the_rest_goes_on(run: Run, tmp_path: Path) -
         (["enroll", "--roster", "none.csv"], "cannot be read"),
         (["enroll", "--folder", "none"], "is no folder"),
         (["people", "show", "Ann"], "nobody is enrolled"),
+        (["people", "remove"], "name who is to be forgotten"),
+        (["people", "remove", "--expired"], "nobody is enrolled"),
         (["people", "encrypt"], "name a file with the key"),
         (["recognise", "demo"], "nobody is enrolled"),
     ],
@@ -129,6 +132,21 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_whose_time_is_over_is_forgotten_when_somebody_says_so(run: Run, tmp_path: Path) -> None:
+    remedy = "expired: Ann, Ben; forget them with: streamer people remove --expired"
+    file = GalleryFile(gallery(tmp_path))
+    for index, (name, end) in enumerate({"Ann": time.time() - 1, "Ben": time.time() - 1, "Cem": None}.items()):
+        row = np.eye(3, dtype=np.float32)[index : index + 1]
+        file.update("m", lambda c, n=name, r=row, e=end: c.added(n, r, now=0.0, expires=e))  # type: ignore[misc]
+    assert remedy in run("people", "list")[1]
+    assert remedy in run("people", "rename", "Cem", "Dan")[1]
+    code, out, _ = run("people", "remove", "--expired")
+    assert (code, out.splitlines()) == (0, [f"removed Ann, Ben; 1 left in {gallery(tmp_path)}"])
+    assert b"Ann" not in gallery(tmp_path).read_bytes()
+    assert run("people", "remove", "--expired")[1].startswith("removed nobody; 1 left")
+    assert "expired" not in run("people", "list")[1]
 
 
 def test_a_damaged_gallery_is_told_before_anything_is_done(run: Run, tmp_path: Path) -> None:

@@ -422,6 +422,27 @@ def test_until_when_and_on_what_terms_is_news_without_a_new_picture(file: Galler
     assert (ann.added, len(ann.hashes)) == (1000.0, 1)
 
 
+def test_whose_time_is_over_begins_anew(file: GalleryFile) -> None:
+    """Also with the same picture: nothing of the old terms is left, and the end above all."""
+    over = Terms(now=1000.0, expires=2000.0, consent="until summer", keep_crops=True)
+    put_in(file, "Ann", [a_face(vector(0))], [a_face(vector(30))], terms=over)
+    (outcome,) = put_in(file, "Ann", [a_face(vector(5))], terms=Terms(now=3000.0))
+    assert outcome.result is Enrolled.TAKEN
+    (ann,) = file.read(Embedder.model).people
+    assert (ann.added, ann.expires, ann.consent, len(ann.hashes)) == (3000.0, None, "", 1)
+    content = file.load()
+    assert content is not None
+    assert content.portraits == {}
+
+
+def test_whose_time_is_over_stays_when_nothing_new_is_taken(file: GalleryFile) -> None:
+    put_in(file, "Ben", [a_face(vector(90))])
+    put_in(file, "Ann", [a_face(vector(0))], terms=Terms(now=1000.0, expires=2000.0))
+    (outcome,) = put_in(file, "Ann", [a_face(vector(88))], terms=Terms(now=3000.0))
+    assert outcome.result is Enrolled.REFUSED
+    assert file.read(Embedder.model).expired(3000.0) == ("Ann",)
+
+
 @pytest.mark.parametrize(
     ("place", "why"),
     [

@@ -55,6 +55,16 @@ def test_there_and_back(file: GalleryFile, tmp_path: Path) -> None:
     assert content_of(other).gallery.people == content_of(file).gallery.people
 
 
+def test_whose_time_is_over_begins_anew(file: GalleryFile, tmp_path: Path) -> None:
+    export_to(tmp_path / "out.npz", content_of(file), ["Ann"])
+    other = GalleryFile(tmp_path / "other.gallery")
+    for name, seed in (("Ann", 7), ("Ben", 8)):
+        other.update(MODEL, lambda c, n=name, s=seed: c.added(n, faces(s), now=1.0, expires=2.0))  # type: ignore[misc]
+    import_from(tmp_path / "out.npz", other, model=None, now=9.0)
+    assert content_of(other).gallery.expired(9.0) == ("Ben",)
+    assert np.array_equal(content_of(other).gallery.vectors_of("Ann"), faces(2, 3))
+
+
 def test_some_people_only_and_nothing_replaced(file: GalleryFile, tmp_path: Path) -> None:
     path = tmp_path / "out.npz"
     export_to(path, content_of(file), ["Ann"])

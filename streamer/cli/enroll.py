@@ -13,7 +13,7 @@ import typer
 
 from streamer import parts
 from streamer.cli.discover import first_camera
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings, until
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, overdue, settings, until
 from streamer.cli.terminal import Terminal
 from streamer.config import Config
 from streamer.endpoints import Endpoint, parse_input
@@ -85,6 +85,8 @@ def enroll(
     _tell(outcomes, terminal)
     if content is not None:
         terminal.say(f"{len(content.gallery)} enrolled in {file.path}")
+        if (words := overdue(content, now)) is not None:
+            terminal.say(words)
     if any(outcome.result is Enrolled.REFUSED for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -11,9 +11,10 @@ import typer
 
 from streamer.config import Config, load, parse_overrides
 from streamer.errors import UsageError
+from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 
-__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "opened", "settings", "until"]
+__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "opened", "overdue", "settings", "until"]
 
 Gallery = Annotated[
     Path | None,
@@ -66,6 +67,14 @@ def until(text: str | None, now: float) -> float | None:
     if last.timestamp() <= now:
         raise UsageError(f"--expires {text}: that day is over")
     return last.timestamp()
+
+
+def overdue(content: Content | None, now: float) -> str | None:
+    """Who should be forgotten by now, and how; nobody is forgotten without being asked for."""
+    names = () if content is None else content.gallery.expired(now)
+    if not names:
+        return None
+    return f"expired: {', '.join(names)}; forget them with: streamer people remove --expired"
 
 
 def day(seconds: float | None) -> str:

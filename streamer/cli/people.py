@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, settings
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, overdue, settings
 from streamer.cli.terminal import Terminal
 from streamer.enrolment.transfer import export_to, import_from, reembed
 from streamer.errors import UsageError, printable
@@ -59,6 +59,7 @@ def list_(gallery: Gallery = None, key_file: KeyFile = None, json_: _Json = Fals
         print(f"{one['name']}: {one['pictures']} pictures{kept}, added {one['added']}, {state}")
     model = "" if content is None else f", vectors of {content.gallery.model}"
     print(f"{len(people)} enrolled in {file.path}{model}")
+    _remind(content)
 
 
 @app.command()
@@ -77,13 +78,25 @@ def show(name: _Name, gallery: Gallery = None, key_file: KeyFile = None, json_: 
 
 @app.command()
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...")], gallery: Gallery = None, key_file: KeyFile = None
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", show_default=False)] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="everybody whose time is over")] = False,
+    gallery: Gallery = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Forget people: names, vectors and kept faces are gone from the file, and no copy is left beside it."""
+    if not names and not expired:
+        raise UsageError("name who is to be forgotten, or --expired")
     file = opened(gallery, key_file)
-    gone = list(dict.fromkeys(checked_name(name) for name in names))
-    content = file.update(None, lambda before: before.without(gone))
-    print(f"removed {', '.join(gone)}; {len(content.gallery)} left in {file.path}")
+    gone: list[str] = []
+
+    def change(before: Content) -> Content:
+        over = before.gallery.expired(time.time()) if expired else ()
+        gone[:] = dict.fromkeys([*(checked_name(name) for name in names or []), *over])
+        return before.without(gone)
+
+    content = file.update(None, change)
+    print(f"removed {', '.join(gone) or 'nobody'}; {len(content.gallery)} left in {file.path}")
+    _remind(content)
 
 
 @app.command()
@@ -95,8 +108,9 @@ def rename(
 ) -> None:
     """Another name for one person."""
     before, after = checked_name(old), checked_name(new)
-    opened(gallery, key_file).update(None, lambda content: content.renamed(before, after))
+    content = opened(gallery, key_file).update(None, lambda content: content.renamed(before, after))
     print(f"{before} is now {after}")
+    _remind(content)
 
 
 @app.command()
@@ -127,6 +141,7 @@ def import_(
     file = opened(gallery, key_file)
     added, total = import_from(path, file, model=model, now=time.time())
     print(f"{len(added)} people taken in: {', '.join(added)}; {total} enrolled in {file.path}")
+    _remind(file.load())
 
 
 @app.command(name="reembed")
@@ -168,6 +183,11 @@ def decrypt(gallery: Gallery = None, key_file: KeyFile = None) -> None:
     file = opened(gallery, key_file)
     file.rekey(None)
     print(f"{file.path} is no longer encrypted")
+
+
+def _remind(content: Content | None) -> None:
+    if (words := overdue(content, time.time())) is not None:
+        print(words)
 
 
 def _loaded(file: GalleryFile) -> Content:

@@ -122,7 +122,13 @@ class _NothingTaken(Exception):
 def _added(
     content: Content, name: str, candidates: Sequence[Candidate], reader: FaceReader, terms: Terms
 ) -> tuple[Content, list[Outcome]]:
-    """One person's pictures, each judged against the gallery and the pictures before it."""
+    """One person's pictures, each judged against the gallery and the pictures before it.
+
+    Whose time is over begins anew; nothing of the old entry, nor of its terms, is taken over.
+    """
+    given = content
+    if name in content.gallery.expired(terms.now):
+        content = content.without([name])
     known = {person.name for person in content.gallery.people}
     own = content.gallery.vectors_of(name) if name in known else np.empty((0, reader.embedder.dim), np.float32)
     taken: list[Candidate] = []
@@ -141,8 +147,8 @@ def _added(
         noted = terms.expires is not None or terms.consent is not None
         if noted and any(outcome.result is Enrolled.KNOWN for outcome in outcomes):
             # Until when, and on what terms, may be news where the picture is none.
-            content = content.added(name, own[:0], now=terms.now, expires=terms.expires, consent=terms.consent)
-        return content, outcomes
+            given = content.added(name, own[:0], now=terms.now, expires=terms.expires, consent=terms.consent)
+        return given, outcomes
     after = content.added(
         name,
         np.stack([one.face.vector for one in taken]),

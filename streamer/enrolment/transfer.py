@@ -69,6 +69,8 @@ def import_from(path: Path, file: GalleryFile, *, model: str | None, now: float)
         raise UsageError(f"{path} holds nobody")
 
     def change(content: Content) -> Content:
+        over = content.gallery.expired(now)
+        content = content.without([name for name in names if name in over])  # they begin anew
         for person, vectors in people:
             if len(content.gallery) and vectors.shape[1] != content.gallery.vectors.shape[1]:
                 numbers = content.gallery.vectors.shape[1]

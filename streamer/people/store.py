@@ -115,8 +115,10 @@ class GalleryFile:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def update(self, model: str | None, change: Callable[[Content], Content]) -> Content:
-        """Change the file's content: read, change, write, while nobody else does. Drops whose time is over, too.
+        """Change the file's content: read, change, write, while nobody else does.
 
+        Whose time is over stays until somebody removes them: where the enrolled are the ones to be hidden, they would
+        become visible otherwise, by a change of somebody else.
         model: of the vectors that the change adds; None when it adds none, and then the file has to be there.
         The file is replaced in one step; on any error it stays as it was. Nothing of its old content is left in the
         folder. Raises GalleryError; whatever `change` raises goes through.
@@ -132,8 +134,7 @@ class GalleryFile:
                 content = Content(Gallery.empty(model, version=content.gallery.version))
             elif model is not None:
                 self._check_model(content, model)
-            now = time.time()
-            after = change(content.without(content.gallery.expired(now)))
+            after = change(content)
             after = replace(after, gallery=replace(after.gallery, version=content.gallery.version + 1))
             self._write(encode(after, self._key))
             self._seen = self._stamp()
