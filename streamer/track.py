@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import Field
 
+from streamer.associate import LEAP_SCORE, MOTION_TRUST_S, associate, leaps
 from streamer.geometry import center, hull, lerp, shifted, side
 from streamer.parts import PartOptions
 from streamer.types import Box, Detection, Pass, Points5, TrackBox
 
-__all__ = ["TrackOptions", "Tracker", "associate"]
+__all__ = ["TrackOptions", "Tracker"]
 
 _JITTER = 0.05
 """Share of a face's size by which a detector's box wobbles from look to look."""
@@ -26,22 +27,8 @@ _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
 _WALK_MAX = 1.2
 """Face sizes after which the next look must have found a face again: the distance walked within 0.2 s."""
-_MATCH_DISTANCE = 0.75
-"""Farthest centre distance of a match, in face sizes: beyond it the old face is kept beside a new one."""
-_MATCH_DISTANCE_PER_S = 1.5
-"""The same, growing with the time since the track was last seen."""
-_MATCH_SCALE = 2.2
-"""Largest ratio of the sizes of a match."""
-_LEAP_DISTANCE = 3.0
-"""Farthest leap of a face between two looks, in face sizes: somebody dashes past, or the camera is swung."""
-_LEAP_SCALE = 1.5
-"""Largest ratio of the sizes before and after a leap."""
-_LEAP_SCORE = 0.6
-"""Least scores before and after a leap: among doubtful faces, chance would make pairs all over a crowd."""
 _LEAP_S = 0.25
 """Longest time of a leap."""
-_MOTION_TRUST_S = 0.25
-"""A lost face is assumed to move on for this long; then only the spread grows."""
 _VELOCITY_S = 0.4
 """Velocity is measured over so long: boxes wobble, and over one step the wobble is all that is measured."""
 _ONE_FACE = 1.15
@@ -104,7 +91,7 @@ class _Track:
     def predicted(self, t: float) -> Box:
         """The last box moved on."""
         last, (vx, vy) = self.seen[-1], self.velocity()
-        trust_s = _MOTION_TRUST_S
+        trust_s = MOTION_TRUST_S
         if len(self.seen) == 1 and self.origin is not None:
             # A leap may be none: it is believed for one more of its kind.
             trust_s = min(trust_s, last.t - self.origin.t)
@@ -163,13 +150,13 @@ class Tracker:
             free = [track for index, track in enumerate(free) if index not in taken]
             if may_start:
                 unmatched = [detection for index, detection in enumerate(found) if index not in matched]
-        origins = _leaps(free, unmatched, look.t)
+        left = [one for one in free if one.best_score >= LEAP_SCORE and look.t - one.seen[-1].t <= _LEAP_S]
+        leapt = leaps([one.seen[-1].box for one in left], unmatched)
         for number, detection in enumerate(unmatched):
-            track = _Track(self._next_id, self._last_full_t, origin=origins.get(number))
+            track = _Track(self._next_id, self._last_full_t)
             self._next_id += 1
-            if track.origin is not None:
-                lost = next(one for one in free if one.seen[-1] is track.origin)
-                lost.leapt_to = track
+            if number in leapt:
+                track.origin, left[leapt[number]].leapt_to = left[leapt[number]].seen[-1], track
             self._see(track, detection, look.t, shift)
             went[track.track_id] = detection
             self._tracks.append(track)
@@ -307,44 +294,3 @@ def _points_shifted(points: Points5 | None, dx: float, dy: float) -> Points5 | N
         return None
     a, b, c, d, e = ((x + dx, y + dy) for x, y in points)
     return a, b, c, d, e
-
-
-def _leaps(lost: list[_Track], found: list[Detection], t: float) -> dict[int, _Seen]:
-    """Index of a new face -> where it may have come from: the nearest face of its size that has just been lost.
-
-    The lost one stays covered beside it: perhaps it only turned away, and somebody else came.
-    """
-    last = [track.seen[-1] for track in lost if track.best_score >= _LEAP_SCORE and t - track.seen[-1].t <= _LEAP_S]
-    sure = [index for index, one in enumerate(found) if one.score >= _LEAP_SCORE]
-    gates = [_LEAP_DISTANCE] * len(last)
-    pairs = _nearest_first([seen.box for seen in last], [found[index] for index in sure], gates, _LEAP_SCALE)
-    return {sure[j]: last[i] for i, j in pairs}
-
-
-def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: list[float]) -> list[tuple[int, int]]:
-    """Pair predicted boxes with detections, nearest first: (index of track, index of detection).
-
-    The distance is that of the centres in face sizes plus half the logarithm of the ratio of sizes. Pairs beyond the
-    gates are refused: then both the old and the new place are covered, which costs picture and never a face.
-    """
-    gates = [_MATCH_DISTANCE + _MATCH_DISTANCE_PER_S * max(0.0, t - seen_t - _MOTION_TRUST_S) for seen_t in last_seen]
-    return _nearest_first(tracks, found, gates, _MATCH_SCALE)
-
-
-def _nearest_first(
-    tracks: list[Box], found: list[Detection], gates: list[float], largest_ratio: float
-) -> list[tuple[int, int]]:
-    candidates = []
-    for i, (box, gate) in enumerate(zip(tracks, gates, strict=True)):
-        for j, detection in enumerate(found):
-            size, other = side(box), side(detection.box)
-            (x0, y0), (x1, y1) = center(box), center(detection.box)
-            distance = math.hypot(x1 - x0, y1 - y0) / ((size + other) / 2)
-            ratio = max(size, other) / min(size, other)
-            if distance <= gate and ratio <= largest_ratio:
-                candidates.append((distance + math.log(ratio) / 2, i, j))
-    pairs: list[tuple[int, int]] = []
-    for _, i, j in sorted(candidates):
-        if all(i != a and j != b for a, b in pairs):
-            pairs.append((i, j))
-    return pairs

@@ -102,6 +102,8 @@ class Run:
     arrived: dict[int, float] = field(default_factory=dict)
     first_t: dict[int, float] = field(default_factory=dict)
     left: list[tuple[Planned, float]] = field(default_factory=list)
+    known: list[int] = field(default_factory=list)
+    """For each of them how many looks had been made by then."""
     looks: list[Pass] = field(default_factory=list)
     failed: set[int] = field(default_factory=set)
     looking: tuple[float, PassRequest] | None = None
@@ -187,6 +189,7 @@ class Run:
 
     def _out(self, planned: Sequence[Planned]) -> None:
         self.left += [(one, self.now) for one in planned]
+        self.known += [len(self.looks)] * len(planned)
 
 
 def contains(plan_boxes: Sequence[Box], box: Box) -> bool:
@@ -244,25 +247,18 @@ def test_cover_contains_everybody_between_two_sightings(
     """Also over looks that missed somebody; at a look, and before the first one as far as nobody looked."""
     run = Run(PlannerOptions.model_validate(chosen), people, live)
     run.simulate(stream)
-    known_at: dict[int, float] = {}
     judged = 0
-    for planned, _ in run.left:
+    for (planned, _), known in zip(run.left, run.known, strict=True):
         if planned.plan is None:
             continue
         frame = planned.frame
         # As if the camera stood still, as people's boxes are.
         away = -frame.shift[0], -frame.shift[1]
         cover = [shifted(grown(track.box, track.spread_px + 1e-6), *away) for track, _ in planned.plan.tracks]
-        # What the planner knew when it let this frame go: all looks up to the last one its plan rests on.
-        known_at[frame.seq] = max(look.t for look in planned.plan.passes)
+        # What the planner knew when it let this frame go.
+        looks = [look for look in run.looks[:known] if look.epoch == frame.epoch]
         for person in people:
-            found = [
-                look.t
-                for look in run.looks
-                if look.epoch == frame.epoch
-                and look.t <= known_at[frame.seq]
-                and person.lane not in run.plans[look.seq].misses
-            ]
+            found = [look.t for look in looks if person.lane not in run.plans[look.seq].misses]
             before = max((t for t in found if t <= frame.t), default=None)
             after = min((t for t in found if t >= frame.t), default=None)
             if before is not None and after is not None and after - before <= SEEN_AGAIN_S:
@@ -271,7 +267,7 @@ def test_cover_contains_everybody_between_two_sightings(
                 judged += 1
             elif after is not None and before is None:
                 # Not seen before: covered as far back as nobody had looked.
-                looked = max((o.t for o in run.looks if o.epoch == frame.epoch and o.t < after), default=-math.inf)
+                looked = max((look.t for look in looks if look.t < after), default=-math.inf)
                 if frame.t > looked:
                     assert contains(cover, person.box(after))
                     judged += 1

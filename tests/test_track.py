@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from streamer.associate import associate
 from streamer.geometry import center, grown, side
-from streamer.track import Tracker, TrackOptions, associate
+from streamer.track import Tracker, TrackOptions
 from streamer.types import Box, Detection, Pass, TrackBox
 
 BOX: Box = (100, 100, 140, 150)
