@@ -17,6 +17,7 @@ to show it is judged by `seal()`, not here.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -290,5 +291,17 @@ class Planner:
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
             return Planned(frame, None, "no pass in time")
+        if self._changed_unwatched(frame, epoch):
+            return Planned(frame, None, "a face came or went between rare looks")
         tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s, frame.shift))
         return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))
+
+    def _changed_unwatched(self, frame: Frame, epoch: _Epoch) -> bool:
+        """Whether somebody ran in or out between two looks too far apart to tell which way.
+
+        Cover reaches as far as people walk within `max_gap_s`; over a longer time they may be anywhere.
+        """
+        earlier_t = max((look.t for look in epoch.passes if look.t <= frame.t), default=-math.inf)
+        later_t = min((look.t for look in epoch.passes if look.t > frame.t), default=math.inf)
+        rare = earlier_t < frame.t and later_t - earlier_t > self._options.max_gap_s + _SLACK_S
+        return rare and later_t < math.inf and epoch.tracker.changed_between(earlier_t, later_t)

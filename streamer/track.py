@@ -25,8 +25,10 @@ _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
-_WALK_MAX = 1.2
-"""Face sizes after which the next look must have found a face again: the distance walked within 0.2 s."""
+_SWERVE_PER_S2 = 8.0
+"""Face sizes per second squared by which a head that nods or is shaken changes its pace: a fifth of a face to either
+side within a second. Between frequent looks that is next to nothing; over half a second it is a quarter of a face.
+"""
 _LEAP_S = 0.25
 """Longest time of a leap."""
 _VELOCITY_S = 0.4
@@ -177,6 +179,12 @@ class Tracker:
         boxes = [(track, self._box_at(track, t, look_back_s)) for track in self._tracks]
         return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes if box is not None]
 
+    def changed_between(self, earlier_t: float, later_t: float) -> bool:
+        """Whether a face came or went between two looks that follow each other: where it was then, nobody knows."""
+        return any(
+            earlier_t < track.seen[0].t <= later_t or earlier_t <= track.seen[-1].t < later_t for track in self._tracks
+        )
+
     def expected_at(self, t: float, shift: tuple[float, float] = (0.0, 0.0)) -> list[Box]:
         """Where to look for every face at time t: as `boxes_at`, by the camera's motion as it was measured."""
         boxes = (self._box_at(track, t, 0.0) for track in self._tracks)
@@ -223,11 +231,12 @@ class Tracker:
         box, size = lerp(a.box, b.box, share), max(side(a.box), side(b.box))
         (ax, ay), (bx, by) = center(a.box), center(b.box)
         # Nobody moves on a straight line at constant speed: the doubt is largest half-way, a quarter of the way there,
-        # and it grows with the time in which nobody looked.
+        # and it grows with the time in which nobody looked. A change of pace by a leads astray by a/2 (t - t0)(t1 - t).
         bend = share * (1 - share) * math.hypot(bx - ax, by - ay)
         unwatched = min(t - a.t, b.t - t) * self._options.growth_per_s * size
+        swerve = _SWERVE_PER_S2 / 2 * (t - a.t) * (b.t - t) * size
         nearer = a if share < 0.5 else b
-        return TrackBox(track.track_id, box, nearer.landmarks, _JITTER * size + bend + unwatched)
+        return TrackBox(track.track_id, box, nearer.landmarks, _JITTER * size + bend + unwatched + swerve)
 
     def _after(self, track: _Track, last: _Seen, t: float) -> TrackBox | None:
         elapsed = t - last.t
@@ -245,7 +254,7 @@ class Tracker:
         """Where a face that was seen once may be so long before or after: people walk, and mostly sideways."""
         size = side(seen.box)
         pace = _WALK_PER_S if track.best_score >= _SURE_SCORE else _DOUBTFUL_PER_S
-        reach = size * min(_WALK_MAX, pace * elapsed_s)
+        reach = size * pace * elapsed_s
         x0, y0, x1, y1 = seen.box
         box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
         landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None

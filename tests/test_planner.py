@@ -87,6 +87,36 @@ def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
     assert looked[1] - looked[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("at_first", "later", "expected"),
+    [
+        ([(20.0, 10.0, 40.0, 36.0)], [(22.0, 10.0, 42.0, 36.0)], True),  # somebody who hardly moves
+        ([], [], True),
+        ([], [(20.0, 10.0, 40.0, 36.0)], False),  # came
+        ([(20.0, 10.0, 40.0, 36.0)], [], False),  # went
+        ([(20.0, 10.0, 40.0, 36.0)], [(120.0, 10.0, 140.0, 36.0)], False),  # the same one, or another: nobody knows
+    ],
+)
+def test_who_came_or_went_between_rare_looks_may_be_anywhere(
+    at_first: list[Box], later: list[Box], expected: bool
+) -> None:
+    """Looks at 0 and 0.36 s: every frame between them is near enough to one of them, but nobody looked for long."""
+    machine = planner(live=True, max_gap_s=0.25)
+    left = machine.offer(frame(0), 0.0)
+    request = machine.next_request()
+    assert request is not None
+    left += machine.passed(seen(request, at_first), 0.0)
+    for n in range(1, 10):  # the detector is busy
+        left += machine.offer(frame(n), n / 25)
+    request = machine.next_request()
+    assert request is not None
+    left += machine.passed(seen(request, later), 0.5)
+    assert [p.frame.seq for p in left] == list(range(10))
+    assert [p.plan is not None for p in left] == [True, *[expected] * 8, True]
+    if not expected:
+        assert {p.why for p in left[1:9]} == {"a face came or went between rare looks"}
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> None:
     """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the fifth of a second before is covered."""
@@ -119,7 +149,12 @@ def test_a_file_that_jumps_on_forgets_nobody() -> None:
             left += machine.passed(seen(request, [(20.0, 10.0, 40.0, 36.0)] if t < 1 else []), t)
     left += machine.finish(9.0)
     assert [p.frame.seq for p in left] == [0, 1, 2]
-    assert [len(p.plan.tracks) for p in left if p.plan is not None] == [1, 1, 0]
+    first, between, last = (p.plan for p in left)
+    assert first is not None
+    assert len(first.tracks) == 1
+    assert between is None, "a face was there, and where it went is not known"
+    assert last is not None
+    assert not last.tracks
 
 
 def test_looking_back_ends_where_the_scene_does() -> None:

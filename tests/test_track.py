@@ -58,6 +58,22 @@ def test_motion_that_is_not_straight_is_contained() -> None:
     assert contains(track, moved(12 + 6))
 
 
+def test_a_head_that_nods_between_rare_looks_is_contained() -> None:
+    """It is found at the same place twice, half a second apart: between, it was a quarter of its size away and back."""
+    nod = 8 / 2 * 0.25**2 * side(BOX)
+    (track,) = tracker(look(0, BOX), look(0.5, BOX)).boxes_at(0.25)
+    assert contains(track, moved(0, nod))
+    (track,) = tracker(look(0, BOX), look(0.1, BOX)).boxes_at(0.05)
+    assert track.spread_px < 0.1 * side(BOX)
+
+
+def test_who_came_and_who_went() -> None:
+    made = tracker(look(0, BOX), look(0.12, BOX), look(0.24, BOX, (300, 100, 340, 150)), look(0.6))
+    assert not made.changed_between(0, 0.12)
+    assert made.changed_between(0.12, 0.24)
+    assert made.changed_between(0.24, 0.6)
+
+
 def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
     made = tracker(look(0), look(0.12, BOX))
     assert made.boxes_at(0) == []
