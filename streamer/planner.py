@@ -50,7 +50,11 @@ class PlannerOptions(PartOptions):
         True, description="hold frames until the next pass, so that faces are covered before they are first found"
     )
     max_gap_s: float = Field(
-        0.25, gt=0, le=0.5, description="a frame further than this from every pass (capture time) is covered whole"
+        0.25,
+        gt=0,
+        le=0.5,
+        description="a frame further than this from every pass (capture time) is covered whole, and so is one between "
+        "two passes further apart, where a face came or went",
     )
     cover_first_s: float = Field(
         0.0, ge=0, le=5, description="the picture stays covered whole this long after a start, a cut or a reconnection"

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.lag import lag, slowed
+from support.lag import environment, lag, slowed
 from support.weights import MEDIA_ROOT, weights
 
 from streamer import detect
@@ -34,6 +34,7 @@ def _lag() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if lag() > 1:
             patch.setattr(detect, "_detect", slowed(detect._detect, lag()))
+            patch.setenv("PYTHONPATH", environment(lag())["PYTHONPATH"])
         yield
 
 

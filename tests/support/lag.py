@@ -1,4 +1,6 @@
-"""STREAMER_TEST_LAG=10: every look of every detector takes ten times as long, in all tests that run a pipeline here.
+"""STREAMER_TEST_LAG=10: every look of every detector takes ten times as long, here and in programs that tests start.
+
+Only inside the virtual machine of the cameras' tests it does not: there everything is slow.
 
 What a slow detector may cost is frames: dropped ones, covered ones. It may never cost a face.
 """
@@ -8,9 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["lag", "slowed"]
+__all__ = ["environment", "lag", "slowed"]
+
+_VARIABLE = "STREAMER_TEST_LAG"
 
 _LONGEST_S = 0.5
 """A look that hangs anyway need not hang ten times as long."""
@@ -18,7 +23,7 @@ _LONGEST_S = 0.5
 
 def lag() -> float:
     """How many times as long every look is to take; 1 leaves everything as it is."""
-    return float(os.environ.get("STREAMER_TEST_LAG") or 1)
+    return float(os.environ.get(_VARIABLE) or 1)
 
 
 def slowed(look: Callable[..., Any], factor: float) -> Callable[..., Any]:
@@ -32,3 +37,11 @@ def slowed(look: Callable[..., Any], factor: float) -> Callable[..., Any]:
             time.sleep(min(_LONGEST_S, (factor - 1) * (time.perf_counter() - start)))
 
     return slow
+
+
+def environment(factor: float) -> dict[str, str]:
+    """For programs that tests start: theirs, with detectors so many times slower."""
+    folder = str(Path(__file__).parent / "lagged")
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", folder)]
+    path = [folder, *others] if factor > 1 else others
+    return {**os.environ, _VARIABLE: str(factor), "PYTHONPATH": os.pathsep.join(path)}
