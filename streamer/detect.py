@@ -291,7 +291,7 @@ def work(
 ) -> None:
     """The detector's thread; ends when `requests` is closed, and closes the detector."""
     for note in scope.notes():
-        stats.note(note)
+        stats.note(note, warning=True)
     try:
         while True:
             request = requests.get()

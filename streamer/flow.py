@@ -12,7 +12,7 @@ from streamer.channel import Channel, Closed
 from streamer.detect import Failed, Look
 from streamer.effects import Effect
 from streamer.embed import Answer, EmbedFailed
-from streamer.errors import EffectError, StreamerError, StuckError
+from streamer.errors import EffectError, StreamerError, StuckError, redact
 from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
 from streamer.stats import Stats
@@ -183,7 +183,8 @@ class Witness(Protocol):
 class Render:
     """The render thread: every planned frame goes through `seal()`, and what comes out goes to every sink.
 
-    settings: the present snapshot; another `effect` in it is made with `new_effect` before the next frame.
+    settings: the present snapshot; another `effect` in it is made with `new_effect` before the next frame, and told of
+    in a note when it cannot be.
     """
 
     def __init__(
@@ -204,7 +205,8 @@ class Render:
         self._decided = decided
         self._sinks = sinks
         self._effect = effect
-        self._kind = settings().effect
+        self._kind = self._present = settings().effect
+        self._not_had: set[str] = set()
         self._new_effect = new_effect
         self._mask = mask
         self._rules = rules
@@ -227,10 +229,21 @@ class Render:
                 sink.close()
             self._witness.ended()
 
+    def _take(self, wanted: str) -> None:
+        """Another effect from now on; when it cannot be had, the present one goes on, which hides as well."""
+        self._kind = wanted  # not tried again with every frame
+        try:
+            self._effect = self._new_effect(wanted)
+            self._present = wanted
+        except Exception as error:  # whatever it is, it is no reason to end a stream that hides its faces
+            if wanted not in self._not_had:
+                self._not_had.add(wanted)
+                reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
+                self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._present} stays")
+
     def _render(self, planned: Planned) -> None:
-        wanted = self._settings().effect
-        if wanted != self._kind:
-            self._kind, self._effect = wanted, self._new_effect(wanted)
+        if (wanted := self._settings().effect) != self._kind:
+            self._take(wanted)
         failed: list[EffectError] = []
         rules = self._rules()
         with self._stats.timed("seal"):

@@ -187,6 +187,7 @@ class Pipeline:
             fps=stats.fps(now),
             latency_s=stats.latency_s(),
             elapsed_s=(self._ended or time.monotonic()) - self._started,
+            notes=stats.notes(),
         )
 
     def report(self) -> Report:

@@ -7,7 +7,16 @@ from typing import Any
 
 from streamer.types import SourceInfo
 
-__all__ = ["Report", "Status"]
+__all__ = ["Note", "Report", "Status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should read."""
+
+    text: str
+    warning: bool = False
+    """It concerns privacy, so whoever asked for quiet reads it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,8 @@ class Status:
     fps: float
     latency_s: float | None
     elapsed_s: float
+    notes: tuple[Note, ...] = ()
+    """All so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from streamer.report import Note
+
 __all__ = ["Stats"]
 
 _RECENT = 120
@@ -36,7 +38,7 @@ class Stats:
         self._emitted: dict[str, Counter[str]] = {}
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._faces = 0
-        self.notes: list[str] = []
+        self._notes: list[Note] = []
 
     # -- telling it ---------------------------------------------------------------------------------------------
 
@@ -92,11 +94,11 @@ class Stats:
                 self._stage_s[stage] += spent
                 self._stage_n[stage] += 1
 
-    def note(self, text: str) -> None:
-        """Something a person should read in the report."""
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Something a person should read, also in the report. warning: it concerns privacy."""
         with self._lock:
-            if len(self.notes) < _NOTES:
-                self.notes.append(text)
+            if len(self._notes) < _NOTES:
+                self._notes.append(Note(text, warning))
             else:
                 self._counts["further_notes"] += 1
 
@@ -121,6 +123,11 @@ class Stats:
             return 0.0
         return (len(recent) - 1) / max(1e-6, now - recent[0]) / sinks
 
+    def notes(self) -> tuple[Note, ...]:
+        """Those that were kept."""
+        with self._lock:
+            return tuple(self._notes)
+
     def faces(self) -> int:
         """Faces hidden in the last frame."""
         return self._faces
@@ -143,7 +150,7 @@ class Stats:
             emitted = {sink: dict(kinds) for sink, kinds in self._emitted.items()}
             latency = {sink: list(values) for sink, values in self._latency_s.items()}
             stage = {name: (self._stage_s[name], self._stage_n[name]) for name in self._stage_n}
-            notes = list(self.notes)
+            notes = [note.text for note in self._notes]
         if further := counts.get("further_notes"):
             notes.append(f"{further} more notes were not kept")
         return {

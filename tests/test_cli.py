@@ -21,11 +21,12 @@ from streamer import __version__
 from streamer.__main__ import command
 from streamer.cli import discover
 from streamer.cli import run as run_verb
-from streamer.cli.terminal import Terminal, expected_frames, live_line
+from streamer.cli.terminal import Notes, Terminal, expected_frames, live_line
 from streamer.config import Config
 from streamer.endpoints import parse_input
 from streamer.pipeline import Status
 from streamer.providers import available
+from streamer.report import Note
 from streamer.types import SourceInfo
 
 PROGRAM = [sys.executable, "-m", "streamer"]
@@ -264,6 +265,28 @@ def test_a_video_into_two_files_with_a_report(call: Call, clip: Path, tmp_path: 
 def test_quiet_is_silent(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
     assert call("run", clip, "-o", tmp_path / "o.mp4", "-q", "--duration", "1") == (0, "", "")
     assert 24 <= frames_in(tmp_path / "o.mp4") <= 26
+
+
+def test_what_is_left_visible_is_said_also_when_quiet(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
+    sizes = ["--set", "detector.min_face_px=30", "--set", "detector.max_face_px=90"]
+    code, out, err = call("run", clip, "-o", tmp_path / "o.mp4", "-q", "--duration", "1", *sizes)
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "streamer: warning: faces below 30 px are left visible (detector.min_face_px)",
+        "streamer: warning: faces above 90 px are left visible (detector.max_face_px)",
+    ]
+
+
+def test_notes_are_told_once_each_and_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    info = SourceInfo("drawn", 8, 8, live=True)
+    plain, grave = Note("lost: it broke off"), Note("faces are left visible", warning=True)
+    told = Notes(Terminal())
+    for notes in ((), (grave,), (grave,), (grave, plain), (grave, plain)):
+        told.tell(Status(True, info, 0, 0, 0, 0, 0, 0.0, None, 0.0, notes))
+    assert capsys.readouterr().err.splitlines() == [
+        "streamer: warning: faces are left visible",
+        "note: lost: it broke off",
+    ]
 
 
 def test_an_existing_output_needs_force(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:

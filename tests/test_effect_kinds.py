@@ -9,12 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import MovingFace, Oracle
+from fakes import MovingFace, Oracle, readable
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
+from streamer.anonymize import Freshness, paint
 from streamer.assembly import Parts
+from streamer.channel import Channel, Full
 from streamer.config import Config
+from streamer.effects import Effect, solid
 from streamer.effects.mosaic_noise import MosaicNoise
 from streamer.effects.mosaic_noise import Options as NoiseOptions
 from streamer.effects.pixelate import Options as PixelateOptions
@@ -22,13 +24,20 @@ from streamer.effects.pixelate import Pixelate
 from streamer.effects.replace import Options, Replace
 from streamer.errors import UsageError
 from streamer.evaluate.contact_sheet import drawn, room
+from streamer.flow import Render, Settings
+from streamer.identify import hide_everyone
 from streamer.masks import MaskOptions
-from streamer.parts import kinds
+from streamer.parts import Context, kinds
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline
-from streamer.types import Command, TrackBox
+from streamer.recognition import Recognition
+from streamer.sealed import AnonymizedFrame
+from streamer.stats import Stats
+from streamer.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
+from streamer.zones import ZoneOptions
 
 MASK = MaskOptions(shape="box")
+GREY = solid.Options(color="#808080")
 
 
 def person(x: float = 120, track_id: int = 1) -> tuple[Picture, TrackBox]:
@@ -155,3 +164,48 @@ def test_the_next_effect_key_goes_through_all_of_them_and_back() -> None:
         seen.append(pipeline.settings.effect)
     assert sorted(seen) == kinds("effects")
     assert seen[-1] == started
+
+
+def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: Path) -> None:
+    """Its picture was deleted meanwhile: said once, however often the key comes by, and no frame shows the face."""
+    wanted = ["pixelate", "replace", "replace", "pixelate", "replace", "solid", "box", "box", "replace", "pixelate"]
+    asked: list[str] = []
+
+    def effect(kind: str) -> Effect:
+        asked.append(kind)
+        if kind == "box":
+            raise MemoryError("nothing left")
+        return Replace(Options(image=tmp_path / "gone.png")) if kind == "replace" else solid.build(GREY, Context())
+
+    source, stats, settings = MovingFace(), Stats(), iter([wanted[0], *wanted])
+    decided: Channel[Planned] = Channel(len(wanted), Full.BLOCK)
+    written: Channel[AnonymizedFrame] = Channel(len(wanted), Full.BLOCK)
+    for n in range(len(wanted)):
+        look = Pass(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
+        plan = Plan(n, 0, (look,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
+        decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
+    decided.close()
+    Render(
+        decided,
+        [written],
+        effect("pixelate"),
+        effect,
+        MASK,
+        lambda: Freshness(0.25, 0),
+        ZoneOptions(),
+        stats,
+        Recognition(Config(), stats, hide_everyone),
+        settings=lambda: Settings(next(settings)),
+        max_failures=1,
+    ).work()
+    assert asked == ["pixelate", "replace", "pixelate", "replace", "solid", "box", "replace", "pixelate"]
+    assert [note.text for note in stats.notes()] == [
+        f"effect replace cannot be had (effect.image: {tmp_path}/gone.png cannot be read: No such file or directory); "
+        "pixelate stays",
+        "effect box cannot be had (MemoryError: nothing left); solid stays",
+    ]
+    for n in range(len(wanted)):
+        sealed = written.get(0)
+        assert sealed is not None
+        assert (sealed.seq, sealed.covered) == (n, False)
+        assert not readable(sealed.image, source.box(n) or (0, 0, 1, 1))

@@ -14,7 +14,7 @@ import typer
 from streamer.assembly import Parts, device_of
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
-from streamer.cli.terminal import Terminal, View, expected_frames, summary_line
+from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
 from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.devices import FORMS
 from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
@@ -198,8 +198,9 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         outcome.runs.append({"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"})
         raise
     signals.arm()
+    told = Notes(terminal)
     try:
-        said = _watch(pipeline, config, terminal, signals)
+        _watch(pipeline, config, terminal, signals, told)
         pipeline.join()
     except BaseException as error:
         pipeline.stop()  # whatever went wrong, also in showing how it goes: the outputs are finished
@@ -209,10 +210,11 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
         raise
     summary = pipeline.report().summary
     outcome.runs.append(summary)
-    for note in summary["notes"][len(said) :]:
-        terminal.say(f"note: {note}")
+    told.tell(status := pipeline.status())
+    for text in summary["notes"][len(status.notes) :]:  # how many more there were
+        terminal.say(f"note: {text}")
     terminal.say(summary_line(summary))
-    if (missing := _left_out(pipeline.status(), summary)) > 0:
+    if (missing := _left_out(status, summary)) > 0:
         raise StreamerError(f"{missing} of the pictures in {job.source.text} could not be read; the notes name them")
 
 
@@ -223,25 +225,24 @@ def _left_out(status: Status, summary: dict[str, Any]) -> int:
     return status.info.frames - status.captured
 
 
-def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals) -> list[str]:
-    """Keep the windows alive and the progress fresh until the end; obey signals. Returns the notes said."""
+def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals, told: Notes) -> None:
+    """Keep the windows alive and the progress fresh until the end; obey signals; tell the notes as they come."""
     status = pipeline.status()
     info, obeyed = status.info, 0
     terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")
     terminal.detail(f"input is {info.detail}" if info.detail else "")
-    for note in (said := pipeline.report().summary["notes"]):
-        terminal.say(f"note: {note}")
+    told.tell(status)
     if info.has_sound:
         terminal.say("note: the input has sound; this version drops it")
     with View(terminal, info, expected_frames(info, config.run.duration_s)) as view:
         while status.running and obeyed < 2:
             status = pipeline.poll(_POLL_S)
             view.show(status)
+            told.tell(status)
             if signals.count > obeyed:
                 obeyed = min(2, signals.count)
                 pipeline.stop(abort=obeyed == 2)
                 terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
-    return list(said)
 
 
 def _check_report(path: Path) -> None:

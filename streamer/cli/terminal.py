@@ -27,7 +27,7 @@ from streamer.models.store import Store
 from streamer.pipeline import Status
 from streamer.types import SourceInfo
 
-__all__ = ["Terminal", "Transfer", "View", "expected_frames", "live_line", "summary_line"]
+__all__ = ["Notes", "Terminal", "Transfer", "View", "expected_frames", "live_line", "summary_line"]
 
 
 class _Console(Console):
@@ -47,7 +47,7 @@ class _Console(Console):
 
 
 class Terminal:
-    """Where messages go. quiet: only errors; verbose: more about what was found."""
+    """Where messages go. quiet: only errors and warnings; verbose: more about what was found."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self.quiet = quiet
@@ -69,11 +69,33 @@ class Terminal:
         """The model store, which says here what it fetches."""
         return Store(on_fetch=self.say, on_progress=Transfer(self))
 
+    def warning(self, text: str) -> None:
+        """One line, also when quiet: it concerns privacy."""
+        with self.console.if_read():
+            self.console.print(Text(printable(f"streamer: warning: {text}")))
+
     def error(self, text: str) -> None:
         """One line per problem, always."""
         for line in text.splitlines() or [text]:
             with suppress(OSError):
                 print(f"streamer: error: {printable(line)}", file=sys.stderr, flush=True)
+
+
+class Notes:
+    """Tells a stream's notes, each once."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._told = 0
+
+    def tell(self, status: Status) -> None:
+        """Those that have come since the last time."""
+        for note in status.notes[self._told :]:
+            if note.warning:
+                self._terminal.warning(note.text)
+            else:
+                self._terminal.say(f"note: {note.text}")
+        self._told = len(status.notes)
 
 
 class Transfer:
