@@ -8,6 +8,8 @@ import math
 import re
 import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,7 +25,7 @@ from streamer.embedders import Thresholds
 from streamer.enrolment.checks import Refused, Rules
 from streamer.enrolment.enrol import Enrolled, Item, Outcome, Terms, enrol, examined
 from streamer.enrolment.faces import Face, FaceReader
-from streamer.enrolment.roster import fetched, items_of_folder, items_of_roster, read_roster
+from streamer.enrolment.roster import _WebOnly, fetched, items_of_folder, items_of_roster, read_roster
 from streamer.enrolment.watch import watched
 from streamer.errors import InputError, UsageError
 from streamer.people.gallery import Vectors
@@ -319,12 +321,19 @@ def web(tmp_path: Path) -> Iterator[str]:
     """A small web server with one picture and many ways to fail."""
     picture = cv2.imencode(".png", np.full((20, 30, 3), 77, np.uint8))[1].tobytes()
     (tmp_path / "secret.png").write_bytes(picture)
+    over = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if path == "/slow":
                 time.sleep(1.5)
+            if path == "/drip":  # headers without an end: never silent for long
+                with suppress(OSError):
+                    self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Name: ")
+                    while not over.wait(0.02):
+                        self.wfile.write(b"x")
+                return
             if path in ("/file", "/again"):
                 self.send_response(302)
                 self.send_header("Location", f"file://{tmp_path}/secret.png" if path == "/file" else "/good.png")
@@ -343,6 +352,7 @@ def web(tmp_path: Path) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
+    over.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -366,6 +376,23 @@ def test_pictures_from_the_web(web: str) -> None:
 def test_what_is_not_fetched_from_the_web(web: str, path: str, why: str) -> None:
     with pytest.raises(Refused, match=why):
         fetched(f"{web}{path}", timeout_s=0.5)
+
+
+def test_a_server_that_never_comes_to_an_end(web: str) -> None:
+    """It is never silent for long, so no timeout of the socket ends it."""
+    with pytest.raises(Refused, match=r"longer than 0\.3 s"):
+        fetched(f"{web}/drip", timeout_s=5, longest_s=0.3)
+
+
+def test_https_leads_to_nothing_less() -> None:
+    asked = urllib.request.Request("https://example.org/a.png")
+    with pytest.raises(urllib.error.URLError, match="from https to http"):
+        _WebOnly().redirect_request(asked, None, 302, "Found", {}, "http://example.org/a.png")
+    for there in ("https://example.org/b.png", "HTTPS://example.net/b.png"):
+        onward = _WebOnly().redirect_request(asked, None, 302, "Found", {}, there)
+        assert onward is not None
+    plain = urllib.request.Request("http://example.org/a.png")
+    assert _WebOnly().redirect_request(plain, None, 302, "Found", {}, "https://example.org/a.png") is not None
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a.png", "data:image/png;base64,AAAA"])

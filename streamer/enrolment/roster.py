@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import http.client
 import tempfile
-import time
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,17 +20,19 @@ from streamer import parts
 from streamer.endpoints import PICTURES
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
-from streamer.errors import InputError, StreamerError, UsageError, redact
+from streamer.errors import InputError, StreamerError, StuckError, UsageError, redact
 from streamer.parts import Context
 from streamer.people.places import at_home
 from streamer.picture import Picture
 from streamer.types import Captured
+from streamer.workers import Workers
 
 __all__ = ["Row", "fetched", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
 
 _TIMEOUT_S = 15.0
 """Longest silence of a server."""
 _LONGEST_S = 60.0
+"""For one picture, whatever the server does."""
 _LARGEST_BYTES = 30 << 20
 _LARGEST_LIST_BYTES = 200 << 20
 """Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
@@ -180,25 +182,26 @@ def _picture_of(row: Row, folder: Path) -> Picture:
     return read_picture(folder / at_home(Path(row.place)))
 
 
-def fetched(url: str, *, timeout_s: float = _TIMEOUT_S) -> Picture:
-    """A picture from the web, of at most 30 MB. Proxies are taken from the environment. Raises Refused, in words."""
+def fetched(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGEST_S) -> Picture:
+    """A picture from the web, of at most 30 MB. Proxies are taken from the environment. Raises Refused, in words.
+
+    timeout_s: longest silence of the server. longest_s: for all of it, the name, the headers and redirections included.
+    """
     if url.partition("://")[0].lower() not in ("http", "https"):
         raise Refused("only http:// and https:// addresses are fetched")
+    outcome: list[bytes | str] = []
+    given_up = threading.Event()
+    # A thread of its own, because no timeout of a socket bounds a server that sends a byte now and then.
+    worker = Workers(on_failure=lambda error: None)
+    worker.spawn("fetch", lambda: outcome.append(_fetch(url, timeout_s, given_up)))
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
-        with _opener().open(request, timeout=timeout_s) as answer:
-            data, deadline = bytearray(), time.monotonic() + _LONGEST_S
-            while len(data) <= _LARGEST_BYTES and (piece := answer.read1(1 << 16)):
-                data += piece
-                if time.monotonic() > deadline:
-                    raise Refused(f"takes longer than {_LONGEST_S:.0f} s")
-    except urllib.error.HTTPError as error:
-        raise Refused(redact(f"the server answered {error.code} {error.reason}").splitlines()[0]) from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise Refused(f"cannot be fetched: {redact(str(reason) or type(reason).__name__)}") from None
-    if len(data) > _LARGEST_BYTES:
-        raise Refused(f"is larger than {_LARGEST_BYTES >> 20} MB")
+        worker.join(longest_s)
+    except StuckError:
+        given_up.set()
+        raise Refused(f"takes longer than {longest_s:g} s") from None
+    (data,) = outcome
+    if isinstance(data, str):
+        raise Refused(data)
     with tempfile.TemporaryDirectory(prefix="streamer-") as folder:
         path = Path(folder) / "picture.jpg"  # decoded by what it is, not by its name
         path.write_bytes(data)
@@ -208,13 +211,32 @@ def fetched(url: str, *, timeout_s: float = _TIMEOUT_S) -> Picture:
             raise Refused("is no picture that can be read") from None
 
 
+def _fetch(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:
+    """What an address holds, or why it cannot be had, in words."""
+    data = bytearray()
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
+        with _opener().open(request, timeout=timeout_s) as answer:
+            while not given_up.is_set() and len(data) <= _LARGEST_BYTES and (piece := answer.read1(1 << 16)):
+                data += piece
+    except urllib.error.HTTPError as error:
+        return redact(f"the server answered {error.code} {error.reason}").splitlines()[0]
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return f"cannot be fetched: {redact(str(reason) or type(reason).__name__)}"
+    return bytes(data) if len(data) <= _LARGEST_BYTES else f"is larger than {_LARGEST_BYTES >> 20} MB"
+
+
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows the web only to the web: not to ftp:, and never to a file."""
+    """Follows the web only to the web: not to ftp:, never to a file, and from https to nothing less."""
 
     def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
         """See `HTTPRedirectHandler`."""
-        if urllib.parse.urlsplit(arguments[-1]).scheme.lower() not in ("http", "https"):
+        asked, scheme = arguments[0], urllib.parse.urlsplit(arguments[-1]).scheme.lower()
+        if scheme not in ("http", "https"):
             raise urllib.error.URLError("it leads to an address that is not of the web")
+        if asked.type == "https" and scheme == "http":
+            raise urllib.error.URLError("it leads from https to http, where anybody on the way may change the picture")
         return super().redirect_request(*arguments)
 
 
