@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamer import videodev2
 from streamer.errors import InputError, SourceLost
 from streamer.parts import Context
-from streamer.sources import _v4l2, camera
+from streamer.sources import camera
 from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples
 from streamer.sources._v4l2 import Format, Raw
@@ -49,21 +50,21 @@ def jpeg(bgr: NDArray[np.uint8]) -> bytes:
 
 @pytest.mark.skipif(ctypes.sizeof(ctypes.c_void_p) != 8, reason="the numbers are those of 64-bit systems")
 def test_calls_have_the_numbers_of_the_kernels_header() -> None:
-    assert _v4l2._QUERYCAP == 0x80685600
-    assert _v4l2._ENUM_FMT == 0xC0405602
-    assert _v4l2._S_FMT == 0xC0D05605
-    assert _v4l2._REQBUFS == 0xC0145608
-    assert _v4l2._QUERYBUF == 0xC0585609
-    assert _v4l2._QBUF == 0xC058560F
-    assert _v4l2._DQBUF == 0xC0585611
-    assert _v4l2._STREAMON == 0x40045612
-    assert _v4l2._STREAMOFF == 0x40045613
-    assert _v4l2._S_PARM == 0xC0CC5616
+    assert videodev2.QUERYCAP == 0x80685600
+    assert videodev2.ENUM_FMT == 0xC0405602
+    assert videodev2.S_FMT == 0xC0D05605
+    assert videodev2.REQBUFS == 0xC0145608
+    assert videodev2.QUERYBUF == 0xC0585609
+    assert videodev2.QBUF == 0xC058560F
+    assert videodev2.DQBUF == 0xC0585611
+    assert videodev2.STREAMON == 0x40045612
+    assert videodev2.STREAMOFF == 0x40045613
+    assert videodev2.S_PARM == 0xC0CC5616
 
 
 def test_four_letters() -> None:
-    assert _v4l2.fourcc(0x47504A4D) == "MJPG"
-    assert _v4l2.fourcc(0x20303159) == "Y10"
+    assert videodev2.fourcc(0x47504A4D) == "MJPG"
+    assert videodev2.fourcc(0x20303159) == "Y10"
 
 
 # -- devices that are none ------------------------------------------------------------------------------------------

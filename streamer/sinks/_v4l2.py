@@ -7,7 +7,6 @@ until the module is reloaded. Started properly it can be opened any number of ti
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer import videodev2 as v4l2
 from streamer.errors import SinkError, UsageError
 
 __all__ = ["MODPROBE", "LoopbackDevice", "loopback_devices"]
@@ -28,68 +28,7 @@ MODPROBE = 'sudo modprobe v4l2loopback devices=1 video_nr=10 card_label="streame
 _INSTALL = f"make one with: {MODPROBE} (Debian, Ubuntu: sudo apt-get install v4l2loopback-dkms first)"
 _DEVICES = Path("/sys/class/video4linux")
 _DRIVER = b"v4l2 loopback"
-
-
-class _Capability(ctypes.Structure):
-    _fields_ = (
-        ("driver", ctypes.c_char * 16),
-        ("card", ctypes.c_char * 32),
-        ("bus_info", ctypes.c_char * 32),
-        ("version", ctypes.c_uint32),
-        ("capabilities", ctypes.c_uint32),
-        ("device_caps", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32 * 3),
-    )
-
-
-class _PixelFormat(ctypes.Structure):
-    _fields_ = (
-        ("width", ctypes.c_uint32),
-        ("height", ctypes.c_uint32),
-        ("pixelformat", ctypes.c_uint32),
-        ("field", ctypes.c_uint32),
-        ("bytesperline", ctypes.c_uint32),
-        ("sizeimage", ctypes.c_uint32),
-        ("colorspace", ctypes.c_uint32),
-        ("priv", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("ycbcr_enc", ctypes.c_uint32),
-        ("quantization", ctypes.c_uint32),
-        ("xfer_func", ctypes.c_uint32),
-    )
-
-
-class _FormatUnion(ctypes.Union):
-    _fields_ = (("pix", _PixelFormat), ("room", ctypes.c_uint8 * 200), ("alignment", ctypes.c_void_p))
-
-
-class _Format(ctypes.Structure):
-    _fields_ = (("type", ctypes.c_uint32), ("fmt", _FormatUnion))
-
-
-class _OutputParameters(ctypes.Structure):
-    _fields_ = (
-        ("type", ctypes.c_uint32),
-        ("capability", ctypes.c_uint32),
-        ("outputmode", ctypes.c_uint32),
-        ("numerator", ctypes.c_uint32),
-        ("denominator", ctypes.c_uint32),
-        ("room", ctypes.c_uint8 * 184),
-    )
-
-
-def _request(direction: int, number: int, size: int) -> int:
-    """An ioctl of the group V; direction: 1 writes to the kernel, 2 reads from it."""
-    return direction << 30 | size << 16 | ord("V") << 8 | number
-
-
-_QUERYCAP = _request(2, 0, ctypes.sizeof(_Capability))
-_S_FMT = _request(3, 5, ctypes.sizeof(_Format))
-_STREAMON = _request(1, 18, ctypes.sizeof(ctypes.c_int))
-_S_PARM = _request(3, 22, ctypes.sizeof(_OutputParameters))
-_CAPTURE, _OUTPUT = 1, 2
-"""Bits of the capabilities; and `_OUTPUT` is the type of the buffers as well."""
-_I420 = int.from_bytes(b"YU12", "little")
+_I420 = v4l2.number_of("YU12")
 
 
 def loopback_devices() -> list[str]:
@@ -150,20 +89,21 @@ class LoopbackDevice:
         """Bring back a device whose last writer went without saying so: it is neither camera nor output any more."""
         with _opened(self.path) as file:
             found = _capabilities(file)
-            if found.driver == _DRIVER and not found.device_caps & (_CAPTURE | _OUTPUT):
+            if found.driver == _DRIVER and not found.device_caps & (v4l2.CAN_CAPTURE | v4l2.CAN_TAKE):
                 with suppress(OSError):
-                    fcntl.ioctl(file, _STREAMON, ctypes.c_int(_OUTPUT))  # now it has a writer, whose end it notices
+                    # Now it has a writer, whose end it notices.
+                    fcntl.ioctl(file, v4l2.STREAMON, v4l2.Int(v4l2.BUF_OUTPUT))
 
     def _check(self) -> None:
         found = _capabilities(self._file)
         if found.driver != _DRIVER:
             raise UsageError(f"{self.path} is {found.card.decode(errors='replace')}, no virtual camera; {_INSTALL}")
-        if not found.device_caps & _OUTPUT:
+        if not found.device_caps & v4l2.CAN_TAKE:
             raise UsageError(f"virtual camera {self.path} is in use by another program that writes to it")
 
     def _set_format(self, width: int, height: int, *, adapt: bool) -> tuple[int, int]:
-        wish = _Format(type=_OUTPUT)
-        wish.fmt.pix = _PixelFormat(
+        wish = v4l2.Format(type=v4l2.BUF_OUTPUT)
+        wish.fmt.pix = v4l2.PixFormat(
             width=width,
             height=height,
             pixelformat=_I420,
@@ -172,7 +112,7 @@ class LoopbackDevice:
             sizeimage=width * height * 3 // 2,
             colorspace=8,  # sRGB, which means BT.601 and limited range for Y'CbCr
         )
-        fcntl.ioctl(self._file, _S_FMT, wish)
+        fcntl.ioctl(self._file, v4l2.S_FMT, wish)
         got = wish.fmt.pix
         if got.pixelformat != _I420:
             raise UsageError(f"virtual camera {self.path} is held in another format; close the programs that use it")
@@ -186,10 +126,11 @@ class LoopbackDevice:
     def _start(self, fps: float) -> None:
         rate = Fraction(fps).limit_denominator(1001)
         with suppress(OSError):  # good to know for readers, not needed
-            parameters = _OutputParameters(type=_OUTPUT, numerator=rate.denominator, denominator=rate.numerator)
-            fcntl.ioctl(self._file, _S_PARM, parameters)
+            parameters = v4l2.StreamParm(type=v4l2.BUF_OUTPUT)
+            parameters.parm.rate.numerator, parameters.parm.rate.denominator = rate.denominator, rate.numerator
+            fcntl.ioctl(self._file, v4l2.S_PARM, parameters)
         try:
-            fcntl.ioctl(self._file, _STREAMON, ctypes.c_int(_OUTPUT))
+            fcntl.ioctl(self._file, v4l2.STREAMON, v4l2.Int(v4l2.BUF_OUTPUT))
         except OSError as error:
             # Newer versions want it with buffers only, and notice the end of one who just writes.
             if error.errno != errno.EINVAL:
@@ -220,7 +161,7 @@ def _opened(path: str) -> Iterator[int]:
         os.close(file)
 
 
-def _capabilities(file: int) -> _Capability:
-    found = _Capability()
-    fcntl.ioctl(file, _QUERYCAP, found)
+def _capabilities(file: int) -> v4l2.Capability:
+    found = v4l2.Capability()
+    fcntl.ioctl(file, v4l2.QUERYCAP, found)
     return found
