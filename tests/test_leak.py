@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
+from support.clips import write_pictures
 from support.weights import weights
 
 from streamer.config import Config
@@ -92,20 +91,9 @@ def test_needless_cover_is_what_is_far_from_faces(reference: dict[int, list[Face
     assert result["needless_cover_percent"] == pytest.approx(10, abs=1.5)
 
 
-def write(path: Path, pictures: list[Picture]) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "18", "preset": "veryfast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = *pictures[0].size, "yuv420p"
-        for picture in pictures:
-            container.mux(stream.encode(picture.to_av()))
-        container.mux(stream.encode())
-    return path
-
-
 def test_two_files(reference: dict[int, list[Face]], pictures: list[Picture], tmp_path: Path) -> None:
-    original = write(tmp_path / "a.mp4", pictures)
-    covered = write(tmp_path / "b.mp4", [hidden(p, reference[n]) for n, p in enumerate(pictures)])
+    original = write_pictures(tmp_path / "a.mp4", pictures)
+    covered = write_pictures(tmp_path / "b.mp4", [hidden(p, reference[n]) for n, p in enumerate(pictures)])
     assert judged(reference, file_pairs(original, covered)).result()["leaked"] == 0
     untouched = judged(reference, file_pairs(original, original)).result()
     assert untouched["leaked"] == untouched["face_frames"]
@@ -113,9 +101,11 @@ def test_two_files(reference: dict[int, list[Face]], pictures: list[Picture], tm
 
 
 def test_files_that_are_not_the_same_moments(pictures: list[Picture], tmp_path: Path) -> None:
-    original = write(tmp_path / "a.mp4", pictures)
-    shorter = write(tmp_path / "b.mp4", pictures[:-1])
-    other = write(tmp_path / "c.mp4", [Picture.from_bgr(np.ascontiguousarray(p.bgr()[:, ::-1])) for p in pictures])
+    original = write_pictures(tmp_path / "a.mp4", pictures)
+    shorter = write_pictures(tmp_path / "b.mp4", pictures[:-1])
+    other = write_pictures(
+        tmp_path / "c.mp4", [Picture.from_bgr(np.ascontiguousarray(p.bgr()[:, ::-1])) for p in pictures]
+    )
     for wrong, words in ((shorter, "another number of frames"), (other, "does not show the moment")):
         with pytest.raises(InputError, match=words):
             list(file_pairs(original, wrong))
@@ -125,10 +115,10 @@ def test_a_face_that_fills_the_picture_may_be_hidden(tmp_path: Path) -> None:
     """Where a face is known to be, the content need not be the same; elsewhere it must."""
     drawn = scene(Options.model_validate({**ADDRESS, "faces": 0})).picture(0)
     large = [Face("1", (100.0, 0.0, 320.0, 340.0))]
-    original = write(tmp_path / "a.mp4", [drawn] * 2)
-    covered = write(tmp_path / "b.mp4", [hidden(drawn, large)] * 2)
+    original = write_pictures(tmp_path / "a.mp4", [drawn] * 2)
+    covered = write_pictures(tmp_path / "b.mp4", [hidden(drawn, large)] * 2)
     assert len(list(file_pairs(original, covered, {0: large}))) == 2
-    mirrored = write(tmp_path / "c.mp4", [Picture.from_bgr(np.ascontiguousarray(drawn.bgr()[:, ::-1]))] * 2)
+    mirrored = write_pictures(tmp_path / "c.mp4", [Picture.from_bgr(np.ascontiguousarray(drawn.bgr()[:, ::-1]))] * 2)
     with pytest.raises(InputError, match="does not show the moment"):
         list(file_pairs(original, mirrored, {0: large}))
 

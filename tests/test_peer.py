@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+from support.clips import write_scene
 
 from streamer.evaluate import peer
 from streamer.evaluate._loop import looped
@@ -28,23 +28,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "video").mkdir()
     (folder / "reference").mkdir()
     drawn = scene(Options(seed=3, width=640, height=360))
-    with (
-        av.open(str(folder / "video" / "street.mp4"), "w") as container,
-        (folder / "reference" / "street.csv").open("w", newline="") as file,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(["frame", "id", "x", "y", "w", "h"])
-        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "10", "preset": "veryfast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for n in range(FRAMES):
-            container.mux(stream.encode(drawn.picture(n).to_av()))
-            for truth in drawn.truth(n):
-                x0, y0, x1, y1 = truth.box
-                if truth.visible > 0.9:
-                    rows.writerow([n, truth.person, x0, y0, x1 - x0, y1 - y0])
-        container.mux(stream.encode())
-    return folder / "video" / "street.mp4"
+    return write_scene(folder / "video" / "street.mp4", folder / "reference" / "street.csv", drawn, FRAMES, crf=10)
 
 
 def times(path: Path) -> list[float]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
+from support.clips import write_scene
 from typer.testing import CliRunner
 
 from streamer.cli._people_options import write_json
@@ -66,23 +64,7 @@ def test_the_chart_shows_every_series(tmp_path: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short drawn clip, and its truth beside it."""
     folder = tmp_path_factory.mktemp("sweep")
-    drawn = scene(Options(seed=3, width=640, height=360))
-    with (
-        av.open(str(folder / "street.mp4"), "w") as container,
-        (folder / "street.csv").open("w", newline="") as file,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(["frame", "id", "x", "y", "w", "h"])
-        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "18", "preset": "veryfast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for n in range(FRAMES):
-            container.mux(stream.encode(drawn.picture(n).to_av()))
-            for truth in drawn.truth(n):
-                x0, y0, x1, y1 = truth.box
-                if truth.visible > 0.9:
-                    rows.writerow([n, truth.person, x0, y0, x1 - x0, y1 - y0])
-        container.mux(stream.encode())
+    write_scene(folder / "street.mp4", folder / "street.csv", scene(Options(seed=3, width=640, height=360)), FRAMES)
     return folder
 
 

@@ -1,9 +1,11 @@
-"""Small drawn videos in any shape a test needs: every frame carries its number, and a white mark in the top left."""
+"""Small drawn videos in any shape a test needs: every frame carries its number, and a white mark in the top left. And
+drawn scenes with the truth about their faces, as evaluations want them."""
 
 from __future__ import annotations
 
+import csv
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,21 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.picture import Picture
+from streamer.sources._scene import Scene
 from support.frames import numbered
 
-__all__ = ["MARK", "join", "make_clip", "make_sound", "numbered_bgr", "turn_clip"]
+__all__ = [
+    "MARK",
+    "join",
+    "make_clip",
+    "make_sound",
+    "numbered_bgr",
+    "turn_clip",
+    "write_pictures",
+    "write_scene",
+    "write_truth",
+]
 
 MARK = 0.2
 """Share of the picture's shorter side that the white square in the top left corner takes."""
@@ -66,6 +80,37 @@ def make_clip(
         if noise is not None:
             _silence(container, noise, frames / fps)
     return path
+
+
+def write_pictures(path: Path, pictures: Iterable[Picture], *, crf: int = 18) -> Path:
+    """Write pictures of one size as a video of 25 frames per second, and return its path."""
+    with av.open(str(path), "w") as container:
+        options = {"crf": str(crf), "preset": "veryfast"}
+        stream: Any = container.add_stream("libx264", rate=Fraction(25), options=options)
+        for number, picture in enumerate(pictures):
+            if number == 0:
+                stream.width, stream.height, stream.pix_fmt = *picture.size, "yuv420p"
+            container.mux(stream.encode(picture.to_av()))
+        container.mux(stream.encode())
+    return path
+
+
+def write_truth(path: Path, scene: Scene, frames: int) -> None:
+    """Write where the faces of a drawn scene are that are hardly hidden by anything."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["frame", "id", "x", "y", "w", "h"])
+        for n in range(frames):
+            for face in scene.truth(n):
+                x0, y0, x1, y1 = face.box
+                if face.visible > 0.9:
+                    rows.writerow([n, face.person, x0, y0, x1 - x0, y1 - y0])
+
+
+def write_scene(clip: Path, truth: Path, scene: Scene, frames: int, *, crf: int = 18) -> Path:
+    """Write a drawn scene as a video, and where its faces are; returns the video's path."""
+    write_truth(truth, scene, frames)
+    return write_pictures(clip, (scene.picture(n) for n in range(frames)), crf=crf)
 
 
 def make_sound(path: Path, *, seconds: float = 1.0) -> Path:
