@@ -12,11 +12,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 from support.lag import environment, lag, slowed
 from support.weights import MEDIA_ROOT, weights
 
 from streamer import detect
 from streamer.models.store import FOLDER_VARIABLE
+
+# Without the explanation of a failure: for it every example is traced line by line, also while it is made smaller, and
+# the smallest example, which says more, comes after minutes instead of seconds.
+settings.register_profile("streamer", settings(), phases=[phase for phase in Phase if phase is not Phase.explain])
+settings.load_profile("streamer")
 
 
 @pytest.fixture(scope="session", autouse=True)
