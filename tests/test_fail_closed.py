@@ -229,8 +229,8 @@ def test_a_stop_ends_the_run_although_a_sink_blocks_for_ever() -> None:
     release.set()
 
 
-@pytest.mark.parametrize("live", [False, True])
-@pytest.mark.parametrize("lookahead", [False, True])
+@pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
+@pytest.mark.parametrize("lookahead", [False, True], ids=["no lookahead", "lookahead"])
 def test_detector_is_20_times_slower(live: bool, lookahead: bool) -> None:
     scene = Scene(
         source=lambda: MovingFace(frames=40, live=live),
