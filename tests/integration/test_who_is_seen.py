@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,10 +102,16 @@ def one_person(clip: Path, name: str) -> dict[int, list[Face]]:
         eyes.close()
 
 
-def test_enrolled_in_one_take_recognised_in_another_and_no_stranger(media: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def one_take(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery with one person, enrolled from a video; to be copied by whoever changes it."""
+    video = media / "media" / "video" / "webcam_auduno_cap12_300p.mp4"
+    return enrolled(tmp_path_factory.mktemp("take") / "one.gallery", "auduno", video)
+
+
+def test_enrolled_in_one_take_recognised_in_another_and_no_stranger(media: Path, one_take: Path) -> None:
     video = media / "media" / "video"
-    gallery = enrolled(tmp_path / "one.gallery", "auduno", video / "webcam_auduno_cap12_300p.mp4")
-    config = Config().updated({"identity.who": "unknown", "identity.gallery": str(gallery), "run.duration_s": None})
+    config = Config().updated({"identity.who": "unknown", "identity.gallery": str(one_take), "run.duration_s": None})
     (own,) = judged(
         video / "webcam_auduno_cap13_300p.mp4", config, one_person(video / "webcam_auduno_cap13_300p.mp4", "a"), {"a"}
     )
@@ -115,10 +122,12 @@ def test_enrolled_in_one_take_recognised_in_another_and_no_stranger(media: Path,
         assert other.false_reveals == 0
 
 
-def test_who_is_removed_while_the_stream_runs_is_hidden_within_a_second(media: Path, tmp_path: Path) -> None:
+def test_who_is_removed_while_the_stream_runs_is_hidden_within_a_second(
+    media: Path, one_take: Path, tmp_path: Path
+) -> None:
     """Another program removes the person; the log of the running one says when the last frame was shown."""
     video = media / "media" / "video"
-    gallery = enrolled(tmp_path / "one.gallery", "auduno", video / "webcam_auduno_cap12_300p.mp4")
+    gallery = Path(shutil.copy(one_take, tmp_path))
     log, command = tmp_path / "audit.jsonl", [sys.executable, "-m", "streamer"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     options = ["-o", "null", "--realtime", "--quiet", "--who", "unknown"]
