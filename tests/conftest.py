@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 from support.lag import environment, lag, slowed
+from support.vm import Errand, sent
 from support.weights import MEDIA_ROOT, weights
 
 from streamer import detect
@@ -42,6 +43,30 @@ def _lag() -> Iterator[None]:
             patch.setattr(detect, "_detect", slowed(detect._detect, lag()))
             patch.setenv("PYTHONPATH", environment(lag())["PYTHONPATH"])
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole program comes after its parts, and what waits for the virtual machine last: by then it is done."""
+    items.sort(key=lambda item: (bool(item.get_closest_marker("device")), item.nodeid.startswith("tests/integration/")))
+
+
+@pytest.fixture(scope="session")
+def errand(_models_of_the_tests: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Errand]:
+    """What the virtual machine does; begun here."""
+    with sent(tmp_path_factory.mktemp("exchange")) as errand:
+        yield errand
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ahead(request: pytest.FixtureRequest) -> None:
+    """With the first test the virtual machine begins, where any test needs it: what it does takes minutes.
+
+    Where several processes share the tests (pytest-xdist), each has them all here and only one needs the machine.
+    """
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    if any(item.get_closest_marker("device") for item in request.session.items):
+        request.getfixturevalue("errand")
 
 
 @pytest.fixture(scope="session")

@@ -1,51 +1,33 @@
 """Real cameras of both kinds, in a small virtual machine: what other programs see in the virtual camera, and a webcam
-that is unplugged. One start of the machine serves all tests here.
+that is unplugged. One start of the machine serves all tests here; it begins with the session.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.frames import number_of, numbered, read_video
-from support.vm import require_vm, run_in_vm
+from support.vm import SCENE, SCENE_START, Errand
 from support.vm_cameras import SCENE_FRAMES, SEEN_FRAMES
-from support.weights import weights
 
 from streamer.evaluate.readable import is_readable
 from streamer.picture import BT709, Picture
 from streamer.sources import demo
 
-pytestmark = [pytest.mark.device, pytest.mark.timeout(600)]
-
-ROOT = Path(__file__).parents[2]
-SCENE = demo.Options(seed=4, width=480, height=270, fps=10, faces=2)
-SCENE_START = 20
-"""From here on both drawn people are wholly visible and at least 26 pixels wide in the face."""
+pytestmark = [pytest.mark.device, pytest.mark.timeout(960)]
 
 
 @pytest.fixture(scope="module")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exchange(errand: Errand) -> Path:
     """The folder in which the machine left what it saw."""
-    require_vm()
-    model = weights("yunet")
-    folder = tmp_path_factory.mktemp("exchange")
-    write_scene(folder / "scene.mp4")
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
-    command = f"PYTHONPATH={shlex.quote(paths)} STREAMER_MODELS={shlex.quote(str(model.parent))} "
-    command += f"{shlex.quote(sys.executable)} -m support.vm_cameras sink program without"
-    print(run_in_vm(command, folder, timeout_s=480))
-    return folder
+    print(errand.done())
+    return errand.folder
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +35,6 @@ def results(exchange: Path) -> dict[str, Any]:
     """What the machine told."""
     told: dict[str, Any] = json.loads((exchange / "results.json").read_text())
     return told
-
-
-def write_scene(path: Path) -> None:
-    """Some of the drawn scene as a video."""
-    drawn = demo.scene(SCENE)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(10), options={"preset": "ultrafast", "crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = drawn.width, drawn.height, "yuv420p"
-        for number in range(SCENE_START, SCENE_START + SCENE_FRAMES):
-            frame = drawn.picture(number).to_av()
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def raw_pictures(path: Path, width: int, height: int) -> list[Picture]:
