@@ -31,7 +31,7 @@ from streamer.effects import Effect
 from streamer.errors import StuckError
 from streamer.flow import Planning, Render, Settings
 from streamer.output import SinkRunner
-from streamer.parts import kinds
+from streamer.parts import kinds, load
 from streamer.planner import Planner
 from streamer.recognition import Recogniser, Recognition
 from streamer.report import Report, Status
@@ -163,7 +163,12 @@ class Pipeline:
         return self.report()
 
     def update(self, **changes: Any) -> Settings:
-        """Swap settings between two frames: `effect` (a kind) or `cover_all`. Returns the new snapshot."""
+        """Swap settings between two frames: `effect` (a kind) or `cover_all`. Returns the new snapshot.
+
+        Raises UsageError when there is no such effect. One that cannot be made gives a note; the present one stays.
+        """
+        if "effect" in changes:
+            load("effects", changes["effect"])
         self._settings = replace(self._settings, **changes)
         return self._settings
 

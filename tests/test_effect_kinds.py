@@ -166,6 +166,13 @@ def test_the_next_effect_key_goes_through_all_of_them_and_back() -> None:
     assert seen[-1] == started
 
 
+def test_an_effect_that_does_not_exist_is_refused_at_once() -> None:
+    pipeline = Pipeline(Config(), Parts(MovingFace, Oracle, lambda kind: MosaicNoise(NoiseOptions()), []))
+    with pytest.raises(UsageError, match="effect 'none' does not exist; choose one of"):
+        pipeline.update(effect="none")
+    assert pipeline.settings.effect == Config().effect.kind
+
+
 def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: Path) -> None:
     """Its picture was deleted meanwhile: said once, however often the key comes by, and no frame shows the face."""
     wanted = ["pixelate", "replace", "replace", "pixelate", "replace", "solid", "box", "box", "replace", "pixelate"]

@@ -100,7 +100,9 @@ def run(
     ] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="play a video at its own speed")] = False,
     force: Annotated[bool, typer.Option("--force", help="replace existing outputs")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="say nothing but errors")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="say nothing but errors, and warnings about what stays visible")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors")] = False,
 ) -> None:
     """Anonymize INPUT into every OUTPUT."""
