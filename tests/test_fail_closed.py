@@ -310,7 +310,7 @@ def test_sink_raises() -> None:
 def test_sink_is_slow(live: bool) -> None:
     scene = Scene(
         source=lambda: MovingFace(frames=40, live=live),
-        sink=RecordingSink(before=lambda count: time.sleep(0.06)),
+        sink=RecordingSink(before=lambda count: time.sleep(0.12 if live else 0.06)),
         settings={"output.buffer_s": 0.2},
     )
     report, error = scene.run()
@@ -320,8 +320,8 @@ def test_sink_is_slow(live: bool) -> None:
     assert numbers == sorted(set(numbers))
     assert (len(numbers) < 40) == live
     if live:
-        # The other sink did not suffer.
-        assert report.summary["emitted"]["live"]["frame"] > 30
+        # The other sink did not suffer: it has many more, also where a busy machine costs it some.
+        assert report.summary["emitted"]["live"]["frame"] > len(numbers) + 5
 
 
 def test_sink_blocks_for_ever() -> None:
