@@ -259,7 +259,8 @@ class Render:
             )
         tracks = () if planned.plan is None else planned.plan.tracks
         seen = [] if sealed.covered else shown(tracks, sealed.t, rules)
-        self._stats.sealed(len(tracks) - len(seen))
+        # A face that may be in one of several places counts once.
+        self._stats.sealed(len({track.track_id for track, _ in tracks} - {track.track_id for track, _ in seen}))
         # Who is in a zone is not told of, either.
         outside = [one for one in tracks if not zoned_out(sealed.image, self._zones, one[0].box)]
         seen = [one for one in seen if not zoned_out(sealed.image, self._zones, one[0].box)]

@@ -182,7 +182,7 @@ class Recognition:
         """See `Witness.saw`."""
         seen = {(epoch, track.track_id): verdict for track, verdict in shown}
         if self._attendance is not None:
-            self._attendance.saw(frame.t, seen, [(epoch, track.track_id) for track, _ in tracks])
+            self._attendance.saw(frame.t, seen, {(epoch, track.track_id) for track, _ in tracks})
         if self._audit is not None:
             self._audit.saw(frame.t, seen)
         if not self._config.identity.labels or frame.covered:

@@ -23,6 +23,10 @@ _JITTER = 0.05
 """Share of a face's size by which a detector's box wobbles from look to look."""
 _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
+_RUN_PER_S = 12.0
+"""The same for somebody who runs, 2.8 m/s."""
+_RUN_LEAD = 0.5
+"""So many face sizes may somebody who runs be ahead of their cover: the mask's margin holds most of it."""
 _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
 _SWERVE_PER_S2 = 8.0
@@ -33,6 +37,8 @@ _LEAP_S = 0.25
 """Longest time of a leap."""
 _VELOCITY_S = 0.4
 """Velocity is measured over so long: boxes wobble, and over one step the wobble is all that is measured."""
+_SAME_PLACE = 0.75
+"""Distance in face sizes beyond which two sightings of a track may be two people."""
 _ONE_FACE = 1.15
 """A box longer than this many faces holds two places of one face."""
 _SURE_SCORE = 0.7
@@ -64,6 +70,10 @@ class _Seen:
     landmarks: Points5 | None
     shift: tuple[float, float] = (0.0, 0.0)
     """The frame's; `box` and `landmarks` are without it."""
+    unseen_until: float = -math.inf
+    """Time of the look before."""
+    missed_t: float = math.inf
+    """Time of the first look that had missed the face since the sighting before."""
 
 
 @dataclass(slots=True)
@@ -107,6 +117,13 @@ def _velocity(a: _Seen, b: _Seen) -> tuple[float, float]:
         return 0.0, 0.0
     (x0, y0), (x1, y1) = center(a.box), center(b.box)
     return (x1 - x0) / elapsed, (y1 - y0) / elapsed
+
+
+def _apart(a: _Seen, b: _Seen) -> float:
+    """Distance of two sightings in pixels: the shorter one, whether the camera moved as measured or not at all."""
+    (ax, ay), (bx, by) = center(a.box), center(b.box)
+    camera = b.shift[0] - a.shift[0], b.shift[1] - a.shift[1]
+    return min(math.hypot(bx - ax, by - ay), math.hypot(bx - ax + camera[0], by - ay + camera[1]))
 
 
 class Tracker:
@@ -173,42 +190,47 @@ class Tracker:
     def boxes_at(self, t: float, look_back_s: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> list[TrackBox]:
         """Where every face is at time t, covering first and lost ones too. Changes nothing.
 
+        A track whose sightings lie far apart has several boxes: they may be of two people.
+
         shift: that of the frame at this time.
         look_back_s: a face was there so long before it was first found, even if looks at the whole frame missed it.
         """
-        boxes = [(track, self._box_at(track, t, look_back_s)) for track in self._tracks]
-        return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes if box is not None]
+        boxes = [(track, box) for track in self._tracks for box in self._boxes_at(track, t, look_back_s)]
+        return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes]
 
     def changed_between(self, earlier_t: float, later_t: float) -> bool:
-        """Whether a face came or went between two looks that follow each other: where it was then, nobody knows."""
-        return any(
-            earlier_t < track.seen[0].t <= later_t or earlier_t <= track.seen[-1].t < later_t for track in self._tracks
-        )
+        """Whether one of two looks that follow each other found a face that the other one did not.
+
+        Where it was between them, nobody knows, whatever other looks say of it.
+        """
+        both = {earlier_t, later_t}
+        return any(len(both.intersection(seen.t for seen in track.seen)) == 1 for track in self._tracks)
 
     def expected_at(self, t: float, shift: tuple[float, float] = (0.0, 0.0)) -> list[Box]:
         """Where to look for every face at time t: as `boxes_at`, by the camera's motion as it was measured."""
-        boxes = (self._box_at(track, t, 0.0) for track in self._tracks)
-        return [shifted(box.box, *shift) for box in boxes if box is not None]
+        return [shifted(box.box, *shift) for track in self._tracks for box in self._boxes_at(track, t, 0.0)[:1]]
 
     def _see(self, track: _Track, found: Detection, t: float, shift: tuple[float, float]) -> None:
         track.leapt_to = None
-        track.seen.append(_Seen(t, found.box, found.landmarks, shift))
+        track.seen.append(_Seen(t, found.box, found.landmarks, shift, self._last_full_t, track.missed_t))
         track.missed_t = math.inf
         track.best_score = max(track.best_score, found.score)
         # The two latest always stay: they carry the velocity.
         while len(track.seen) > 2 and track.seen[1].t < self._forget_before_t:
             track.seen.pop(0)
 
-    def _box_at(self, track: _Track, t: float, look_back_s: float) -> TrackBox | None:
+    def _boxes_at(self, track: _Track, t: float, look_back_s: float) -> list[TrackBox]:
+        """Where a face may be, the likeliest place first; none when it is not there."""
         first, last = track.seen[0], track.seen[-1]
         if t < first.t:
             return self._before(track, first, t, look_back_s)
         if t > last.t:
-            return self._after(track, last, t)
+            after = self._after(track, last, t)
+            return [] if after is None else [after]
         index = max(i for i, seen in enumerate(track.seen) if seen.t <= t)
         earlier = track.seen[index]
         if earlier.t == t or index + 1 == len(track.seen):
-            return TrackBox(track.track_id, earlier.box, earlier.landmarks, _JITTER * side(earlier.box))
+            return [TrackBox(track.track_id, earlier.box, earlier.landmarks, _JITTER * side(earlier.box))]
         return self._between(track, earlier, track.seen[index + 1], t)
 
     def _keep_s(self, track: _Track) -> float:
@@ -217,16 +239,29 @@ class Tracker:
         sure = track.best_score >= _SURE_SCORE and not gone
         return max(self._vouched_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
 
-    def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> TrackBox | None:
+    def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> list[TrackBox]:
         """A face found for the first time was perhaps there already, at least since the last full pass."""
+        boxes = []
         if track.origin is not None and t > track.origin.t:
-            return self._between(track, track.origin, first, t)
-        if t <= track.unseen_until and t < first.t - look_back_s - _SLACK_S:
-            return None
-        # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts.
-        return self._wandered(track, first, min(first.t - t, first.t - track.unseen_until), 0.0)
+            boxes.append(self._way(track, track.origin, first, t))
+        # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts. A leap may
+        # be none: then one face went when another came, and the other took no such way.
+        if t > track.unseen_until or t >= first.t - look_back_s - _SLACK_S:
+            boxes.append(self._wandered(track, first, min(first.t - t, first.t - track.unseen_until), 0.0))
+        return boxes
 
-    def _between(self, track: _Track, a: _Seen, b: _Seen, t: float) -> TrackBox:
+    def _between(self, track: _Track, a: _Seen, b: _Seen, t: float) -> list[TrackBox]:
+        boxes = [self._way(track, a, b, t)]
+        if _apart(a, b) <= _SAME_PLACE * max(side(a.box), side(b.box)):
+            return boxes
+        # These may be two people: one went when the other came, and neither took this way.
+        if t < b.missed_t:
+            boxes.append(self._wandered(track, a, t - a.t, 0.0))
+        if t > b.unseen_until:
+            boxes.append(self._wandered(track, b, b.t - t, 0.0))
+        return boxes
+
+    def _way(self, track: _Track, a: _Seen, b: _Seen, t: float) -> TrackBox:
         share = (t - a.t) / (b.t - a.t)
         box, size = lerp(a.box, b.box, share), max(side(a.box), side(b.box))
         (ax, ay), (bx, by) = center(a.box), center(b.box)
@@ -251,10 +286,12 @@ class Tracker:
         return TrackBox(track.track_id, box, landmarks, spread)
 
     def _wandered(self, track: _Track, seen: _Seen, elapsed_s: float, lost_s: float) -> TrackBox:
-        """Where a face that was seen once may be so long before or after: people walk, and mostly sideways."""
+        """Where a face that was seen once may be so long before or after: people walk or run, and mostly sideways."""
         size = side(seen.box)
-        pace = _WALK_PER_S if track.best_score >= _SURE_SCORE else _DOUBTFUL_PER_S
-        reach = size * pace * elapsed_s
+        faces = _DOUBTFUL_PER_S * elapsed_s
+        if track.best_score >= _SURE_SCORE:
+            faces = max(_WALK_PER_S * elapsed_s, _RUN_PER_S * elapsed_s - _RUN_LEAD)
+        reach = size * faces
         x0, y0, x1, y1 = seen.box
         box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
         landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None

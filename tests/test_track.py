@@ -74,6 +74,44 @@ def test_who_came_and_who_went() -> None:
     assert made.changed_between(0.24, 0.6)
 
 
+def test_who_was_missed_by_one_of_two_looks_came_or_went_between_them() -> None:
+    """Also when it is the same face before and after."""
+    made = tracker(look(0, BOX), look(0.3), look(0.5, BOX))
+    assert len(made.boxes_at(0.5)) == 1
+    assert made.changed_between(0, 0.3)
+    assert made.changed_between(0.3, 0.5)
+
+
+def test_who_comes_when_somebody_else_goes_is_covered_where_they_came() -> None:
+    """One turned away, another one near by turned to the camera: no face went from here to there."""
+    other = moved(2.5 * side(BOX))
+    for looks in ([look(0, BOX), look(0.12, other)], [look(0, BOX), look(0.06), look(0.12, other)]):
+        made = tracker(*looks)
+        assert any(contains(track, other) for track in made.boxes_at(0.07))
+        assert any(contains(track, BOX) for track in made.boxes_at(0.05))
+    # The same where the look before had missed them, when frames wait to look back.
+    assert any(contains(track, other) for track in made.boxes_at(0.05, look_back_s=0.1))
+    assert not any(contains(track, other) for track in made.boxes_at(0.05))
+
+
+def test_who_comes_where_a_walker_was_expected_is_covered_there() -> None:
+    """They are taken for one; so far apart, both places are covered."""
+    step = 1.4 * side(BOX)
+    made = tracker(look(0, BOX), look(0.1, moved(step / 2)), look(0.2, moved(step)), look(0.4, moved(2.5 * step)))
+    assert len({track.track_id for track in made.boxes_at(0.4)}) == 1
+    for t in (0.24, 0.36):
+        assert any(contains(track, moved(2.5 * step)) for track in made.boxes_at(t))
+        assert any(contains(track, moved(step)) for track in made.boxes_at(t))
+
+
+def test_who_runs_in_between_looks_that_are_rare_is_covered() -> None:
+    """2.8 m/s, and half a face beyond the cover is the mask's margin."""
+    run = 12 * side(BOX)
+    made = tracker(look(0), look(0.24, moved(0.24 * run)))
+    (track,) = made.boxes_at(0.04)
+    assert contains(track, moved(0.04 * run + side(BOX) / 2))
+
+
 def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
     made = tracker(look(0), look(0.12, BOX))
     assert made.boxes_at(0) == []
