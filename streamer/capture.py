@@ -85,8 +85,11 @@ class Framer:
         backwards = self._last_t is not None and t < self._last_t + _SAME_TIME_S
         if backwards and self._last_t is not None:
             # Whatever the source says, the pipeline's time moves on, and stays moved.
-            self._offset = (self._offset or 0.0) + self._last_t + self._step - t
-            t = self._last_t + self._step
+            # A live source whose clock stands still says nothing: then arrival counts, or time would run slower than
+            # the pictures, and looks seem nearer than they are.
+            onward = max(self._last_t + self._step, now if self._live else -math.inf)
+            self._offset = (self._offset or 0.0) + onward - t
+            t = onward
         if self._leave_out(t):
             return None
         new = self._fresh or self._stills or captured.image.size != self._size or (backwards and not self._live)

@@ -65,6 +65,14 @@ def test_live_frames_are_never_newer_than_their_arrival() -> None:
     assert made[2].t > made[1].t
 
 
+def test_a_live_clock_that_stands_still_does_not_slow_time_down() -> None:
+    """A camera in the dark gives fewer frames than it says; looks must not seem nearer to each other than they are."""
+    arrived = [100 + n / 5 for n in range(40)]
+    made = kept(frames(framer(live=True, fps=30), *((7.0, now) for now in arrived)))
+    assert [f.t for f in made] == pytest.approx(arrived)
+    assert {f.epoch for f in made} == {0}
+
+
 def test_late_frames_keep_the_steps_of_their_source() -> None:
     """A busy machine reads late, then catches up: time must not be bent against what the pictures show."""
     machine = framer(live=True)
