@@ -25,10 +25,11 @@ _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 _RUN_PER_S = 12.0
 """The same for somebody who runs, 2.8 m/s."""
-_RUN_LEAD = 0.5
-"""So many face sizes may somebody who runs be ahead of their cover: the mask's margin holds most of it."""
 _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
+_LEAD = 0.5
+"""So many face sizes may somebody who runs, or is doubtful and walks, be ahead of their cover: the mask's margin holds
+most of it. Between frequent looks nobody comes to be further ahead; between rare ones cover keeps up with them."""
 _SWERVE_PER_S2 = 8.0
 """Face sizes per second squared by which a head that nods or is shaken changes its pace: a fifth of a face to either
 side within a second. Between frequent looks that is next to nothing; over half a second it is a quarter of a face.
@@ -288,10 +289,9 @@ class Tracker:
     def _wandered(self, track: _Track, seen: _Seen, elapsed_s: float, lost_s: float) -> TrackBox:
         """Where a face that was seen once may be so long before or after: people walk or run, and mostly sideways."""
         size = side(seen.box)
-        faces = _DOUBTFUL_PER_S * elapsed_s
-        if track.best_score >= _SURE_SCORE:
-            faces = max(_WALK_PER_S * elapsed_s, _RUN_PER_S * elapsed_s - _RUN_LEAD)
-        reach = size * faces
+        sure = track.best_score >= _SURE_SCORE
+        pace, most = (_WALK_PER_S, _RUN_PER_S) if sure else (_DOUBTFUL_PER_S, _WALK_PER_S)
+        reach = size * max(pace * elapsed_s, most * elapsed_s - _LEAD)
         x0, y0, x1, y1 = seen.box
         box = x0 - reach, y0 - reach / 3, x1 + reach, y1 + reach / 3
         landmarks = seen.landmarks if side(box) < _ONE_FACE * size else None

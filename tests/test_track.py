@@ -110,6 +110,10 @@ def test_who_runs_in_between_looks_that_are_rare_is_covered() -> None:
     made = tracker(look(0), look(0.24, moved(0.24 * run)))
     (track,) = made.boxes_at(0.04)
     assert contains(track, moved(0.04 * run + side(BOX) / 2))
+    # And who is doubtful, and walks.
+    made = tracker(look(0), look(0.24, moved(0.12 * run), score=0.5))
+    (track,) = made.boxes_at(0.04)
+    assert contains(track, moved(0.02 * run + side(BOX) / 2))
 
 
 def test_new_face_covers_the_frames_since_the_last_pass_only() -> None:
