@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import os
+import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +14,8 @@ import av
 import pytest
 from fakes import MovingFace
 from support.display import virtual_screen
+from support.lag import environment, lag
 from support.weights import weights
-
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
-from streamer.parts import Context
-from streamer.pipeline import Pipeline
 
 _STARTUP_S = 30
 _LEFT_MB = 24
@@ -108,42 +101,19 @@ def test_second_signal_stops_at_once(clip: Path, tmp_path: Path) -> None:
     assert process.returncode is not None
 
 
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_fifty_runs_leave_nothing_behind(clip: Path, tmp_path: Path) -> None:
     """Threads, file descriptors and memory before and after; half of the runs are stopped in the middle."""
-    context = Context(model=weights)
-    config = Config().updated({"run.duration_s": 0.6})
-
-    def once(number: int) -> None:
-        sink = Endpoint("file", {"path": str(tmp_path / f"{number % 2}.mp4"), "force": True}, "out")
-        pipeline = Pipeline(config, Parts.of(config, Endpoint("file", {"path": str(clip)}), [sink], context))
-        pipeline.start()
-        if number % 2:
-            pipeline.poll(0.02)
-            pipeline.stop()
-        pipeline.join()
-
-    for number in range(10):
-        once(number)
-    gc.collect()
-    before = threading.active_count(), descriptors(), resident_mb()
-    for number in range(40):
-        once(number)
-    gc.collect()
-    after = threading.active_count(), descriptors(), resident_mb()
-    for name, a, b in zip(("threads", "file descriptors", "MB resident"), before, after, strict=True):
-        print(f"{name}: {a:.0f} after 10 runs, {b:.0f} after 50")
-    assert after[0] == before[0]
-    assert after[1] == before[1]
-    assert after[2] - before[2] < _LEFT_MB
+    command = [sys.executable, "-m", "support.runs", str(clip), str(weights("yunet")), str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment(lag()), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, after = json.loads(done.stdout)
+    for name in before:
+        print(f"{name}: {before[name]} after 10 runs, {after[name]} after 50")
+    assert after["threads"] == before["threads"]
+    assert after["file descriptors"] == before["file descriptors"]
+    assert after["MB resident"] - before["MB resident"] < _LEFT_MB
 
 
 def test_under_nohup_a_closed_terminal_changes_nothing(clip: Path, tmp_path: Path) -> None:
@@ -161,7 +131,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing(clip: Path, tmp_path: Pat
 
 
 def test_the_screen_goes_away(clip: Path, tmp_path: Path) -> None:
-    """Qt would end the program in the middle of the file."""
+    """Qt would end the program in the middle of the file, and does when it notices first."""
     weights("yunet")
     output = tmp_path / "out.mp4"
     with virtual_screen() as screen:
@@ -175,5 +145,6 @@ def test_the_screen_goes_away(clip: Path, tmp_path: Path) -> None:
         time.sleep(1)
     _, err = process.communicate(timeout=_STARTUP_S)
     assert process.returncode == 1
-    assert "streamer: error: the display of the window has gone" in err
+    # Whoever notices first: we do nearly always. Qt ends the program on the spot; then the last fragment is the end.
+    assert "streamer: error: the display of the window has gone" in err or "The X11 connection broke" in err
     assert len(frames_of(output)) > 5
