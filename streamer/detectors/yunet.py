@@ -24,7 +24,7 @@ class Options(OnnxOptions):
     """Settings of YuNet."""
 
     confirm: bool = Field(
-        True, description="a large, doubtful, new face must be seen again in enlarged or turned windows to count"
+        True, description="a large, doubtful, new face must be seen again enlarged, mirrored or turned to count"
     )
 
     brighten: bool = Field(True, description="look at nearly black pictures once more, made brighter")
