@@ -199,8 +199,10 @@ class IdentityCache:
     def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
         """See `Identity.decide`."""
         self._renew()
-        self.counts["track frames"] += len(tracks)
-        return tuple((track, self._verdict(frame, track)) for track in tracks)
+        places = Counter(track.track_id for track in tracks)
+        self.counts["track frames"] += len(places)
+        elsewhere = Cover("may be elsewhere")  # what is in several places may be several people
+        return tuple((one, self._verdict(frame, one) if places[one.track_id] == 1 else elsewhere) for one in tracks)
 
     # -- is it still the same face ------------------------------------------------------------------------------
 

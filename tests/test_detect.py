@@ -94,6 +94,7 @@ def test_the_number_of_second_looks_is_bounded() -> None:
 # -- confirming -------------------------------------------------------------------------------------------------------
 
 LARGE: Box = (200.0, 150.0, 300.0, 270.0)
+Scores = tuple[float | None, float | None, float | None]
 
 
 class Doubting(Scripted):
@@ -140,7 +141,7 @@ def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
         ((None, None, 0.4), True),
     ],
 )
-def test_large_doubtful_faces_have_to_be_seen_twice(scores: tuple[float | None, float | None, float | None], counts: bool) -> None:
+def test_large_doubtful_faces_have_to_be_seen_twice(scores: Scores, counts: bool) -> None:
     """Upright, turned, or mirrored."""
     detector = Doubting(Detection(LARGE, 0.5), *scores)
     assert confirmed(detector) == counts

@@ -14,6 +14,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.people import FACE_PX, SIZE, Rehearsal, Street, Walker
 
+from streamer.types import Cover, Frame, Reveal, TrackBox
+
 ADA, EVE = 1, 2
 """Ada is enrolled, Eve is not."""
 ROOM = SIZE[0] - FACE_PX - 20
@@ -45,6 +47,16 @@ def rehearse(people: list[Walker], frames: int, mode: str = "file", **more: Any)
     live = bool(settings.pop("live", False))
     fps, cut_at = settings.pop("fps", 25.0), settings.pop("cut_at", ())
     return Rehearsal(Street(people, frames=frames, live=live, fps=fps, cut_at=cut_at), **settings).run()
+
+
+def test_a_track_that_may_be_in_several_places_is_shown_in_none() -> None:
+    """One face may have gone while another came."""
+    done = rehearse([standing(ADA, 60)], 60)
+    frame = Frame(59, 0, 59 / 25, done.street.picture(59))
+    here = TrackBox(1, (60, 70, 60 + FACE_PX, 70 + FACE_PX), None, 2.0)
+    ((_, alone),) = done.cache.decide(frame, [here])
+    assert isinstance(alone, Reveal)
+    assert all(isinstance(verdict, Cover) for _, verdict in done.cache.decide(frame, [here, here]))
 
 
 @pytest.mark.parametrize("mode", MODES)
