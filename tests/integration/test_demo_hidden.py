@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import RecordingSink
+from support.lag import lag
 from support.weights import weights
 
 from streamer.assembly import Parts
@@ -66,5 +67,6 @@ def test_no_drawn_face_is_readable(realtime: bool, seed: int, size: tuple[int, i
                 if is_readable(original, frame.image.planes[0], truth.box):
                     leaks.append((number, truth.person))
     print(f"seed {seed}: {judged} faces judged, {len(leaks)} readable; {report.summary['detector_passes']} passes")
-    assert judged > 200
+    # Under injected lag, most of a live scene is dropped or covered whole.
+    assert judged > (200 if lag() == 1 else 20)
     assert leaks == []
