@@ -262,10 +262,14 @@ class Planner:
             predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
             expired = self._live and now >= held.arrived + self._options.max_hold_s
             settled = bracketed and (epoch.passes[-1].t >= held.frame.t + self._look_back_s - _SLACK_S)
-            if not (settled or predictable or expired or self._hopeless(held.frame)):
+            known = settled or predictable or self._hopeless(held.frame)
+            if not (known or expired):
                 break
             self._held.popleft()
-            ready.append(self._planned(held.frame, epoch))
+            if known or not self._options.lookahead:
+                ready.append(self._planned(held.frame, epoch))
+            else:  # also when only the looks to look back from are wanting: nothing is relaxed under load
+                ready.append(Planned(held.frame, None, "no pass in time"))
         return ready
 
     def _hopeless(self, frame: Frame) -> bool:

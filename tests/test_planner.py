@@ -157,6 +157,22 @@ def test_a_file_that_jumps_on_forgets_nobody() -> None:
     assert not last.tracks
 
 
+def test_live_frames_that_cannot_wait_to_look_back_are_covered() -> None:
+    """A slow detector: the look that would find whom the one before missed comes too late for a frame held so long."""
+    machine = planner(live=True, look_back_s=0.2, max_hold_s=0.5, every=1)
+    machine.offer(frame(0), 0)
+    request = machine.next_request()
+    assert request is not None
+    machine.offer(frame(5), 0.2)
+    assert machine.passed(seen(request), 0.4) == []
+    assert [(p.frame.seq, p.plan) for p in machine.expire(0.5)] == [(0, None)]
+    # In time, it is shown.
+    machine.offer(frame(10), 0.4)
+    request = machine.next_request()
+    assert request is not None
+    assert [(p.frame.seq, p.plan is not None) for p in machine.passed(seen(request), 0.6)] == [(5, True)]
+
+
 def test_looking_back_ends_where_the_scene_does() -> None:
     machine = planner(look_back_s=0.25)
     frames = [frame(n, epoch=n // 9) for n in range(18)]
