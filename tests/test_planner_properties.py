@@ -200,7 +200,7 @@ def contains(plan_boxes: Sequence[Box], box: Box) -> bool:
 
 
 def together(plan_boxes: Sequence[Box], box: Box) -> bool:
-    """Whether boxes, each of another guess where somebody may be, leave nothing of a face: asked of a grid of points."""
+    """Whether boxes, each a guess where somebody may be, leave nothing of a face: asked of a grid of points."""
     steps = [step / 16 for step in range(17)]
     x0, y0, x1, y1 = box
     points = [(x0 + a * (x1 - x0), y0 + b * (y1 - y0)) for a in steps for b in steps]
@@ -297,6 +297,24 @@ def test_a_runner_whom_every_look_finds_is_never_uncovered(
 ) -> None:
     """However rare the looks: where nobody can say which way somebody ran, the whole frame is covered."""
     run = Run(PlannerOptions.model_validate({**chosen, "lookahead": True}), [runner], live)
+    run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
+    for planned, _ in run.left:
+        if planned.plan is not None:
+            cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
+            assert together(cover, runner.box(planned.frame.t))
+
+
+sprinters = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-20 * FACE_PX, 20 * FACE_PX))
+
+
+@settings(max_examples=150, deadline=None)
+@given(stream=long_streams, runner=sprinters, chosen=option_sets, live=st.booleans())
+def test_between_rare_looks_nobody_is_uncovered_however_fast(
+    stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
+) -> None:
+    """Between frequent ones somebody so fast is found within a leap."""
+    options = PlannerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
+    run = Run(options, [runner], live)
     run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
     for planned, _ in run.left:
         if planned.plan is not None:
