@@ -290,6 +290,16 @@ def test_homes_that_nobody_has(key: str) -> None:
         )
 
 
+def test_months_of_strangers_are_counted_and_none_is_remembered(tmp_path: Path) -> None:
+    listed = Attendance(tmp_path / "who.csv")
+    for number in range(300):
+        for frame in range(10):
+            listed.saw(number * 10 + frame / 25, {}, {(0, number)})
+    listed.write()
+    assert "(tracks of strangers: 300)" in (tmp_path / "who.csv").read_text()
+    assert len(listed._tracks) < 20
+
+
 def test_strangers_on_stills_are_counted_in_every_picture(tmp_path: Path) -> None:
     for least_frames, number in ((1, 2), (5, 0)):
         listed = Attendance(tmp_path / f"{least_frames}.csv", least_frames=least_frames)

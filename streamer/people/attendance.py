@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ __all__ = ["Attendance"]
 _LONGEST_FRAME_S = 0.5
 """A longer gap between two frames is an interruption, in which nobody was seen."""
 _LEAST_FRAMES = 5
+_OVER_S = 60.0
+"""A track that was not seen for so long is over: streams run for months, and remember no track of theirs."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -32,6 +33,14 @@ class _Row:
     last_t: float
     visible_s: float = 0.0
     best_score: float = 0.0
+
+
+@dataclass(slots=True)
+class _Track:
+    frames: int = 0
+    last_t: float = 0.0
+    known: bool = False
+    """Somebody who is enrolled was seen on it."""
 
 
 class Attendance:
@@ -50,8 +59,8 @@ class Attendance:
         if not self._path.parent.is_dir() or not os.access(self._path.parent, os.W_OK):
             raise UsageError(f"attendance {path} cannot be written: {self._path.parent} is no folder to write to")
         self._rows: dict[str, _Row] = {}
-        self._frames: Counter[Key] = Counter()
-        self._known: set[Key] = set()
+        self._tracks: dict[Key, _Track] = {}
+        self._tidied_t = 0.0
         self._strangers = 0
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -68,14 +77,19 @@ class Attendance:
         step_s = 0.0 if self._last_t is None else t - self._last_t
         self._last_t = t
         for key in tracks:
-            self._frames[key] += 1
-            self._strangers += self._frames[key] == self._least_frames and key not in self._known
+            track = self._tracks.setdefault(key, _Track())
+            track.frames, track.last_t = track.frames + 1, t
+            self._strangers += track.frames == self._least_frames and not track.known
+        if t > self._tidied_t + _OVER_S:
+            self._tidied_t = t
+            self._tracks = {key: track for key, track in self._tracks.items() if t - track.last_t <= _OVER_S}
         for key, reveal in shown.items():
             if not reveal.name:
                 continue
-            if key not in self._known:
-                self._known.add(key)
-                self._strangers -= self._frames[key] >= self._least_frames
+            track = self._tracks.setdefault(key, _Track(last_t=t))
+            if not track.known:
+                track.known = True
+                self._strangers -= track.frames >= self._least_frames
             row = self._rows.setdefault(reveal.name, _Row(t, t))
             if row.last_t < t and step_s <= _LONGEST_FRAME_S:
                 row.visible_s += step_s
