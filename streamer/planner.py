@@ -91,6 +91,15 @@ class _Epoch:
     failed: set[int] = field(default_factory=set)
     """Frames that the detector could not examine."""
 
+    def around(self, t: float) -> tuple[Pass | None, Pass | None]:
+        """The last pass up to time t, and the first one after it. What is asked for is nearly always recent."""
+        after = None
+        for look in reversed(self.passes):
+            if look.t <= t:
+                return look, after
+            after = look
+        return None, after
+
 
 class Planner:
     """See the module.
@@ -282,11 +291,10 @@ class Planner:
     def _near(self, frame: Frame, epoch: _Epoch) -> tuple[Pass, ...]:
         """The passes next to a frame, before (or on) it and after it, that are near enough to rest on."""
         limit = self._options.max_gap_s + _SLACK_S
-        before = [look for look in epoch.passes if look.t <= frame.t][-1:]
-        after = [look for look in epoch.passes if look.t > frame.t][:1]
-        if before and before[0].t == frame.t:
-            after = []
-        return tuple(look for look in (*before, *after) if abs(look.t - frame.t) <= limit)
+        before, after = epoch.around(frame.t)
+        if before is not None and before.t == frame.t:
+            after = None
+        return tuple(look for look in (before, after) if look is not None and abs(look.t - frame.t) <= limit)
 
     def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
         if frame.seq in epoch.failed:
@@ -307,9 +315,11 @@ class Planner:
     def _changed_unwatched(self, frame: Frame, epoch: _Epoch) -> bool:
         """Whether somebody ran in or out between two looks too far apart to tell which way.
 
-        Cover reaches as far as people walk within `max_gap_s`; over a longer time they may be anywhere.
+        Cover reaches as far as people run within `max_gap_s`; over a longer time they may be anywhere.
         """
-        earlier_t = max((look.t for look in epoch.passes if look.t <= frame.t), default=-math.inf)
-        later_t = min((look.t for look in epoch.passes if look.t > frame.t), default=math.inf)
-        rare = earlier_t < frame.t and later_t - earlier_t > self._options.max_gap_s + _SLACK_S
-        return rare and later_t < math.inf and epoch.tracker.changed_between(earlier_t, later_t)
+        before, after = epoch.around(frame.t)
+        if after is None:
+            return False
+        earlier_t = -math.inf if before is None else before.t
+        rare = earlier_t < frame.t and after.t - earlier_t > self._options.max_gap_s + _SLACK_S
+        return rare and epoch.tracker.changed_between(earlier_t, after.t)

@@ -287,6 +287,16 @@ def test_cover_contains_everybody_between_two_sightings(
     event(f"{'many' if judged > 9 else 'some' if judged else 'no'} face-frames judged")
 
 
+def check_never_uncovered(options: PlannerOptions, runner: Walker, stream: Sequence[Step], live: bool) -> None:
+    """Every look finds somebody who runs before a camera that stands still: whatever is shown covers them."""
+    run = Run(options, [runner], live)
+    run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
+    for planned, _ in run.left:
+        if planned.plan is not None:
+            cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
+            assert together(cover, runner.box(planned.frame.t))
+
+
 runners = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-9 * FACE_PX, 9 * FACE_PX))
 
 
@@ -296,12 +306,7 @@ def test_a_runner_whom_every_look_finds_is_never_uncovered(
     stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
 ) -> None:
     """However rare the looks: where nobody can say which way somebody ran, the whole frame is covered."""
-    run = Run(PlannerOptions.model_validate({**chosen, "lookahead": True}), [runner], live)
-    run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
-    for planned, _ in run.left:
-        if planned.plan is not None:
-            cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
-            assert together(cover, runner.box(planned.frame.t))
+    check_never_uncovered(PlannerOptions.model_validate({**chosen, "lookahead": True}), runner, stream, live)
 
 
 sprinters = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-20 * FACE_PX, 20 * FACE_PX))
@@ -314,9 +319,4 @@ def test_between_rare_looks_nobody_is_uncovered_however_fast(
 ) -> None:
     """Between frequent ones somebody so fast is found within a leap."""
     options = PlannerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
-    run = Run(options, [runner], live)
-    run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
-    for planned, _ in run.left:
-        if planned.plan is not None:
-            cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
-            assert together(cover, runner.box(planned.frame.t))
+    check_never_uncovered(options, runner, stream, live)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import pytest
+from support.clips import write_pictures, write_truth
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
@@ -25,13 +23,7 @@ DRAWN = scene(Options(seed=3, width=640, height=360))
 
 def write(path: Path, pictures: Sequence[Picture]) -> None:
     path.parent.mkdir(exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "18", "preset": "veryfast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for picture in pictures:
-            container.mux(stream.encode(picture.to_av()))
-        container.mux(stream.encode())
+    write_pictures(path, pictures)
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "video_noface" / "empty.mp4", [empty.picture(n) for n in range(FRAMES)])
     write(folder / "video_noface" / "crowded.mp4", street)
     (folder / "reference").mkdir()
-    with (folder / "reference" / "street.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["frame", "id", "x", "y", "w", "h"])
-        for n in range(FRAMES):
-            for truth in DRAWN.truth(n):
-                x0, y0, x1, y1 = truth.box
-                if truth.visible > 0.9:
-                    rows.writerow([n, truth.person, x0, y0, x1 - x0, y1 - y0])
+    write_truth(folder / "reference" / "street.csv", DRAWN, FRAMES)
     (folder / "images_noface").mkdir()
     cv2.imwrite(str(folder / "images_noface" / "grey.png"), empty.picture(0).bgr()[:100, :100])
     return folder

@@ -25,7 +25,8 @@ class _Slowing(Loader):
         from support.lag import lag, slowed
 
         self._real.exec_module(module)
-        module._detect = slowed(module._detect, lag())  # type: ignore[attr-defined]
+        inside = vars(module)
+        inside["_detect"] = slowed(inside["_detect"], lag())
 
 
 class _Finder(MetaPathFinder):
