@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
+
 from streamer.effects import Effect, Patch
 from streamer.errors import EffectError
-from streamer.masks import MaskOptions, Region, reach, region, soften
-from streamer.picture import Picture
+from streamer.masks import MaskOptions, Region, Window, bounds, reach, region, soften
+from streamer.picture import Picture, Plane
 from streamer.sealed import AnonymizedFrame, slate
+from streamer.surroundings import Visible
 from streamer.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.zones import NO_ZONES, ZoneOptions, zoned
 
@@ -74,7 +77,17 @@ def seal(
         hidden = [track for track, verdict in plan.tracks if not _may_show(verdict, frame.t, rules)]
         try:
             effect.enter(frame.epoch)
-            image = zoned(paint(frame.image, hidden, effect, mask, frame.t), zones)
+            seen = [track for track, verdict in plan.tracks if _may_show(verdict, frame.t, rules)]
+            image = paint(
+                frame.image,
+                hidden,
+                effect,
+                mask,
+                frame.t,
+                shown=seen,
+                zones=zones,
+                still=frame.name is not None,
+            )
             # Also faces that may be seen now: what is learned may be shown later.
             effect.learn(image, (reach(track, mask) for track, _ in plan.tracks), frame.t)
             somebody = len(hidden) < len(plan.tracks)
@@ -83,6 +96,10 @@ def seal(
         except Exception as error:  # an effect is a plug-in: whatever it raises, the frame is covered
             on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
             why = "effect failed"
+    try:
+        effect.forget()
+    except Exception as error:
+        on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
     on_cover(why or "no plan")
     return slate(frame.seq, frame.t, frame.image.size, name=frame.name)
 
@@ -102,33 +119,72 @@ def _may_show(verdict: Verdict, t: float, rules: Freshness) -> bool:
     )
 
 
-def paint(picture: Picture, tracks: list[TrackBox], effect: Effect, mask: MaskOptions, t: float) -> Picture:
-    """A picture with these faces replaced. The given picture is not changed; it is returned when there is no face."""
+def paint(
+    picture: Picture,
+    tracks: Sequence[TrackBox],
+    effect: Effect,
+    mask: MaskOptions,
+    t: float,
+    *,
+    shown: Sequence[TrackBox] = (),
+    zones: ZoneOptions = NO_ZONES,
+    still: bool = False,
+) -> Picture:
+    """A picture with these faces replaced and its zones covered. The given picture is not changed.
+
+    Erases before it paints: the effect sees no sample of a mask or a zone, unless it declares that it reads faces. Then
+    it is handed the original, still without the zones.
+
+    shown: faces that stay visible; no replacement is made of what lies in their bounds. still: the picture is no frame
+    of a video. Returns the picture itself when there is nothing to hide. Raises whatever the effect raises.
+    """
     regions = [place for track in tracks if (place := region(picture, track, mask)) is not None]
+    original = zoned(picture, zones)
     if not regions:
-        return picture
-    canvas = picture.canvas()
-    effect.apply([_patch(canvas, place) for place in regions], t)
+        return original
+    canvas = original.canvas()
+    beside = [window for track in shown if (window := bounds(picture, track, mask)) is not None]
+    around = Visible(canvas, [*(place.window for place in regions), *beside], zones)
+    reads = effect.reads_face == "always" or (effect.reads_face == "video" and not still)
+    hand_over = _Handover(canvas, around, original if reads else None)
+    effect.apply([hand_over.erased(place) for place in regions], t)
     if mask.feather > 0:
-        soften(picture, canvas, regions)
-    return canvas.frozen()
+        soften(original, canvas, regions)
+    # Once more: a mask may reach into a zone.
+    return zoned(canvas.frozen(), zones)
 
 
-def _patch(canvas: Picture, place: Region) -> Patch:
-    x0, y0, x1, y1 = place.window
-    samples = tuple(
-        plane[y0 >> shift : y1 >> shift, x0 >> shift : x1 >> shift]
-        for plane, shift in zip(canvas.planes, canvas.shifts, strict=True)
-    )
-    middle = place.middle[0] - x0, place.middle[1] - y0
-    return Patch(
-        samples,
-        place.masks(canvas.shifts),
-        place.face_px,
-        canvas.shifts,
-        track_id=place.track_id,
-        at=(x0, y0),
-        middle=middle,
-        half=place.half,
-        tilt=place.tilt,
-    )
+class _Handover:
+    """Makes patches of a canvas, and erases what is masked on it."""
+
+    def __init__(self, canvas: Picture, around: Visible, original: Picture | None) -> None:
+        self._shifts = canvas.shifts
+        self._canvas = canvas.planes
+        self._around = around
+        self._original = None if original is None else original.planes
+
+    def erased(self, place: Region) -> Patch:
+        """The patch of one face, whose samples are 0 from now on."""
+        samples, masks = self._views(self._canvas, place.window), place.masks(self._shifts)
+        for plane, mask in zip(samples, masks, strict=True):
+            cv2.subtract(plane, mask, dst=plane)  # saturates: 0 where the mask is 255
+        x0, y0 = place.window[:2]
+        return Patch(
+            samples,
+            masks,
+            place.face_px,
+            self._shifts,
+            track_id=place.track_id,
+            at=(x0, y0),
+            middle=(place.middle[0] - x0, place.middle[1] - y0),
+            half=place.half,
+            tilt=place.tilt,
+            around=self._around,
+            original=None if self._original is None else self._views(self._original, place.window),
+        )
+
+    def _views(self, planes: tuple[Plane, ...], window: Window) -> tuple[Plane, ...]:
+        x0, y0, x1, y1 = window
+        return tuple(
+            [plane[y0 >> s : y1 >> s, x0 >> s : x1 >> s] for plane, s in zip(planes, self._shifts, strict=True)]
+        )

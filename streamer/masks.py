@@ -16,7 +16,10 @@ from streamer.parts import PartOptions
 from streamer.picture import Picture, Plane, even
 from streamer.types import Box, Points5, TrackBox
 
-__all__ = ["MaskOptions", "Region", "reach", "region", "soften"]
+__all__ = ["MaskOptions", "Region", "Window", "bounds", "reach", "region", "soften"]
+
+Window = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in luma pixels: even, and inside the picture, padding included."""
 
 _SUBPIXEL_BITS = 4
 """cv2.ellipse takes fixed-point coordinates with so many fractional bits."""
@@ -53,8 +56,8 @@ class MaskOptions(PartOptions):
 class Region:
     """One face's place on a picture. Lengths in luma pixels."""
 
-    window: tuple[int, int, int, int]
-    """x0, y0, x1, y1 of what holds the mask, soft edge included: even pixels, inside the picture."""
+    window: Window
+    """What holds the mask, soft edge included."""
     protected: Plane
     """At the window's size: 255 where nothing of the original may be left, 0 elsewhere."""
     face_px: float
@@ -65,6 +68,8 @@ class Region:
     tilt: float
     """Angle of the line through the eyes in radians; positive: the head leans to the right in the picture."""
     feather_px: float
+    padded: tuple[bool, bool] = (False, False)
+    """Whether the window's last row and column are padding, which repeats the row or column before it."""
 
     @cached_property
     def weights(self) -> Plane:
@@ -72,7 +77,8 @@ class Region:
         if self.feather_px <= 0:
             return self.protected
         away = cv2.distanceTransform(cv2.bitwise_not(self.protected), cv2.DIST_L2, 3)
-        return np.asarray(np.clip(255 - away * (255 / self.feather_px), 0, 255), np.uint8)
+        weights = np.asarray(np.clip(255 - away * (255 / self.feather_px), 0, 255), np.uint8)
+        return _repeated(weights, self.padded)
 
     def masks(self, shifts: tuple[int, ...]) -> tuple[Plane, ...]:
         """Per plane, 255 where a sample is replaced, be it in part."""
@@ -115,12 +121,38 @@ def region(picture: Picture, track: TrackBox, options: MaskOptions) -> Region | 
         for oval in ovals:
             _fill(protected, (oval.middle[0] - x0, oval.middle[1] - y0), oval)
     along = ovals[-1]
-    return Region(window, protected, size, track.track_id, along.middle, along.half, along.tilt, options.feather * size)
+    padded = picture.format == "i420" and y1 > picture.height, picture.format == "i420" and x1 > picture.width
+    return Region(
+        window,
+        _repeated(protected, padded),
+        size,
+        track.track_id,
+        along.middle,
+        along.half,
+        along.tilt,
+        options.feather * size,
+        padded,
+    )
+
+
+def bounds(picture: Picture, track: TrackBox, options: MaskOptions) -> Window | None:
+    """The window of one face's mask, soft edge included; None when it lies wholly outside the picture."""
+    return _window(picture, reach(track, options))
 
 
 def reach(track: TrackBox, options: MaskOptions) -> Box:
     """The box that holds the mask of one face, soft edge included."""
     return grown(_outline(track, options)[1], options.feather * side(track.box))
+
+
+def _repeated(plane: Plane, padded: tuple[bool, bool]) -> Plane:
+    """What is masked in the last row and column is masked in their copies in the padding, too. In place."""
+    rows, columns = padded
+    if rows:
+        plane[-1] = plane[-2]
+    if columns:
+        plane[:, -1] = plane[:, -2]
+    return plane
 
 
 def _as_box(track: TrackBox, options: MaskOptions) -> bool:
@@ -206,7 +238,7 @@ def _hull(boxes: list[Box]) -> Box:
     return min(x0), min(y0), max(x1), max(y1)
 
 
-def _window(picture: Picture, box: Box) -> tuple[int, int, int, int] | None:
+def _window(picture: Picture, box: Box) -> Window | None:
     """The even pixels of a picture that hold a box; None when it lies outside."""
     limit = picture.size if picture.format == "bgrp" else (even(picture.width), even(picture.height))
     x0, y0 = (max(0, math.floor(edge)) & ~1 for edge in box[:2])
@@ -214,7 +246,7 @@ def _window(picture: Picture, box: Box) -> tuple[int, int, int, int] | None:
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def _filled(window: tuple[int, int, int, int], box: Box) -> Plane:
+def _filled(window: Window, box: Box) -> Plane:
     """A mask of a window that is full inside a box, of which the window's rounding is a part."""
     x0, y0, x1, y1 = window
     mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
@@ -224,7 +256,7 @@ def _filled(window: tuple[int, int, int, int], box: Box) -> Plane:
     return mask
 
 
-def _rounded(window: tuple[int, int, int, int], box: Box, by_px: float) -> Plane:
+def _rounded(window: Window, box: Box, by_px: float) -> Plane:
     """A box with round corners, which keep clear of the ungrown box inside it."""
     x0, y0 = window[:2]
     mask = _filled(window, box)

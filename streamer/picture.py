@@ -12,7 +12,7 @@ Effects work plane by plane, so that no frame is converted there and back.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +80,7 @@ class Picture:
 
     width, height: true size in pixels, at least 1.
     buffer: flat uint8, laid out as the module says.
+    alpha: (height, width) opacity, 0 transparent to 255 opaque; None when all of it is opaque. Only `bgrp` has one.
     """
 
     width: int
@@ -87,12 +88,15 @@ class Picture:
     format: Format
     buffer: NDArray[np.uint8]
     color: Color = BT601
+    alpha: Plane | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture of {self.width}x{self.height} pixels is none")
         if self.buffer.shape != (self._length(self.width, self.height, self.format),) or self.buffer.dtype != np.uint8:
             raise ValueError(f"the buffer does not fit {self.format} {self.width}x{self.height}")
+        if self.alpha is not None and (self.format != "bgrp" or self.alpha.shape != (self.height, self.width)):
+            raise ValueError(f"the opacity does not fit {self.format} {self.width}x{self.height}")
 
     # -- making one ---------------------------------------------------------------------------------------------
 
@@ -109,6 +113,16 @@ class Picture:
         if format == "i420":
             buffer[even(width) * even(height) :] = 128
         return cls(width, height, format, buffer, color)
+
+    @classmethod
+    def from_bgra(cls, bgra: NDArray[np.uint8]) -> Picture:
+        """From interleaved (H, W, 4) BGR and opacity. What lies under transparent pixels is black afterwards."""
+        alpha = np.ascontiguousarray(bgra[:, :, 3])
+        if (alpha == 255).all():
+            return cls.from_bgr(bgra[:, :, :3], format="bgrp")
+        cleared = bgra[:, :, :3].copy()
+        cleared[alpha == 0] = 0
+        return replace(cls.from_bgr(cleared, format="bgrp"), alpha=alpha).frozen()
 
     @classmethod
     def from_bgr(cls, bgr: NDArray[np.uint8], *, format: Format = "i420") -> Picture:
@@ -155,11 +169,13 @@ class Picture:
 
     def canvas(self) -> Picture:
         """A writable copy, to paint on."""
-        return Picture(self.width, self.height, self.format, self.buffer.copy(), self.color)
+        return replace(self, buffer=self.buffer.copy())
 
     def frozen(self) -> Picture:
         """This very picture, from now on read-only."""
         self.buffer.flags.writeable = False
+        if self.alpha is not None:
+            self.alpha.flags.writeable = False
         return self
 
     # -- looking at it ------------------------------------------------------------------------------------------
@@ -203,7 +219,8 @@ class Picture:
             plane[y0 >> shift : y1 >> shift, x0 >> shift : x1 >> shift].reshape(-1)
             for plane, shift in zip(self.planes, self.shifts, strict=True)
         ]
-        return Picture(x1 - x0, y1 - y0, self.format, np.concatenate(parts), self.color).frozen()
+        alpha = None if self.alpha is None else self.alpha[y0:y1, x0:x1].copy()
+        return Picture(x1 - x0, y1 - y0, self.format, np.concatenate(parts), self.color, alpha).frozen()
 
     def scaled(self, width: int, height: int) -> Picture:
         """This picture at another size, plane by plane. Averages over areas when it shrinks by two or more."""
@@ -214,6 +231,8 @@ class Picture:
         result = Picture.blank(width, height, format=self.format, color=self.color)
         for source, target in zip(self.planes, result.planes, strict=True):
             cv2.resize(source, (target.shape[1], target.shape[0]), dst=target, interpolation=how)
+        if self.alpha is not None:
+            result = replace(result, alpha=np.asarray(cv2.resize(self.alpha, (width, height), interpolation=how)))
         return result.frozen()
 
     def rotated(self, degrees: int) -> Picture:
@@ -230,6 +249,8 @@ class Picture:
             target[:] = np.pad(
                 turned, [(0, t - s) for t, s in zip(target.shape, turned.shape, strict=True)], mode="edge"
             )
+        if self.alpha is not None:
+            result = replace(result, alpha=np.ascontiguousarray(np.rot90(self.alpha, turns)))
         return result.frozen()
 
     def bgr(

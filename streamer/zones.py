@@ -9,6 +9,7 @@ is when a camera gives another size: (0, 0) is the upper left corner, (1, 1) the
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Annotated
@@ -22,7 +23,7 @@ from streamer.parts import PartOptions
 from streamer.picture import Format, Picture, Plane
 from streamer.types import Box
 
-__all__ = ["NO_ZONES", "Polygon", "ZoneOptions", "search_window", "zoned", "zoned_out"]
+__all__ = ["NO_ZONES", "Polygon", "ZoneOptions", "kept_places", "search_window", "zoned", "zoned_out"]
 
 Point = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
 
@@ -99,7 +100,30 @@ def zoned(picture: Picture, zones: ZoneOptions) -> Picture:
     keep, fill = _stencil_of(picture, zones)
     buffer = np.asarray(cv2.bitwise_and(picture.buffer, keep), np.uint8).reshape(-1)
     cv2.bitwise_or(buffer, fill, dst=buffer)
-    return Picture(picture.width, picture.height, picture.format, buffer, picture.color).frozen()
+    return replace(picture, buffer=buffer).frozen()
+
+
+def kept_places(picture: Picture, zones: ZoneOptions) -> Plane | None:
+    """Where neither a zone nor transparency hides a picture; None: nowhere is anything hidden.
+
+    (height // 2, width // 2): 255 where all four pixels of a place of two by two are kept, 0 elsewhere.
+    """
+    rows, columns = picture.height // 2, picture.width // 2
+    kept: Plane | None = None
+    if zones != NO_ZONES:
+        keep, _ = _stencil_of(picture, zones)
+        odd = int(picture.format != "bgrp")
+        wide = picture.width + (picture.width & odd)
+        kept = _all_four(keep[: wide * 2 * rows].reshape(2 * rows, wide)[:, : 2 * columns])
+    if picture.alpha is not None:
+        opaque = _all_four((picture.alpha[: 2 * rows, : 2 * columns] == 255).astype(np.uint8) * np.uint8(255))
+        kept = opaque if kept is None else kept & opaque
+    return kept
+
+
+def _all_four(plane: Plane) -> Plane:
+    """Half the size: the smallest of every two by two samples."""
+    return np.minimum(np.minimum(plane[::2, ::2], plane[1::2, ::2]), np.minimum(plane[::2, 1::2], plane[1::2, 1::2]))
 
 
 def zoned_out(picture: Picture, zones: ZoneOptions, box: Box) -> bool:

@@ -30,7 +30,7 @@ class Stream:
     """Pictures through the gate, as a pipeline sends them; every frame is vouched for."""
 
     def __init__(self, mask: MaskOptions = HEAD, format: Format = "i420", after_s: float = 1.0) -> None:
-        self.effect = Background(Options(after_s=after_s))
+        self.effect = Background(Options(after_s=after_s, color="#303030"))
         self.mask = mask
         self.format = format
         self.n = 0
