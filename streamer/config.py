@@ -90,7 +90,7 @@ FIXED: dict[str, type[PartOptions]] = {
 CHOICES = {
     "detector": ("detectors", "yunet"),
     "embedder": ("embedders", "sface"),
-    "effect": ("effects", "mosaic_noise"),
+    "effect": ("effects", "frosted"),
 }
 """Section -> folder of the parts, and the kind taken when none is named."""
 FAMILIES = {"source": "sources", "sink": "sinks"}

@@ -215,6 +215,9 @@ class Render:
         self._witness = witness
         self._settings = settings
         self._failures = _Failures(max_failures, stats)
+        self._shown: set[int] = set()
+        """Tracks that could be seen in the last frame, and the epoch and gallery of that."""
+        self._shown_under: tuple[int, int] | None = None
 
     def work(self) -> None:
         """The thread; ends when `decided` is closed. Raises EffectError when the effect fails too often in a row."""
@@ -241,11 +244,26 @@ class Render:
                 reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
                 self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._present} stays")
 
+    def _forget_revoked(self, planned: Planned, rules: Freshness) -> None:
+        """Have the effect forget what it learned when a face that was shown is hidden now, or the gallery is another.
+
+        What may no longer be seen may be in it.
+        """
+        tracks = () if planned.plan is None else planned.plan.tracks
+        seen = {track.track_id for track, _ in shown(tracks, planned.frame.t, rules)}
+        there = {track.track_id for track, _ in tracks}
+        now = planned.frame.epoch, rules.gallery_version
+        # A new epoch is told by `enter`; whose track has ended is not revoked.
+        if now != self._shown_under or self._shown & (there - seen):
+            self._effect.forget()
+        self._shown, self._shown_under = seen, now
+
     def _render(self, planned: Planned) -> None:
         if (wanted := self._settings().effect) != self._kind:
             self._take(wanted)
         failed: list[EffectError] = []
         rules = self._rules()
+        self._forget_revoked(planned, rules)
         with self._stats.timed("seal"):
             sealed = seal(
                 planned.frame,

@@ -74,7 +74,7 @@ def test_nothing_said_is_the_defaults(text: str, tmp_path: Path) -> None:
         ("1: {}", [f"1: unknown key (there are {', '.join(Config.__dataclass_fields__)})"]),
         ("effect: {kind: blurr}", [f"effect.kind: must be one of {EFFECTS}, got 'blurr' (did you mean 'blur'?)"]),
         ("effect: {kind: [7]}", [f"effect.kind: must be one of {EFFECTS}, got [7]"]),
-        ("effect: {sigma: 0.3}", ["effect.sigma: unknown key (there are strength, smooth)"]),
+        ("effect: {sigma: 0.3}", ["effect.sigma: unknown key (there are strength, smooth, texture)"]),
         ("effect: {kind: blur, strength: 0}",
          ["effect.strength: must be low, medium, high or a whole number from 1 to 10, got 0"]),
         ("effect: {kind: blur, strength: weak}",

@@ -27,7 +27,8 @@ from streamer.pipeline import Pipeline, Status
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
 _EFFECTS = (
-    "how faces are hidden: pixelate, mosaic_noise, blur, box, median, bilateral, solid, silhouette, replace, background"
+    "how faces are hidden: frosted, solid, silhouette, replace, background; made of the face: mosaic_noise, blur, box, "
+    "median, bilateral, pixelate"
 )
 _POLL_S = 0.1
 _DEMO_S = 10

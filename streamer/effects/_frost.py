@@ -19,9 +19,8 @@ from streamer.effects import Cells, Patch
 from streamer.effects._planes import lay
 from streamer.picture import Plane
 
-__all__ = ["CELLS", "TEXTURE", "Frost"]
+__all__ = ["TEXTURE", "Frost"]
 
-CELLS = 6
 TEXTURE = 5
 _SIZES = tuple(sorted({size for power in range(2, 9) for size in (1 << power, 3 << (power - 1))}))
 """Sides of a cell in luma pixels: 4, 6, 8, 12, 16 ...: they shrink by halving, which is fast."""
@@ -54,10 +53,11 @@ class Frost:
     """Fills patches. One instance per stream.
 
     cells: how many lie across a face. texture: half the contrast of the checker between neighbouring cells, in grey
-    levels; it tells people that somebody is hidden.
+    levels; it tells people that somebody is hidden. smooth: soft transitions between the cells.
     """
 
-    def __init__(self, cells: float = CELLS, texture: float = TEXTURE) -> None:
+    def __init__(self, cells: float = 6, texture: float = TEXTURE, *, smooth: bool = True) -> None:
+        self._how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
         self._cells = cells
         self._texture = texture
         self._grids: dict[tuple[int, int], _Grid] = {}
@@ -112,9 +112,9 @@ class Frost:
             soft += checker
         flat = np.clip(soft, 0, 255).astype(np.uint8)
         x, y = patch.at[0] - at[0], patch.at[1] - at[1]
-        planes = [_spread(flat[:1] if chroma else flat, side, x, y, patch.samples[0].shape)]
+        planes = [_spread(flat[:1] if chroma else flat, side, x, y, patch.samples[0].shape, self._how)]
         if chroma:
-            planes.append(_spread(flat[1:], side // 2, x // 2, y // 2, patch.samples[1].shape))
+            planes.append(_spread(flat[1:], side // 2, x // 2, y // 2, patch.samples[1].shape, self._how))
         return [plane for group in planes for plane in group]
 
 
@@ -152,12 +152,12 @@ def _checker(rows: int, columns: int, parity: int, height: float) -> NDArray[np.
     return (height * (2 * dark - 1)).astype(np.float32)
 
 
-def _spread(cells: Cells, side: int, x: int, y: int, shape: tuple[int, ...]) -> list[Plane]:
+def _spread(cells: Cells, side: int, x: int, y: int, shape: tuple[int, ...], how: int) -> list[Plane]:
     """Per plane, the window of this shape that begins at x, y in samples; a cell or more from the cells' border."""
     height, width = shape
     count, rows, columns = cells.shape
     # One plane below the other: the border between them lies outside of every window.
     size = columns * side, count * rows * side
-    large = cv2.resize(cells.reshape(count * rows, columns), size, interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(cells.reshape(count * rows, columns), size, interpolation=how)
     starts = (plane * rows * side + y for plane in range(count))
     return [np.asarray(large[start : start + height, x : x + width], np.uint8) for start in starts]

@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from streamer.effects import Effect, Patch
-from streamer.effects._frost import CELLS, TEXTURE, Frost
+from streamer.effects._frost import TEXTURE, Frost
+from streamer.effects._strength import STRENGTH, Strength, between
 from streamer.parts import Context, PartOptions
+
+_CELLS = 7.5, 3.8
+"""Blocks across the face, from the weakest to the strongest. All show as little of the face: nothing."""
 
 
 class Options(PartOptions):
-    """Settings of the effect."""
+    """Settings of the effect. None of them lets anything of the face be seen."""
 
-    cells: int = Field(
-        CELLS, ge=2, le=12, description="blocks across the face; they show the surroundings, never the face"
-    )
+    strength: Strength = Field("medium", description=f"7.5 blocks across the face to 3.8: {STRENGTH}")
+    smooth: bool = Field(True, description="soft transitions between the blocks; false: hard edges")
     texture: int = Field(
-        TEXTURE, ge=0, le=20, description="contrast of the blocks in grey levels, so that one sees them"
+        TEXTURE, ge=0, le=20, description="contrast of the blocks in grey levels; it tells people that a face is hidden"
     )
 
 
@@ -31,7 +34,7 @@ class Frosted(Effect):
     """See the module."""
 
     def __init__(self, options: Options) -> None:
-        self._frost = Frost(options.cells, options.texture)
+        self._frost = Frost(between(options.strength, *_CELLS), options.texture, smooth=options.smooth)
         self._epoch: int | None = None
 
     def enter(self, epoch: int) -> None:

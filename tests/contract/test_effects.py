@@ -118,13 +118,11 @@ def test_an_effect_that_reads_faces_says_so(make: Make) -> None:
     ]:  # fmt: skip
         seen: list[Patch] = []
 
-        class Looks(Effect):
-            reads_face = when  # type: ignore[assignment]
+        def apply(self: Effect, patches: Sequence[Patch], t: float, seen: list[Patch] = seen) -> None:
+            seen.extend(patches)
 
-            def apply(self, patches: Sequence[Patch], t: float) -> None:
-                seen.extend(patches)  # noqa: B023
-
-        paint(picture, [track], Looks(), MaskOptions(), 0.0, still=still)
+        looks: Effect = type("Looks", (Effect,), {"reads_face": when, "apply": apply})()
+        paint(picture, [track], looks, MaskOptions(), 0.0, still=still)
         assert (seen[0].original is not None) == handed
         for samples, mask in zip(seen[0].samples, seen[0].masks, strict=True):
             assert not samples[mask > 0].any(), "erased before the effect runs"
