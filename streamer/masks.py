@@ -77,7 +77,9 @@ class Region:
         if self.feather_px <= 0:
             return self.protected
         away = cv2.distanceTransform(cv2.bitwise_not(self.protected), cv2.DIST_L2, 3)
-        weights = np.asarray(np.clip(255 - away * (255 / self.feather_px), 0, 255), np.uint8)
+        # Without any protected sample, all are infinitely far away.
+        near = np.minimum(away, self.feather_px)
+        weights = np.asarray(np.clip(255 - near * (255 / self.feather_px), 0, 255), np.uint8)
         return _repeated(weights, self.padded)
 
     def masks(self, shifts: tuple[int, ...]) -> tuple[Plane, ...]:
