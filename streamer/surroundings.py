@@ -39,12 +39,15 @@ class Visible:
         """Per place, 255 where neither zone nor transparency hides it; None: nowhere."""
         return kept_places(self._picture, self._zones)
 
-    def cells(self, at: tuple[int, int], columns: int, rows: int, cell_px: int) -> Stack:
+    def cells(self, at: tuple[int, int], columns: int, rows: int, cell_px: int, *, without: Window) -> Stack:
         """See `Surroundings.cells`."""
         if cell_px < 2 or (at[0] | at[1] | cell_px) & 1:
             raise ValueError(f"a grid of cells of {cell_px} px at {at} does not lie on even pixels")
         half = cell_px // 2
-        seen = self._seen(at[0] // 2, at[1] // 2, columns * half, rows * half)
+        x0, y0 = at[0] // 2, at[1] // 2
+        seen = self._seen(x0, y0, columns * half, rows * half)
+        a, b, c, d = (edge // 2 for edge in without)
+        seen[:, max(0, b - y0) : max(0, d - y0), max(0, a - x0) : max(0, c - x0)] = 0
         # One plane below the other, so that all are shrunk at once: cells never cross from one to the next.
         flat = _shrunk(seen.reshape(-1, seen.shape[2]), half)
         return flat.reshape(len(seen), rows, columns)

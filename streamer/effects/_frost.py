@@ -29,8 +29,8 @@ _RING = 1
 _STAY = 1.4
 """A cell keeps its side until the ideal one is so many times as large or as small: no pumping at the border."""
 _LEASH = 0.08
-"""The grid stays until the face has moved by this share of its size, then follows at that distance: a box that trembles
-does not make the blocks tremble."""
+"""The grid stays until the face has moved by this share of its size, then follows at that distance. In the same way the
+part around the face that is not looked at keeps its size. So a box that trembles does not make the blocks tremble."""
 _LEAST_CELLS = 1.0
 """With less than so many visible cells in all, the fill is a flat grey."""
 _NEAR, _FAR, _FAR_WEIGHT = 0.9, 0.4, 1e-3
@@ -42,11 +42,15 @@ _FACES_KEPT = 1024
 
 @dataclass(slots=True)
 class _Grid:
-    """Where one face's blocks lie: side of a cell, and the place of a corner, in luma pixels."""
+    """Where one face's blocks lie, in luma pixels.
+
+    x, y: a corner of the grid. reach: how far from there to the left, up, right and down the filled part goes.
+    """
 
     cell_px: int
     x: float
     y: float
+    reach: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
 
 class Frost:
@@ -86,6 +90,10 @@ class Frost:
         leash = _LEASH * patch.face_px
         grid.x = min(max(grid.x, x - leash), x + leash)
         grid.y = min(max(grid.y, y - leash), y + leash)
+        height, width = patch.samples[0].shape
+        left, top = patch.at
+        sides = grid.x - left, grid.y - top, left + width - grid.x, top + height - grid.y
+        grid.reach = tuple(max(now, min(kept, now + leash)) for now, kept in zip(sides, grid.reach, strict=True))
         self._grids[key] = grid
         if len(self._grids) > _FACES_KEPT:
             del self._grids[next(iter(self._grids))]
@@ -93,17 +101,17 @@ class Frost:
 
     def _fill(self, patch: Patch, grid: _Grid) -> list[Plane]:
         side = grid.cell_px
-        height, width = patch.samples[0].shape
-        corner = [2 * round(place / 2) for place in (grid.x, grid.y)]
-        # First and last cell of the window, counted from the grid's corner.
-        low = [(at - place) // side - _RING for at, place in zip(patch.at, corner, strict=True)]
-        high = [
-            -((place - at - length) // side) + _RING
-            for at, place, length in zip(patch.at, corner, (width, height), strict=True)
-        ]
-        columns, rows = (end - start for start, end in zip(low, high, strict=True))
-        at = corner[0] + low[0] * side, corner[1] + low[1] * side
-        soft = _continued(patch.around.cells(at, columns, rows, side))
+        x, y = (2 * round(place / 2) for place in (grid.x, grid.y))
+        left, up, right, down = grid.reach
+        inside = [2 * math.floor(edge / 2) for edge in (grid.x - left, grid.y - up)]
+        inside += [2 * math.ceil(edge / 2) for edge in (grid.x + right, grid.y + down)]
+        # First and last cell, counted from the grid's corner.
+        low = [(inside[0] - x) // side - _RING, (inside[1] - y) // side - _RING]
+        high = [-((x - inside[2]) // side) + _RING, -((y - inside[3]) // side) + _RING]
+        columns, rows = high[0] - low[0], high[1] - low[1]
+        at = x + low[0] * side, y + low[1] * side
+        cells = patch.around.cells(at, columns, rows, side, without=(inside[0], inside[1], inside[2], inside[3]))
+        soft = _continued(cells)
         chroma = any(patch.shifts)
         checker = _checker(rows, columns, (low[0] + low[1]) & 1, self._texture)
         if chroma:
