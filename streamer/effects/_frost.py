@@ -37,6 +37,8 @@ _NEAR, _FAR, _FAR_WEIGHT = 0.9, 0.4, 1e-3
 """Standard deviations of the two kernels that continue the surroundings: the near one in cells, the far one as a share
 of the grid's side; and the far one's weight, which counts only where the near one finds nothing."""
 _NEUTRAL = 128.0
+_FINEST = 8
+"""Steps from the middle of one cell to the next."""
 _FACES_KEPT = 1024
 
 
@@ -61,7 +63,7 @@ class Frost:
     """
 
     def __init__(self, cells: float = 6, texture: float = TEXTURE, *, smooth: bool = True) -> None:
-        self._how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+        self._smooth = smooth
         self._cells = cells
         self._texture = texture
         self._grids: dict[tuple[int, int], _Grid] = {}
@@ -118,12 +120,26 @@ class Frost:
             soft[0] += checker
         else:
             soft += checker
-        flat = np.clip(soft, 0, 255).astype(np.uint8)
+        fine, step = self._soft(np.clip(soft, 0, 255).astype(np.uint8), side // 2)
         x, y = patch.at[0] - at[0], patch.at[1] - at[1]
-        planes = [_spread(flat[:1] if chroma else flat, side, x, y, patch.samples[0].shape, self._how)]
-        if chroma:
-            planes.append(_spread(flat[1:], side // 2, x // 2, y // 2, patch.samples[1].shape, self._how))
-        return [plane for group in planes for plane in group]
+        return [
+            _enlarged(plane, step << 1 >> shift, x >> shift, y >> shift, samples.shape)
+            for plane, samples, shift in zip(fine, patch.samples, patch.shifts, strict=True)
+        ]
+
+    def _soft(self, cells: Cells, half: int) -> tuple[Cells, int]:
+        """Cells in finer ones with soft transitions, and the side of a finer one in chroma samples.
+
+        half: side of a cell in chroma samples. Steps that nobody sees are enough: that is much faster than a transition
+        from sample to sample.
+        """
+        parts = next(count for count in range(_FINEST, 0, -1) if half % count == 0) if self._smooth else 1
+        planes, rows, columns = cells.shape
+        if parts > 1:
+            # One plane below the other: the borders between them lie in the ring, outside of every mask.
+            size = columns * parts, planes * rows * parts
+            cells = np.asarray(cv2.resize(cells.reshape(planes * rows, columns), size, interpolation=cv2.INTER_LINEAR))
+        return cells.reshape(planes, rows * parts, columns * parts), half // parts
 
 
 def _nearest(ideal: float) -> int:
@@ -160,12 +176,9 @@ def _checker(rows: int, columns: int, parity: int, height: float) -> NDArray[np.
     return (height * (2 * dark - 1)).astype(np.float32)
 
 
-def _spread(cells: Cells, side: int, x: int, y: int, shape: tuple[int, ...], how: int) -> list[Plane]:
-    """Per plane, the window of this shape that begins at x, y in samples; a cell or more from the cells' border."""
+def _enlarged(cells: Plane, side: int, x: int, y: int, shape: tuple[int, ...]) -> Plane:
+    """Cells as squares of `side` samples: the window of this shape that begins at x, y."""
     height, width = shape
-    count, rows, columns = cells.shape
-    # One plane below the other: the border between them lies outside of every window.
-    size = columns * side, count * rows * side
-    large = cv2.resize(cells.reshape(count * rows, columns), size, interpolation=how)
-    starts = (plane * rows * side + y for plane in range(count))
-    return [np.asarray(large[start : start + height, x : x + width], np.uint8) for start in starts]
+    part = cells[y // side : -(-(y + height) // side), x // side : -(-(x + width) // side)]
+    large = part.repeat(side, axis=1).repeat(side, axis=0) if side > 1 else part
+    return large[y % side : y % side + height, x % side : x % side + width]
