@@ -10,7 +10,8 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.endpoints import Endpoint
 from streamer.identify import Identity, hide_everyone
-from streamer.parts import Context, build, device_for, options_type
+from streamer.options import Context
+from streamer.parts import build, device_for, options_type
 from streamer.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink
 from streamer.sources import Source

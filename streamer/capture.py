@@ -14,7 +14,7 @@ from pydantic import Field
 from streamer.channel import Channel, Closed
 from streamer.errors import InputError, SourceLost
 from streamer.motion import CameraMotion
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.picture import Picture
 from streamer.sources import Source
 from streamer.stats import Stats

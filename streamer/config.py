@@ -26,8 +26,8 @@ from streamer.anonymize import MaskOptions
 from streamer.capture import CaptureOptions
 from streamer.errors import ConfigError
 from streamer.evidence import IdentityOptions
+from streamer.options import PartOptions
 from streamer.output import OutputOptions
-from streamer.parts import PartOptions
 from streamer.planner import PlannerOptions
 from streamer.track import TrackOptions
 from streamer.zones import ZoneOptions

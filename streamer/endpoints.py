@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.errors import InputError, UsageError, redact
-from streamer.sinks._paths import check_folder, check_output
+from streamer.files import check_folder, check_output
 
 __all__ = ["PICTURES", "VIDEOS", "Endpoint", "Job", "default_output", "jobs", "parse_input", "parse_output"]
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from streamer.clarity import Look, alike, look_of, moved_on
 from streamer.embedders import Thresholds
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.picture import Picture
 from streamer.types import Box, Likeness, Points5
 

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from streamer.geometry import center, grown, side
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.picture import Picture, Plane, even
 from streamer.types import Box, Points5, TrackBox
 

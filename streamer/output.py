@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.channel import Channel, Closed, Full
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.sealed import AnonymizedFrame, slate
 from streamer.sinks import Sink, StreamFormat
 from streamer.stats import Stats

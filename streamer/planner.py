@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from streamer.identify import Identity
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.track import Tracker
 from streamer.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
 

@@ -21,7 +21,8 @@ from streamer.embedders import Embedder
 from streamer.errors import StreamerError, UsageError
 from streamer.identify import Identity, IdentityCache
 from streamer.labels import labelled
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of

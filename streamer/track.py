@@ -14,7 +14,7 @@ from pydantic import Field
 
 from streamer.associate import LEAP_SCORE, MOTION_TRUST_S, associate, leaps
 from streamer.geometry import center, hull, lerp, shifted, side
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.types import Box, Detection, Pass, Points5, TrackBox
 
 __all__ = ["TrackOptions", "Tracker"]

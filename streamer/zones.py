@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.picture import Format, Picture, Plane
 from streamer.types import Box
 

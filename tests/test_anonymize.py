@@ -14,7 +14,8 @@ from fakes import readable
 from streamer.anonymize import Freshness, MaskOptions, objection, paint, seal
 from streamer.effects import Effect, Patch, solid
 from streamer.errors import EffectError
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Format, Picture
 from streamer.types import Box, Cover, Detection, Frame, Pass, Plan, Points5, Reveal, TrackBox
 

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
     0: "_suggest _cache errors devices types picture sealed geometry associate motion align clarity masks zones labels "
-    "report files videodev2 surroundings channel workers parts providers extras onnx_graph stats",
+    "report files videodev2 surroundings channel workers options parts providers extras onnx_graph stats",
     1: "sources detectors embedders effects sinks models people evidence",
     2: "capture detect track embed identify anonymize output",
     3: "planner",

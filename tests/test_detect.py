@@ -16,7 +16,8 @@ from streamer.detect import Failed, look
 from streamer.detectors import Detector
 from streamer.detectors.yunet import Options as YuNetOptions
 from streamer.geometry import center, side
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Picture
 from streamer.types import Box, Detection, Frame, Pass, PassRequest
 

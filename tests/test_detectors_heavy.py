@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from streamer.errors import DetectorError, DeviceError, UsageError
-from streamer.parts import Context, build, load
+from streamer.options import Context
+from streamer.parts import build, load
 from streamer.picture import Picture
 
 

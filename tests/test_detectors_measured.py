@@ -20,7 +20,7 @@ from streamer.detectors import DetectorOptions
 from streamer.errors import InputError, UsageError
 from streamer.evaluate import detectors as table
 from streamer.evaluate.detectors import Row, Variant, markdown, measure, read_boxes, read_pictures
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 

@@ -20,7 +20,8 @@ from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOpti
 from streamer.errors import ConfigError, DetectorError, ModelError, UsageError
 from streamer.models.catalogue import CATALOGUE
 from streamer.onnx_graph import plain_graph
-from streamer.parts import Context, build, kinds, load
+from streamer.options import Context
+from streamer.parts import build, kinds, load
 from streamer.picture import Picture
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from support.weights import weights
 
 from streamer.geometry import iou, stack
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Picture
 from streamer.types import Box
 

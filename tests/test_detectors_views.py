@@ -21,7 +21,8 @@ from streamer.detectors._views import Views, _grid, in_views
 from streamer.endpoints import parse_input
 from streamer.errors import ConfigError, DetectorError
 from streamer.geometry import iou, stack
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Format, Picture
 from streamer.sources._scene import Actor, Scene, Waypoint
 from streamer.types import Box, Detection, Frame, Pass, PassRequest

@@ -24,7 +24,7 @@ from streamer.detectors._onnx import OnnxDetector
 from streamer.devices import Device, obtained, parse, spelled
 from streamer.errors import ConfigError, DeviceError
 from streamer.onnx_graph import plain_graph
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 
 MISSING = "{}: cannot open shared object file: No such file or directory"

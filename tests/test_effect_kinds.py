@@ -27,7 +27,8 @@ from streamer.evaluate.contact_sheet import drawn, room
 from streamer.flow import Render, Settings
 from streamer.identify import hide_everyone
 from streamer.masks import MaskOptions
-from streamer.parts import Context, kinds
+from streamer.options import Context
+from streamer.parts import kinds
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline
 from streamer.recognition import Recognition

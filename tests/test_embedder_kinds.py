@@ -14,7 +14,8 @@ from support.weights import weights
 
 from streamer.errors import DeviceError, EmbedderError, ModelError, UsageError
 from streamer.onnx_graph import plain_graph
-from streamer.parts import Context, build, load
+from streamer.options import Context
+from streamer.parts import build, load
 from streamer.providers import session
 
 

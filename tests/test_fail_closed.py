@@ -18,7 +18,7 @@ from streamer.config import Config
 from streamer.effects import Effect, Patch, solid
 from streamer.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.identify import Identity, hide_everyone
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.pipeline import Pipeline, Report
 from streamer.sealed import AnonymizedFrame
 from streamer.types import Detection, Frame, TrackBox, Verdict

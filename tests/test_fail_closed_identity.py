@@ -22,7 +22,7 @@ from streamer.config import Config
 from streamer.effects import solid
 from streamer.errors import EmbedderError, StreamerError, UsageError
 from streamer.identify import hide_everyone
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.audit import verify
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery

@@ -20,7 +20,8 @@ from streamer.errors import InputError
 from streamer.evaluate import hard_cases
 from streamer.evaluate.detectors import Variant, found_faces
 from streamer.evaluate.hard_cases import CASES, Case, drawn_cases, markdown, measure, real_cases
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Picture
 from streamer.types import Box, Detection
 

@@ -16,7 +16,7 @@ from streamer.config import Config
 from streamer.endpoints import Endpoint
 from streamer.errors import InputError, StreamerError
 from streamer.evaluate.leak import Face, LeakMeter, Pair, file_pairs, judge_run, load_reference
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sources.demo import Options, scene
 

@@ -14,7 +14,7 @@ from streamer.effects import solid
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.geometry import grown, side
 from streamer.masks import MaskOptions, reach, region
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Format, Picture
 from streamer.types import Box, Points5, TrackBox
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from streamer.anonymize import Freshness, seal
 from streamer.effects import Effect
 from streamer.masks import MaskOptions, Region, region
-from streamer.parts import Context, load
+from streamer.options import Context
+from streamer.parts import load
 from streamer.picture import Format, Picture, even
 from streamer.types import Box, Cover, Frame, Pass, Plan, Points5, Reveal, TrackBox, Verdict
 from streamer.zones import ZoneOptions, zoned

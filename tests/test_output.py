@@ -9,8 +9,8 @@ from fakes import RecordingSink
 
 from streamer.anonymize import Freshness, MaskOptions, seal
 from streamer.effects import solid
+from streamer.options import Context
 from streamer.output import OutputOptions, PlayOut, SinkRunner
-from streamer.parts import Context
 from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat

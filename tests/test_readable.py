@@ -9,7 +9,8 @@ import pytest
 from streamer.anonymize import MaskOptions, paint
 from streamer.effects import Effect
 from streamer.evaluate.readable import is_readable
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Plane
 from streamer.sources.demo import Options, scene
 from streamer.types import Box, TrackBox

@@ -17,7 +17,8 @@ from streamer.embedders import Thresholds
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.enrolment.montage import montage
 from streamer.enrolment.recognise import Recognised, Seen, recognised
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Match, Person, Vectors
 from streamer.picture import Picture

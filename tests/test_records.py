@@ -18,7 +18,7 @@ from streamer.config import Config
 from streamer.errors import GalleryError, StreamerError, UsageError
 from streamer.identify import hide_everyone
 from streamer.labels import labelled
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog, verify
 from streamer.people.content import Content

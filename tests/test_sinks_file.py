@@ -17,7 +17,7 @@ import pytest
 from support.frames import numbered, psnr, read_video
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import BT709, Color
 from streamer.sealed import derive, slate
 from streamer.sinks import StreamFormat

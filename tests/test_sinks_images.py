@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat

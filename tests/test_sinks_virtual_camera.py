@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from support.frames import number_of, numbered
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Color, Picture
 from streamer.sinks import StreamFormat, _v4l2, virtual_camera
 from streamer.sinks.virtual_camera import Options, VirtualCameraSink, build

@@ -21,7 +21,7 @@ from support.display import Screen, virtual_screen
 from support.frames import number_of, numbered
 
 from streamer.errors import UsageError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sealed import slate
 from streamer.sinks import StreamFormat, _display, window

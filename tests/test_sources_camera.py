@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from streamer import videodev2
 from streamer.errors import InputError, SourceLost
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.sources import camera
 from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples

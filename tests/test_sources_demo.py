@@ -11,7 +11,8 @@ from support.weights import weights
 
 from streamer.detectors import Detector
 from streamer.geometry import iou, stack
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.sources._faces import FACE_HEIGHT, draw_face, face_box
 from streamer.sources._scene import Actor, Bar, Pose, Scene, Stage, Waypoint
 from streamer.sources.demo import DemoSource, Options, scene

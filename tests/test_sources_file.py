@@ -16,7 +16,7 @@ from support.clips import join, make_clip, make_sound, numbered_bgr, turn_clip
 from support.frames import number_of
 
 from streamer.errors import InputError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sources.file import FileSource, Options, build
 from streamer.types import Captured

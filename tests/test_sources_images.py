@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.errors import InputError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.sources.images import ImagesSource, Options, build
 from streamer.types import Captured
 

@@ -18,7 +18,7 @@ from support.clips import make_clip
 from support.rtsp import RtspServer, free_port
 
 from streamer.errors import InputError, SourceLost
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.sources import Source
 from streamer.sources._av import Decoder
 from streamer.sources.rtsp import Options, build

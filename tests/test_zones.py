@@ -21,7 +21,7 @@ from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.effects import solid
 from streamer.errors import ConfigError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Format, Picture, Plane
 from streamer.pipeline import Pipeline
 from streamer.types import Box, Detection, Frame, Pass, PassRequest, Plan

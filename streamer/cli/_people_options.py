@@ -20,7 +20,7 @@ from streamer.errors import StreamerError, UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate.faces import Finder
 from streamer.files import write_whole
-from streamer.parts import Context
+from streamer.options import Context
 
 PeopleFolder = Annotated[
     Path | None, typer.Option("--people", "--folder", metavar="DIR", help="one folder per person, with pictures")

@@ -13,7 +13,8 @@ from streamer.cli.terminal import Terminal
 from streamer.config import Config, parse_overrides
 from streamer.errors import DeviceError, UsageError
 from streamer.evaluate import detectors, hard_cases
-from streamer.parts import Context, device_for
+from streamer.options import Context
+from streamer.parts import device_for
 from streamer.picture import Picture
 from streamer.types import Box
 

@@ -15,7 +15,7 @@ from streamer.config import Choice, Config
 from streamer.errors import DeviceError, StreamerError, redact
 from streamer.models.catalogue import CATALOGUE
 from streamer.models.store import Found, Store
-from streamer.parts import Probe
+from streamer.options import Probe
 from streamer.picture import Picture
 
 __all__ = ["check"]

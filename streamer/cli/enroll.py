@@ -23,7 +23,7 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.roster import items_of_folder, items_of_roster, pictures_in, read_picture
 from streamer.enrolment.watch import watched
 from streamer.errors import InputError, StreamerError, UsageError, printable
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.content import checked_name
 
 __all__ = ["enroll"]

@@ -22,7 +22,7 @@ from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.evaluate.sweep import Row, clips, measure, usual_settings
-from streamer.parts import Context
+from streamer.options import Context
 
 __all__ = ["app"]
 

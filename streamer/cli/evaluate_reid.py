@@ -30,7 +30,7 @@ from streamer.effects import Effect
 from streamer.errors import InputError, StreamerError, UsageError
 from streamer.evaluate import _chart, reid
 from streamer.evaluate.faces import census, embedders, people_in
-from streamer.parts import Context
+from streamer.options import Context
 
 __all__ = ["reid_command"]
 

@@ -19,10 +19,9 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.errors import StreamerError, UsageError, printable
-from streamer.files import write_whole
+from streamer.files import check_output, write_whole
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_output
 
 __all__ = ["recognise"]
 

@@ -21,7 +21,7 @@ from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.errors import StreamerError, UsageError, redact
 from streamer.files import write_whole
 from streamer.models.catalogue import CATALOGUE
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]

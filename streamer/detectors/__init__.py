@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.picture import Picture
 from streamer.types import Detection
 

@@ -21,7 +21,7 @@ from streamer.detectors import DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
 from streamer.errors import DetectorError, ModelError
 from streamer.onnx_graph import plain_graph
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.providers import session
 from streamer.types import Detection, Points5

@@ -19,7 +19,7 @@ from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import DetectorError, DeviceError, ModelError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 

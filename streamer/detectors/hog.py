@@ -18,7 +18,7 @@ from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import DetectorError, DeviceError
 from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 

@@ -21,7 +21,7 @@ from streamer.detectors._views import in_views
 from streamer.devices import Runtime
 from streamer.errors import ModelError
 from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.options import Context
 
 RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")

@@ -14,7 +14,7 @@ from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
 from streamer.devices import Runtime
-from streamer.parts import Context
+from streamer.options import Context
 
 RUNTIME: Runtime = "onnxruntime"
 _STRIDES = (8, 16, 32)

@@ -23,7 +23,7 @@ from streamer.effects._color import PATTERN, Flat, bgr_of
 from streamer.effects._frost import Frost
 from streamer.effects._planes import averaged, each_plane, lay
 from streamer.effects._plate import Plate
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.picture import Picture, Plane
 from streamer.types import Box
 

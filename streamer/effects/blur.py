@@ -13,7 +13,7 @@ from pydantic import Field
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 
 _SIGMA = 0.6, 1.2
 """Standard deviation as a share of the face, from the weakest to the strongest. At 0.29 people were recognised again

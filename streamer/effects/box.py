@@ -12,7 +12,7 @@ from pydantic import Field
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 
 _SHARE = 1.5, 3.0
 """Side of the square as a share of the face, from the weakest to the strongest. Its standard deviation is its side over

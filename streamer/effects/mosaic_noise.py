@@ -23,7 +23,7 @@ from pydantic import Field
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import averaged, blocks_of, each_plane, each_read, lay
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.picture import Plane
 
 _BLOCKS = 5.5, 3.0

@@ -15,7 +15,7 @@ from streamer.effects._color import PATTERN, bgr_of
 from streamer.effects._drawings import smile
 from streamer.effects._stamp import Stamp
 from streamer.errors import UsageError
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 
 _SIDE = 512
 """Pictures are brought to this size once; larger faces show them enlarged."""

@@ -10,7 +10,7 @@ from streamer.effects import Effect, Patch
 from streamer.effects._color import PATTERN, bgr_of
 from streamer.effects._drawings import figure
 from streamer.effects._stamp import Stamp
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 
 
 class Options(PartOptions):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from streamer.effects import Effect, Patch
 from streamer.effects._color import PATTERN, Flat, bgr_of
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 
 
 class Options(PartOptions):

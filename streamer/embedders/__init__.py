@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import UsageError
-from streamer.parts import PartOptions
+from streamer.options import PartOptions
 from streamer.types import Points5
 
 __all__ = ["Crop", "Embedder", "EmbedderOptions", "Thresholds", "Vectors"]

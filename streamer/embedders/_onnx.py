@@ -15,7 +15,7 @@ from streamer.embedders import Crop, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
 from streamer.errors import EmbedderError, ModelError
 from streamer.onnx_graph import plain_graph
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.providers import session
 from streamer.types import Points5
 

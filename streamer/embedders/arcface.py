@@ -17,7 +17,7 @@ from streamer.embedders import Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, opened
 from streamer.errors import ModelError, UsageError
 from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.options import Context
 
 RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")

@@ -18,7 +18,7 @@ from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vect
 from streamer.embedders._vectors import checked_crops, model_name, unit
 from streamer.errors import DeviceError, EmbedderError, ModelError
 from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.types import Points5
 
 RUNTIME: Runtime = "cpu"

@@ -18,7 +18,7 @@ from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vect
 from streamer.embedders._vectors import checked_crops, model_name, unit
 from streamer.errors import EmbedderError, ModelError
 from streamer.extras import load_extra, without_torchvision
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.providers import torch_device
 from streamer.types import Points5
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from streamer.devices import Runtime
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, opened
-from streamer.parts import Context
+from streamer.options import Context
 
 RUNTIME: Runtime = "onnxruntime"
 

@@ -17,7 +17,7 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.embedders import Embedder
 from streamer.errors import UsageError
 from streamer.geometry import side
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.gallery import Vectors
 from streamer.picture import Picture
 from streamer.types import Detection

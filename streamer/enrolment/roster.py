@@ -21,7 +21,7 @@ from streamer.endpoints import PICTURES
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
 from streamer.errors import InputError, StreamerError, StuckError, UsageError, redact
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.places import at_home
 from streamer.picture import Picture
 from streamer.types import Captured

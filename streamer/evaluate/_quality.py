@@ -20,7 +20,8 @@ from streamer.config import Config
 from streamer.endpoints import Endpoint
 from streamer.errors import InputError
 from streamer.models.store import Store
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Plane
 from streamer.pipeline import Pipeline
 from streamer.sealed import AnonymizedFrame

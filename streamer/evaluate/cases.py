@@ -17,7 +17,8 @@ from streamer.config import Config
 from streamer.endpoints import Endpoint
 from streamer.evaluate.readable import is_readable
 from streamer.geometry import shifted
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline
 from streamer.sealed import AnonymizedFrame

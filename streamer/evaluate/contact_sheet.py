@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from streamer.anonymize import paint
 from streamer.effects import Effect
 from streamer.masks import MaskOptions
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Picture
 from streamer.sources._faces import FACE_HEIGHT, draw_face, face_box
 from streamer.types import Points5, TrackBox

@@ -26,8 +26,9 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.errors import InputError, StreamerError
 from streamer.geometry import iou, stack
 from streamer.models.catalogue import CATALOGUE
-from streamer.parts import Context, options_type
+from streamer.options import Context
 from streamer.parts import build as build_part
+from streamer.parts import options_type
 from streamer.picture import Picture
 from streamer.sources import demo
 from streamer.types import Box, Detection

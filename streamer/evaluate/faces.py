@@ -25,7 +25,7 @@ from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.errors import InputError, StreamerError
 from streamer.geometry import center, side
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.types import Detection
 

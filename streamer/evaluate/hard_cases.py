@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from streamer.detectors import Detector
 from streamer.errors import InputError, StreamerError
 from streamer.evaluate.detectors import Variant, found_faces, made, milliseconds, read_boxes, read_pictures
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sources._scene import Actor, Scene, Waypoint
 from streamer.types import Box

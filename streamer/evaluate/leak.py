@@ -27,7 +27,8 @@ from streamer.endpoints import Endpoint
 from streamer.errors import InputError, StreamerError
 from streamer.evaluate import _chart
 from streamer.evaluate.readable import is_readable
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.picture import Picture, Plane
 from streamer.pipeline import Pipeline, Report
 from streamer.sealed import AnonymizedFrame

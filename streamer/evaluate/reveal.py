@@ -27,7 +27,7 @@ from streamer.evaluate.faces import Finder, embedded, people_in
 from streamer.evaluate.leak import Face, Pair, pictures_of
 from streamer.evaluate.readable import is_readable
 from streamer.geometry import center, side
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile
 from streamer.types import Box

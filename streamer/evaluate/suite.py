@@ -22,7 +22,7 @@ from streamer.config import Config
 from streamer.endpoints import parse_input
 from streamer.errors import InputError, UsageError
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
-from streamer.parts import Context
+from streamer.options import Context
 
 __all__ = ["Peer", "Suite", "find", "measure"]
 

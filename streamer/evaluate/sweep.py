@@ -20,7 +20,7 @@ from streamer.endpoints import Endpoint, parse_input
 from streamer.errors import InputError
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
 from streamer.identify import hide_everyone
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.pipeline import Pipeline, Report
 from streamer.planner import Planner

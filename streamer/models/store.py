@@ -20,7 +20,7 @@ from streamer.errors import ModelError
 from streamer.files import write_whole
 from streamer.models._fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
 from streamer.models.catalogue import CATALOGUE, Model, Package, find
-from streamer.parts import Context
+from streamer.options import Context
 
 __all__ = ["FOLDER_VARIABLE", "Found", "Store", "default_cache"]
 

@@ -9,12 +9,12 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions
+from streamer.files import check_output
+from streamer.options import Context, PartOptions
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 from streamer.sinks._codecs import CONTAINERS, CodecName, Container, codec_settings
 from streamer.sinks._fit import Fitter
-from streamer.sinks._paths import check_output
 from streamer.sinks._timeline import Timeline, nominal_rate
 from streamer.sinks._video_file import VideoFile, VideoShape
 from streamer.types import Command

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions
+from streamer.files import check_folder, check_output, put, write_error
+from streamer.options import Context, PartOptions
 from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_folder, check_output, put, write_error
 from streamer.types import Command
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]

@@ -6,7 +6,7 @@ from collections import deque
 
 from pydantic import Field
 
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 from streamer.types import Command

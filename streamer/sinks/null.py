@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import Sink, StreamFormat
 from streamer.types import Command

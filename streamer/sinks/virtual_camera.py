@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions, Probe
+from streamer.options import Context, PartOptions, Probe
 from streamer.picture import BT601, even
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat

@@ -11,12 +11,12 @@ import cv2
 from pydantic import Field
 
 from streamer.errors import SinkError, StreamerError, UsageError
-from streamer.parts import Context, PartOptions, Probe
+from streamer.files import check_folder, put, write_error
+from streamer.options import Context, PartOptions, Probe
 from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive
 from streamer.sinks import StreamFormat
 from streamer.sinks._display import Watch, display, display_problem
-from streamer.sinks._paths import check_folder, put, write_error
 from streamer.types import Command
 
 __all__ = ["Options", "WindowSink", "build", "probe"]

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.errors import InputError, SourceLost
-from streamer.parts import Context, PartOptions, Probe
+from streamer.options import Context, PartOptions, Probe
 from streamer.sources import Source
 from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples

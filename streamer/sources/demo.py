@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from pydantic import Field
 
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.sources import Source
 from streamer.sources._scene import Bar, Drawn, Pose, Scene, Truth
 from streamer.sources._street import HORIZON

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.errors import InputError
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.picture import Picture
 from streamer.sources import Source
 from streamer.types import Captured, SourceInfo

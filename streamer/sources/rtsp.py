@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from streamer.errors import InputError, SourceLost
-from streamer.parts import Context, PartOptions
+from streamer.options import Context, PartOptions
 from streamer.sources import Source
 from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
 from streamer.sources._network import Address, explain, knock

@@ -14,7 +14,8 @@ from streamer.anonymize import paint
 from streamer.effects import Effect
 from streamer.evaluate.contact_sheet import room
 from streamer.masks import MaskOptions
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Picture
 from streamer.types import TrackBox
 

@@ -19,7 +19,8 @@ from support.weights import weights
 from streamer.detectors import Detector, DetectorOptions
 from streamer.errors import DeviceError
 from streamer.geometry import iou, stack
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Format, Picture
 from streamer.sources._faces import draw_face
 from streamer.types import Box

@@ -18,7 +18,8 @@ from streamer.effects import Effect, Patch
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
 from streamer.masks import MaskOptions, region
-from streamer.parts import Context, kinds, load
+from streamer.options import Context
+from streamer.parts import kinds, load
 from streamer.picture import Format, Picture
 from streamer.types import TrackBox
 

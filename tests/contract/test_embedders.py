@@ -19,7 +19,8 @@ from streamer.align import aligned
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds
 from streamer.errors import DeviceError, EmbedderError, UsageError
-from streamer.parts import Context, build, kinds, load
+from streamer.options import Context
+from streamer.parts import build, kinds, load
 from streamer.picture import Picture
 
 

@@ -11,7 +11,7 @@ from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.endpoints import Endpoint
 from streamer.evaluate.readable import is_readable
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.pipeline import Pipeline
 from streamer.sources._scene import Drawn
 from streamer.sources.demo import DemoSource, Options, scene

@@ -23,7 +23,7 @@ from support.display import missing_tools, virtual_screen
 from support.frames import read_video
 from support.rtsp import RtspServer, free_port
 
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import Picture
 from streamer.sources import demo
 from streamer.types import Captured

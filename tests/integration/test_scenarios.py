@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from streamer.cli.app import app
 from streamer.config import Config
 from streamer.evaluate.cases import CASES, GLIMPSE, Judged, judge
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.sources._scene import Drawn
 
 

@@ -23,7 +23,8 @@ from streamer.endpoints import parse_input
 from streamer.evaluate.faces import Finder
 from streamer.evaluate.leak import Face, Pair, pictures_of
 from streamer.evaluate.reveal import PersonResult, RevealMeter, faces_in_tiles, read_tiles
-from streamer.parts import Context, build
+from streamer.options import Context
+from streamer.parts import build
 from streamer.people.audit import verify
 from streamer.pipeline import Pipeline
 from streamer.sinks.memory import MemorySink

@@ -21,7 +21,7 @@ from streamer.effects import solid
 from streamer.embedders import Thresholds
 from streamer.evidence import IdentityOptions
 from streamer.identify import Identity, IdentityCache, hide_everyone
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.people.gallery import Gallery, Person
 from streamer.picture import Picture
 from streamer.planner import Planner, PlannerOptions

@@ -14,7 +14,7 @@ from pathlib import Path
 from streamer.assembly import Parts
 from streamer.config import Config
 from streamer.endpoints import Endpoint
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.pipeline import Pipeline
 
 

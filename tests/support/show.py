@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from streamer.errors import StreamerError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.sinks import StreamFormat
 from streamer.sinks.window import Options, build
 from streamer.types import Command

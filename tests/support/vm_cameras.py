@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.errors import StreamerError
-from streamer.parts import Context
+from streamer.options import Context
 from streamer.picture import BT709
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
