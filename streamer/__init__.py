@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streamer.api import Anonymizer, anonymize_array, anonymize_image, anonymize_video, stream
     from streamer.config import Config
     from streamer.config import load as load_config
-    from streamer.errors import StreamerError
+    from streamer.core.errors import StreamerError
     from streamer.pipeline import Pipeline, Report, Status
     from streamer.sealed import AnonymizedFrame
 
@@ -44,7 +44,7 @@ _WHERE = {
     "Pipeline": ("streamer.pipeline", "Pipeline"),
     "Report": ("streamer.pipeline", "Report"),
     "Status": ("streamer.pipeline", "Status"),
-    "StreamerError": ("streamer.errors", "StreamerError"),
+    "StreamerError": ("streamer.core.errors", "StreamerError"),
     "anonymize_array": ("streamer.api", "anonymize_array"),
     "anonymize_image": ("streamer.api", "anonymize_image"),
     "anonymize_video": ("streamer.api", "anonymize_video"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from streamer.options import PartOptions
+from streamer.core.options import PartOptions
 
 __all__ = ["PRESETS", "PRESET_NAMES", "Privacy", "governed", "preset_values"]
 

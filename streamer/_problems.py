@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from streamer._suggest import suggest
-from streamer.errors import ConfigError
+from streamer.core._suggest import suggest
+from streamer.core.errors import ConfigError
 
 __all__ = ["checked", "choices_of", "parse_yaml", "section", "shown", "unknown"]
 

@@ -13,7 +13,7 @@ from streamer import parts
 from streamer._presets import PRESET_NAMES, governed
 from streamer._problems import choices_of
 from streamer.config import CHOICES, FAMILIES, FIXED, PRIVACY, Config, family_model
-from streamer.options import PartOptions
+from streamer.core.options import PartOptions
 
 __all__ = ["render_default_yaml", "render_reference"]
 

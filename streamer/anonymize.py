@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import cv2
 
+from streamer.core.errors import EffectError
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.effects import Effect, Patch
-from streamer.errors import EffectError
 from streamer.masks import MaskOptions, Region, Window, bounds, reach, region, soften
-from streamer.picture import Picture, Plane
 from streamer.sealed import AnonymizedFrame, slate
 from streamer.surroundings import Visible
-from streamer.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.zones import NO_ZONES, ZoneOptions, zoned
 
 __all__ = ["Freshness", "MaskOptions", "objection", "paint", "seal", "shown"]

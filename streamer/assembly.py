@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.config import Config
+from streamer.core.options import Context
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.endpoints import Endpoint
 from streamer.identify import Identity, hide_everyone
-from streamer.options import Context
 from streamer.parts import build, device_for, options_type
 from streamer.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink

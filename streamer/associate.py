@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from streamer.geometry import center, side
-from streamer.types import Box, Detection
+from streamer.core.geometry import center, side
+from streamer.core.types import Box, Detection
 
 __all__ = ["LEAP_SCORE", "MOTION_TRUST_S", "associate", "leaps"]
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.channel import Channel, Closed
-from streamer.errors import InputError, SourceLost
+from streamer.core.channel import Channel, Closed
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.options import PartOptions
+from streamer.core.picture import Picture
+from streamer.core.stats import Stats
+from streamer.core.types import Captured, Frame, Sound
 from streamer.motion import CameraMotion
-from streamer.options import PartOptions
-from streamer.picture import Picture
 from streamer.sources import Source
-from streamer.stats import Stats
-from streamer.types import Captured, Frame, Sound
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
 

@@ -18,15 +18,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, create_model
 
-from streamer import devices, parts
+from streamer import parts
 from streamer._presets import PRESET_NAMES, preset_values
 from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
-from streamer._suggest import nearest
 from streamer.anonymize import MaskOptions
 from streamer.capture import CaptureOptions
-from streamer.errors import ConfigError
+from streamer.core._suggest import nearest
+from streamer.core.errors import ConfigError
+from streamer.core.options import PartOptions
 from streamer.evidence import IdentityOptions
-from streamer.options import PartOptions
+from streamer.inference import devices
 from streamer.output import OutputOptions
 from streamer.planner import PlannerOptions
 from streamer.track import TrackOptions

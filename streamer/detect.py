@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamer.channel import Channel, Closed
+from streamer.core.channel import Channel, Closed
+from streamer.core.errors import DetectorError
+from streamer.core.geometry import center, side
+from streamer.core.picture import Picture
+from streamer.core.stats import Stats
+from streamer.core.types import Box, Detection, Pass, PassRequest
 from streamer.detectors import Detector, DetectorOptions
-from streamer.errors import DetectorError
-from streamer.geometry import center, side
-from streamer.picture import Picture
-from streamer.stats import Stats
-from streamer.types import Box, Detection, Pass, PassRequest
 from streamer.zones import NO_ZONES, ZoneOptions, search_window
 
 __all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "warm_up", "work"]

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from streamer.align import aligned, quality
-from streamer.channel import Channel, Closed
+from streamer.core.align import aligned, quality
+from streamer.core.channel import Channel, Closed
+from streamer.core.errors import EmbedderError
+from streamer.core.stats import Stats
+from streamer.core.types import Candidate, Identified, IdentityRequest, Likeness
 from streamer.embedders import Crop, Embedder, Vectors
-from streamer.errors import EmbedderError
 from streamer.people.gallery import Gallery
-from streamer.stats import Stats
-from streamer.types import Candidate, Identified, IdentityRequest, Likeness
 
 __all__ = ["Answer", "CropRules", "EmbedFailed", "Liveness", "embed", "work"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamer.errors import InputError, UsageError, redact
-from streamer.files import check_folder, check_output
+from streamer.core.errors import InputError, UsageError, redact
+from streamer.core.files import check_folder, check_output
 
 __all__ = ["PICTURES", "VIDEOS", "Endpoint", "Job", "default_output", "jobs", "parse_input", "parse_output"]
 

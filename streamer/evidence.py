@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from streamer.clarity import Look, alike, look_of, moved_on
+from streamer.core.clarity import Look, alike, look_of, moved_on
+from streamer.core.options import PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Likeness, Points5
 from streamer.embedders import Thresholds
-from streamer.options import PartOptions
-from streamer.picture import Picture
-from streamer.types import Box, Likeness, Points5
 
 __all__ = ["Decision", "IdentityOptions", "Known", "Rules", "Sighting", "Who"]
 

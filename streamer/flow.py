@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.anonymize import Freshness, MaskOptions, seal, shown
-from streamer.channel import Channel, Closed
+from streamer.core.channel import Channel, Closed
+from streamer.core.errors import EffectError, StreamerError, StuckError, redact
+from streamer.core.stats import Stats
+from streamer.core.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
 from streamer.detect import Failed, Look
 from streamer.effects import Effect
 from streamer.embed import Answer, EmbedFailed
-from streamer.errors import EffectError, StreamerError, StuckError, redact
 from streamer.planner import Planner
 from streamer.sealed import AnonymizedFrame
-from streamer.stats import Stats
-from streamer.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
 from streamer.zones import ZoneOptions, zoned_out
 
 __all__ = ["Planning", "Render", "Settings", "Witness"]

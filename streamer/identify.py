@@ -22,11 +22,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streamer.clarity import CLOSEST, alike, gap, jumped, look_of, room
-from streamer.embedders import Thresholds
-from streamer.evidence import Decision, IdentityOptions, Known, Rules, Sighting
-from streamer.geometry import grown, overlap, side
-from streamer.types import (
+from streamer.core.clarity import CLOSEST, alike, gap, jumped, look_of, room
+from streamer.core.geometry import grown, overlap, side
+from streamer.core.types import (
     Candidate,
     Cover,
     Detection,
@@ -39,6 +37,8 @@ from streamer.types import (
     TrackBox,
     Verdict,
 )
+from streamer.embedders import Thresholds
+from streamer.evidence import Decision, IdentityOptions, Known, Rules, Sighting
 
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 import cv2
 
-from streamer.picture import Picture
-from streamer.types import Reveal, TrackBox, Verdict
+from streamer.core.picture import Picture
+from streamer.core.types import Reveal, TrackBox, Verdict
 
 __all__ = ["labelled"]
 

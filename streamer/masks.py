@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.geometry import center, grown, side
-from streamer.options import PartOptions
-from streamer.picture import Picture, Plane, even
-from streamer.types import Box, Points5, TrackBox
+from streamer.core.geometry import center, grown, side
+from streamer.core.options import PartOptions
+from streamer.core.picture import Picture, Plane, even
+from streamer.core.types import Box, Points5, TrackBox
 
 __all__ = ["MaskOptions", "Region", "Window", "bounds", "reach", "region", "soften"]
 

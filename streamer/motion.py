@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 __all__ = ["CameraMotion", "Shift"]
 

@@ -20,12 +20,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from streamer.channel import Channel, Closed, Full
-from streamer.options import PartOptions
+from streamer.core.channel import Channel, Closed, Full
+from streamer.core.options import PartOptions
+from streamer.core.stats import Stats
+from streamer.core.types import Command
 from streamer.sealed import AnonymizedFrame, slate
 from streamer.sinks import Sink, StreamFormat
-from streamer.stats import Stats
-from streamer.types import Command
 
 __all__ = ["OutputOptions", "PlayOut", "SinkRunner"]
 

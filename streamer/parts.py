@@ -18,9 +18,9 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from streamer import devices
-from streamer.errors import UsageError
-from streamer.options import Context, PartOptions
+from streamer.core.errors import UsageError
+from streamer.core.options import Context, PartOptions
+from streamer.inference import devices
 
 __all__ = ["build", "device_for", "kinds", "load", "options_type"]
 

@@ -23,24 +23,24 @@ from streamer import __version__, detect
 from streamer.anonymize import Freshness
 from streamer.assembly import Parts, detector_options
 from streamer.capture import Capture, Framer
-from streamer.channel import Channel, Full
 from streamer.config import Config
+from streamer.core.channel import Channel, Full
+from streamer.core.errors import StuckError
+from streamer.core.report import Report, Status
+from streamer.core.stats import Stats
+from streamer.core.types import Command, Frame, PassRequest, Planned, SourceInfo
+from streamer.core.workers import Workers
 from streamer.detect import Look
 from streamer.detectors import Detector
 from streamer.effects import Effect
-from streamer.errors import StuckError
 from streamer.flow import Planning, Render, Settings
 from streamer.output import SinkRunner
 from streamer.parts import kinds, load
 from streamer.planner import Planner
 from streamer.recognition import Recogniser, Recognition
-from streamer.report import Report, Status
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
-from streamer.stats import Stats
 from streamer.track import Tracker
-from streamer.types import Command, Frame, PassRequest, Planned, SourceInfo
-from streamer.workers import Workers
 
 __all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
 

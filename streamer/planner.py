@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from streamer.core.options import PartOptions
+from streamer.core.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
 from streamer.identify import Identity
-from streamer.options import PartOptions
 from streamer.track import Tracker
-from streamer.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
 
 __all__ = ["Planner", "PlannerOptions"]
 

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamer import embed
-from streamer.channel import Channel, Full
 from streamer.config import Config
+from streamer.core.channel import Channel, Full
+from streamer.core.errors import StreamerError, UsageError
+from streamer.core.options import Context
+from streamer.core.stats import Stats
+from streamer.core.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
 from streamer.embed import Answer, CropRules
 from streamer.embedders import Embedder
-from streamer.errors import StreamerError, UsageError
 from streamer.identify import Identity, IdentityCache
 from streamer.labels import labelled
-from streamer.options import Context
 from streamer.parts import build
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
@@ -29,8 +31,6 @@ from streamer.people.live import LiveGallery, stamp_of
 from streamer.people.places import at_home
 from streamer.people.store import GalleryFile, default_path, find_key
 from streamer.sealed import AnonymizedFrame, derive
-from streamer.stats import Stats
-from streamer.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 __all__ = ["AnonymizedFrame", "derive", "slate"]
 

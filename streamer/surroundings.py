@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Picture, Plane
 from streamer.masks import Window
-from streamer.picture import Picture, Plane
 from streamer.zones import ZoneOptions, kept_places
 
 __all__ = ["Visible"]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from streamer.options import PartOptions
-from streamer.picture import Format, Picture, Plane
-from streamer.types import Box
+from streamer.core.options import PartOptions
+from streamer.core.picture import Format, Picture, Plane
+from streamer.core.types import Box
 
 __all__ = ["NO_ZONES", "Polygon", "ZoneOptions", "kept_places", "search_window", "zoned", "zoned_out"]
 

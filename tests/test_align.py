@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, aligned, pose, quality, similarity
-from streamer.picture import Picture
-from streamer.types import Detection, Points5
+from streamer.core.align import ARCFACE_112, aligned, pose, quality, similarity
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, Points5
 
 
 def moved(points: Points5, *, scale: float = 1.0, turn_deg: float = 0.0, by: tuple[float, float] = (0, 0)) -> Points5:

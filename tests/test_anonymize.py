@@ -12,12 +12,12 @@ import pytest
 from fakes import readable
 
 from streamer.anonymize import Freshness, MaskOptions, objection, paint, seal
+from streamer.core.errors import EffectError
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import Box, Cover, Detection, Frame, Pass, Plan, Points5, Reveal, TrackBox
 from streamer.effects import Effect, Patch, solid
-from streamer.errors import EffectError
-from streamer.options import Context
 from streamer.parts import kinds, load
-from streamer.picture import Format, Picture
-from streamer.types import Box, Cover, Detection, Frame, Pass, Plan, Points5, Reveal, TrackBox
 
 RULES = Freshness(max_gap_s=0.25, gallery_version=3)
 SOLID = solid.build(solid.Options(), Context())

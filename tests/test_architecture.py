@@ -12,16 +12,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "_suggest _cache errors devices types picture sealed geometry associate motion align clarity masks zones labels "
-    "report files videodev2 surroundings channel workers options parts providers extras onnx_graph stats",
-    1: "sources detectors embedders effects sinks models people evidence",
+    0: "core inference drawn surroundings sealed associate motion masks zones labels parts",
+    1: "sources detectors embedders effects sinks people evidence",
     2: "capture detect track embed identify anonymize output",
     3: "planner",
     4: "config _presets _problems _reference endpoints assembly flow recognition pipeline api evaluate enrolment",
     5: "cli __main__",
 }
 LAYER = {name: layer for layer, names in _LAYERS.items() for name in names.split()}
-_PACKAGES = {"sources", "detectors", "embedders", "effects", "sinks", "models", "evaluate", "enrolment", "cli"}
+_PACKAGES = {"sources", "detectors", "embedders", "effects", "sinks", "evaluate", "enrolment", "cli"}
 _SLOW_TO_IMPORT = {"av", "onnx", "onnxruntime", "torch", "insightface", "dlib", "pyvirtualcam", "facenet_pytorch"}
 
 
@@ -131,12 +130,12 @@ def test_models_come_from_the_store_only() -> None:
         and getattr(node.func, "id", "") == "Context"
         and any(word.arg == "model" for word in node.keywords)
     }
-    assert makers == {"models.store"}
+    assert makers == {"inference.models.store"}
 
 
 def test_threads_and_processes_start_in_one_place() -> None:
     starters = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "Process", "start_new_thread", "fork"}
-    assert {module for module, tree in TREES.items() if _called(tree) & starters} == {"workers"}
+    assert {module for module, tree in TREES.items() if _called(tree) & starters} == {"core.workers"}
 
 
 def test_only_the_command_line_prints() -> None:

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from streamer.channel import Channel, Closed, Full
-from streamer.errors import StuckError
-from streamer.workers import Workers
+from streamer.core.channel import Channel, Closed, Full
+from streamer.core.errors import StuckError
+from streamer.core.workers import Workers
 
 
 def test_first_in_first_out() -> None:

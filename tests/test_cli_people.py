@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from support.weights import weights
 
 from streamer.__main__ import command
+from streamer.drawn.faces import draw_face
 from streamer.people.store import KEY_VARIABLE, GalleryFile
-from streamer.sources._faces import draw_face
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -10,10 +10,10 @@ import yaml
 
 from streamer._presets import PRESET_NAMES, PRESETS
 from streamer._reference import render_default_yaml
-from streamer._suggest import suggest
 from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
-from streamer.devices import FORMS
-from streamer.errors import ConfigError, UsageError
+from streamer.core._suggest import suggest
+from streamer.core.errors import ConfigError, UsageError
+from streamer.inference.devices import FORMS
 from streamer.parts import kinds
 
 EFFECTS = ", ".join(kinds("effects"))

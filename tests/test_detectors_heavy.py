@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamer.errors import DetectorError, DeviceError, UsageError
-from streamer.options import Context
+from streamer.core.errors import DetectorError, DeviceError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.parts import build, load
-from streamer.picture import Picture
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from streamer.__main__ import command
 from streamer.cli.app import app
+from streamer.core.errors import InputError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import DetectorOptions
-from streamer.errors import InputError, UsageError
 from streamer.evaluate import detectors as table
 from streamer.evaluate.detectors import Row, Variant, markdown, measure, read_boxes, read_pictures
-from streamer.options import Context
-from streamer.picture import Picture
-from streamer.types import Detection
 
 BOXES = "file,x,y,w,h\na_1.png,10,10,30,30\na_1.png,60,10,30,30\nb_1.png,10,10,30,30\nb_1.png,50,50,8,8\n"
 

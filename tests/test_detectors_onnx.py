@@ -16,13 +16,13 @@ from onnx import TensorProto, helper
 from support.weights import weights
 
 from streamer.config import Config
+from streamer.core.errors import ConfigError, DetectorError, ModelError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners
-from streamer.errors import ConfigError, DetectorError, ModelError, UsageError
-from streamer.models.catalogue import CATALOGUE
-from streamer.onnx_graph import plain_graph
-from streamer.options import Context
+from streamer.inference.models.catalogue import CATALOGUE
+from streamer.inference.onnx_graph import plain_graph
 from streamer.parts import build, kinds, load
-from streamer.picture import Picture
 
 
 class FakeSession:

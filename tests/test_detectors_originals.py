@@ -18,11 +18,11 @@ import pytest
 from numpy.typing import NDArray
 from support.weights import weights
 
-from streamer.geometry import iou, stack
-from streamer.options import Context
+from streamer.core.geometry import iou, stack
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box
 from streamer.parts import build
-from streamer.picture import Picture
-from streamer.types import Box
 
 THRESHOLD = 0.4
 SIDE_PX = 640

@@ -16,16 +16,16 @@ from streamer import detect
 from streamer.api import Anonymizer
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import ConfigError, DetectorError
+from streamer.core.geometry import iou, stack
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._views import Views, _grid, in_views
+from streamer.drawn.scene import Actor, Scene, Waypoint
 from streamer.endpoints import parse_input
-from streamer.errors import ConfigError, DetectorError
-from streamer.geometry import iou, stack
-from streamer.options import Context
 from streamer.parts import build
-from streamer.picture import Format, Picture
-from streamer.sources._scene import Actor, Scene, Waypoint
-from streamer.types import Box, Detection, Frame, Pass, PassRequest
 
 WALL, FACE = 60, 180
 

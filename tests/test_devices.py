@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 from fakes import SIZE, Oracle
 
-from streamer import detect, devices, parts, providers
+from streamer import detect, parts
 from streamer.assembly import device_of
 from streamer.config import Config
+from streamer.core.errors import ConfigError, DeviceError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.detectors._onnx import OnnxDetector
-from streamer.devices import Device, obtained, parse, spelled
-from streamer.errors import ConfigError, DeviceError
-from streamer.onnx_graph import plain_graph
-from streamer.options import Context
-from streamer.picture import Picture
+from streamer.inference import devices, providers
+from streamer.inference.devices import Device, obtained, parse, spelled
+from streamer.inference.onnx_graph import plain_graph
 
 MISSING = "{}: cannot open shared object file: No such file or directory"
 
@@ -344,8 +345,8 @@ def test_what_is_no_model_is_one_line() -> None:
 def test_nothing_is_reported_to_anybody(yunet: Path, tmp_path: Path) -> None:
     """ONNX Runtime keeps an identifier of the machine in the cache folder when it is going to report."""
     program = (
-        "import sys; from pathlib import Path; from streamer.onnx_graph import plain_graph\n"
-        "from streamer.providers import session; session(plain_graph(Path(sys.argv[1])), 'cpu')"
+        "import sys; from pathlib import Path; from streamer.inference.onnx_graph import plain_graph\n"
+        "from streamer.inference.providers import session; session(plain_graph(Path(sys.argv[1])), 'cpu')"
     )
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
@@ -391,10 +392,10 @@ def test_two_packages_in_one_folder_are_seen(tmp_path: Path) -> None:
         info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    program = "from streamer.devices import installed; import sys; sys.stdout.write('|'.join(installed()))"
+    program = "from streamer.inference.devices import installed; import sys; sys.stdout.write('|'.join(installed()))"
 
     def seen(*folders: Path) -> str:
-        path = os.pathsep.join([*map(str, folders), str(Path(devices.__file__).parent.parent)])
+        path = os.pathsep.join([*map(str, folders), str(Path(devices.__file__).parents[2])])
         environment = {**os.environ, "PYTHONPATH": path}
         done = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment

@@ -14,27 +14,27 @@ from numpy.typing import NDArray
 
 from streamer.anonymize import Freshness, paint
 from streamer.assembly import Parts
-from streamer.channel import Channel, Full
 from streamer.config import Config
+from streamer.core.channel import Channel, Full
+from streamer.core.errors import UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.stats import Stats
+from streamer.core.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
 from streamer.effects import Effect, solid
 from streamer.effects.mosaic_noise import MosaicNoise
 from streamer.effects.mosaic_noise import Options as NoiseOptions
 from streamer.effects.pixelate import Options as PixelateOptions
 from streamer.effects.pixelate import Pixelate
 from streamer.effects.replace import Options, Replace
-from streamer.errors import UsageError
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.flow import Render, Settings
 from streamer.identify import hide_everyone
 from streamer.masks import MaskOptions
-from streamer.options import Context
 from streamer.parts import kinds
-from streamer.picture import Picture
 from streamer.pipeline import Pipeline
 from streamer.recognition import Recognition
 from streamer.sealed import AnonymizedFrame
-from streamer.stats import Stats
-from streamer.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
 from streamer.zones import ZoneOptions
 
 MASK = MaskOptions(shape="box")

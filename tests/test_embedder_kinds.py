@@ -12,11 +12,11 @@ import pytest
 from support.graphs import save_small_network
 from support.weights import weights
 
-from streamer.errors import DeviceError, EmbedderError, ModelError, UsageError
-from streamer.onnx_graph import plain_graph
-from streamer.options import Context
+from streamer.core.errors import DeviceError, EmbedderError, ModelError, UsageError
+from streamer.core.options import Context
+from streamer.inference.onnx_graph import plain_graph
+from streamer.inference.providers import session
 from streamer.parts import build, load
-from streamer.providers import session
 
 
 def crops(number: int) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:

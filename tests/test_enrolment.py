@@ -20,18 +20,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, PORTRAIT_PX, Pose, Quality
+from streamer.core.align import ARCFACE_112, PORTRAIT_PX, Pose, Quality
+from streamer.core.errors import InputError, UsageError
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, Detection, SourceInfo
 from streamer.embedders import Thresholds
 from streamer.enrolment.checks import Refused, Rules
 from streamer.enrolment.enrol import Enrolled, Item, Outcome, Terms, enrol, examined
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.enrolment.roster import _WebOnly, fetched, items_of_folder, items_of_roster, read_roster
 from streamer.enrolment.watch import watched
-from streamer.errors import InputError, UsageError
 from streamer.people.gallery import Vectors
 from streamer.people.store import GalleryFile
-from streamer.picture import Picture
-from streamer.types import Captured, Detection, SourceInfo
 
 GOOD = Quality(120.0, Pose(0.0, 0.0, 0.0), 0.3, 128.0, 40.0)
 TERMS = Terms(now=1000.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.errors import InputError, redact
+from streamer.core.errors import InputError, redact
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from fakes import MovingFace, Oracle, RecordingSink, readable
 from streamer import flow
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import DetectorError, EffectError, StreamerError, StuckError
+from streamer.core.options import Context
+from streamer.core.types import Detection, Frame, TrackBox, Verdict
 from streamer.effects import Effect, Patch, solid
-from streamer.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.identify import Identity, hide_everyone
-from streamer.options import Context
 from streamer.pipeline import Pipeline, Report
 from streamer.sealed import AnonymizedFrame
-from streamer.types import Detection, Frame, TrackBox, Verdict
 
 
 class BrokenEffect(Effect):

@@ -19,16 +19,16 @@ from streamer import recognition
 from streamer.api import Anonymizer
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import EmbedderError, StreamerError, UsageError
+from streamer.core.options import Context
+from streamer.core.stats import Stats
 from streamer.effects import solid
-from streamer.errors import EmbedderError, StreamerError, UsageError
 from streamer.identify import hide_everyone
-from streamer.options import Context
 from streamer.people.audit import verify
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
 from streamer.pipeline import Pipeline, Report
 from streamer.recognition import Recogniser, Recognition
-from streamer.stats import Stats
 
 ADA, EVE = 1, 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamer.cli.recognise import _write
-from streamer.files import write_whole
+from streamer.core.files import write_whole
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from streamer.core.types import Box, Detection
 from streamer.evaluate import _gpu_proof, gpu
 from streamer.evaluate._gpu_report import markdown
 from streamer.evaluate.detectors import VARIANTS
-from streamer.onnx_graph import plain_graph
-from streamer.providers import available
-from streamer.types import Box, Detection
+from streamer.inference.onnx_graph import plain_graph
+from streamer.inference.providers import available
 
 SIZE = (320, 256)
 

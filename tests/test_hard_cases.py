@@ -15,15 +15,15 @@ from support.weights import weights
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Detection
 from streamer.detectors import Detector, DetectorOptions
-from streamer.errors import InputError
 from streamer.evaluate import hard_cases
 from streamer.evaluate.detectors import Variant, found_faces
 from streamer.evaluate.hard_cases import CASES, Case, drawn_cases, markdown, measure, real_cases
-from streamer.options import Context
 from streamer.parts import build
-from streamer.picture import Picture
-from streamer.types import Box, Detection
 
 LIST = Path(__file__).parent / "data/hard_cases.csv"
 

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.people import FACE_PX, SIZE, Rehearsal, Street, Walker
 
-from streamer.types import Cover, Frame, Reveal, TrackBox
+from streamer.core.types import Cover, Frame, Reveal, TrackBox
 
 ADA, EVE = 1, 2
 """Ada is enrolled, Eve is not."""

@@ -13,11 +13,11 @@ from support.clips import write_pictures
 from support.weights import weights
 
 from streamer.config import Config
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.endpoints import Endpoint
-from streamer.errors import InputError, StreamerError
 from streamer.evaluate.leak import Face, LeakMeter, Pair, file_pairs, judge_run, load_reference
-from streamer.options import Context
-from streamer.picture import Picture
 from streamer.sources.demo import Options, scene
 
 ADDRESS = {"seed": 3, "width": 640, "height": 360, "duration_s": 2.0}

@@ -14,12 +14,12 @@ import pytest
 
 from streamer.cli._people_options import settings
 from streamer.cli.terminal import Terminal
-from streamer.errors import ModelError
+from streamer.core.errors import ModelError
 from streamer.evaluate.detectors import Variant
 from streamer.evaluate.gpu import _usable
-from streamer.models import catalogue, store
-from streamer.models.catalogue import CATALOGUE, Download, Model, Package, Wheel
-from streamer.models.store import FOLDER_VARIABLE, Found, Store, default_cache
+from streamer.inference.models import catalogue, store
+from streamer.inference.models.catalogue import CATALOGUE, Download, Model, Package, Wheel
+from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store, default_cache
 
 REQUIREMENT = "drawnmodels==1.0"
 CONTENTS = {"circle": b"a circle " * 100, "square": b"a square " * 50}
@@ -206,8 +206,8 @@ def test_many_processes_at_once(tmp_path: Path, index: Path) -> None:
     program = f"""
 import hashlib, sys
 from pathlib import Path
-from streamer.models import catalogue, store
-from streamer.models.catalogue import Model, Wheel
+from streamer.inference.models import catalogue, store
+from streamer.inference.models.catalogue import Model, Wheel
 contents = {CONTENTS!r}
 models = {{
     name: Model(name, "test", name + ".onnx", hashlib.sha256(content).hexdigest(), len(content), "MIT", "MIT", True,

@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 
 from streamer.cli.terminal import Terminal, Transfer, _Console
-from streamer.errors import ModelError
-from streamer.models import catalogue, store
-from streamer.models.catalogue import CATALOGUE, Download, Model
-from streamer.models.store import FOLDER_VARIABLE, Found, Store
+from streamer.core.errors import ModelError
+from streamer.inference.models import catalogue, store
+from streamer.inference.models.catalogue import CATALOGUE, Download, Model
+from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store
 
 CONTENT = bytes(range(256)) * 4096
 """One megabyte."""
@@ -108,9 +108,9 @@ def circle(server: Server, monkeypatch: pytest.MonkeyPatch) -> Model:
 PROGRAM = """
 import sys
 from pathlib import Path
-from streamer.errors import ModelError
-from streamer.models import catalogue, store
-from streamer.models.catalogue import Download, Model
+from streamer.core.errors import ModelError
+from streamer.inference.models import catalogue, store
+from streamer.inference.models.catalogue import Download, Model
 url, cache, digest, length, before = sys.argv[1:6]
 model = Model("circle", "test", "circle.onnx", digest, int(length), "MIT", "MIT", True, Download(url))
 catalogue.CATALOGUE = store.CATALOGUE = {"circle": model}

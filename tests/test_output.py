@@ -8,14 +8,14 @@ import pytest
 from fakes import RecordingSink
 
 from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.stats import Stats
+from streamer.core.types import Frame, Pass, Plan, Reveal, TrackBox
 from streamer.effects import solid
-from streamer.options import Context
 from streamer.output import OutputOptions, PlayOut, SinkRunner
-from streamer.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat
-from streamer.stats import Stats
-from streamer.types import Frame, Pass, Plan, Reveal, TrackBox
 
 IMAGE = slate(-1, 0, (64, 48)).image
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.errors import GalleryError, UsageError
+from streamer.core.errors import GalleryError, UsageError
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Vectors
 from streamer.people.store import KEY_VARIABLE, GalleryFile, default_path, find_key

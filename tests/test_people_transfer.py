@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.align import ARCFACE_112
+from streamer.core.align import ARCFACE_112
+from streamer.core.errors import GalleryError, UsageError
 from streamer.embedders import Thresholds
 from streamer.enrolment.transfer import export_to, import_from, read_pickled, reembed
-from streamer.errors import GalleryError, UsageError
 from streamer.people.content import Content
 from streamer.people.gallery import Vectors
 from streamer.people.store import GalleryFile

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.picture import Format, Picture
+from streamer.core.picture import Format, Picture
 
 
 def drawn(width: int, height: int) -> NDArray[np.uint8]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from streamer.geometry import grown, lerp, shifted
+from streamer.core.geometry import grown, lerp, shifted
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Planned
 from streamer.identify import hide_everyone
-from streamer.picture import Picture
 from streamer.planner import Planner, PlannerOptions
 from streamer.track import Tracker, TrackOptions
-from streamer.types import Box, Detection, Frame, Pass, PassRequest, Planned
 
 IMAGE = Picture.blank(64, 48).frozen()
 SLACK_S = 1e-5

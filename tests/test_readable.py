@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from streamer.anonymize import MaskOptions, paint
+from streamer.core.options import Context
+from streamer.core.picture import Plane
+from streamer.core.types import Box, TrackBox
 from streamer.effects import Effect
 from streamer.evaluate.readable import is_readable
-from streamer.options import Context
 from streamer.parts import kinds, load
-from streamer.picture import Plane
 from streamer.sources.demo import Options, scene
-from streamer.types import Box, TrackBox
 
 DRAWN = scene(Options(seed=3))
 PICTURE = DRAWN.picture(60)

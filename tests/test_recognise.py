@@ -10,19 +10,19 @@ import pytest
 from fakes import face, readable
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, Pose, Quality
 from streamer.config import Config
+from streamer.core.align import ARCFACE_112, Pose, Quality
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Detection
 from streamer.effects import Effect
 from streamer.embedders import Thresholds
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.enrolment.montage import montage
 from streamer.enrolment.recognise import Recognised, Seen, recognised
-from streamer.options import Context
 from streamer.parts import build
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Match, Person, Vectors
-from streamer.picture import Picture
-from streamer.types import Box, Detection
 
 PX = 64
 LEFT: Box = (40.0, 60.0, 40.0 + PX, 60.0 + PX)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.errors import InputError
+from streamer.core.errors import InputError
 from streamer.evaluate.calibrate import calibrate
 from streamer.evaluate.pairs import AllPairs
 from streamer.evaluate.recognition import decisions, judge_folder, judge_pairs

@@ -15,20 +15,20 @@ import pytest
 from support.people import CellEmbedder, Street, gallery_of
 
 from streamer.config import Config
-from streamer.errors import GalleryError, StreamerError, UsageError
+from streamer.core.errors import GalleryError, StreamerError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.stats import Stats
+from streamer.core.types import Cover, Reveal, TrackBox
 from streamer.identify import hide_everyone
 from streamer.labels import labelled
-from streamer.options import Context
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog, verify
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 from streamer.people.live import LiveGallery
 from streamer.people.store import GalleryFile
-from streamer.picture import Picture
 from streamer.recognition import Recogniser, Recognition, open_recogniser
-from streamer.stats import Stats
-from streamer.types import Cover, Reveal, TrackBox
 
 ADA = Reveal("Ada", 0.0, 9.0, 1, 0.7)
 EAST = np.array([[0, 1]], np.float32)

@@ -14,17 +14,17 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from streamer.align import ARCFACE_112
 from streamer.cli.app import app
+from streamer.core.align import ARCFACE_112
+from streamer.core.errors import InputError, UsageError
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, Points5
 from streamer.effects import Effect, Patch
 from streamer.embedders import Crop, Embedder
-from streamer.errors import InputError, UsageError
 from streamer.evaluate.faces import Finder, Sample, people_in, read_picture
 from streamer.evaluate.reid import CONTROL, Attack, Study, attack_all, by_effect, by_program, rank1
 from streamer.evaluate.restore import Restorer
 from streamer.masks import MaskOptions
-from streamer.picture import Picture
-from streamer.types import Detection, Points5
 
 SIDE = 160
 BOX = (40.0, 30.0, 120.0, 130.0)

@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
-from streamer.errors import InputError
+from streamer.core.errors import InputError
+from streamer.core.picture import Picture
+from streamer.core.types import Box
 from streamer.evaluate.leak import Face, Pair
 from streamer.evaluate.reveal import PersonResult, RevealMeter, read_tiles
-from streamer.picture import Picture
-from streamer.types import Box
 
 BOXES: dict[str, Box] = {"ann": (20, 20, 84, 84), "bob": (120, 20, 184, 84)}
 FPS = 25

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.frames import numbered
 
-from streamer.picture import BT601, BT709, Color, Picture
+from streamer.core.picture import BT601, BT709, Color, Picture
 from streamer.sealed import derive, slate
 from streamer.sinks._fit import Fitter, letterbox
 from streamer.sinks._timeline import Timeline, nominal_rate

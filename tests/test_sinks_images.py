@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from streamer.errors import SinkError, UsageError
-from streamer.options import Context
-from streamer.picture import Picture
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat
 from streamer.sinks.images import ENDINGS, ImagesSink, Options, build

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from support.frames import number_of, numbered
 
-from streamer.errors import SinkError, UsageError
-from streamer.options import Context
-from streamer.picture import Color, Picture
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Color, Picture
 from streamer.sinks import StreamFormat, _v4l2, virtual_camera
 from streamer.sinks.virtual_camera import Options, VirtualCameraSink, build
 

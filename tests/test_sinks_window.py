@@ -20,9 +20,9 @@ from support import show
 from support.display import Screen, virtual_screen
 from support.frames import number_of, numbered
 
-from streamer.errors import UsageError
-from streamer.options import Context
-from streamer.picture import Picture
+from streamer.core.errors import UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.sealed import slate
 from streamer.sinks import StreamFormat, _display, window
 

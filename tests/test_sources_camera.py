@@ -20,15 +20,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer import videodev2
-from streamer.errors import InputError, SourceLost
-from streamer.options import Context
+from streamer.core import videodev2
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.sources import camera
 from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples
 from streamer.sources._v4l2 import Format, Raw
 from streamer.sources.camera import Options, build
-from streamer.types import Captured
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Video4Linux is part of Linux")
 

@@ -15,11 +15,11 @@ import pytest
 from support.clips import join, make_clip, make_sound, numbered_bgr, turn_clip
 from support.frames import number_of
 
-from streamer.errors import InputError
-from streamer.options import Context
-from streamer.picture import Picture
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Captured
 from streamer.sources.file import FileSource, Options, build
-from streamer.types import Captured
 
 
 def opened(path: Path, **options: Any) -> FileSource:

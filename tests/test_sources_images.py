@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.errors import InputError
-from streamer.options import Context
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.sources.images import ImagesSource, Options, build
-from streamer.types import Captured
 
 
 def scene() -> NDArray[np.uint8]:

@@ -17,12 +17,12 @@ import pytest
 from support.clips import make_clip
 from support.rtsp import RtspServer, free_port
 
-from streamer.errors import InputError, SourceLost
-from streamer.options import Context
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.sources import Source
 from streamer.sources._av import Decoder
 from streamer.sources.rtsp import Options, build
-from streamer.types import Captured
 
 SECRET = "s3cret/@:?#%"
 

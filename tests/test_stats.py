@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.stats import Stats
+from streamer.core.stats import Stats
 
 
 def test_notes_do_not_fill_the_memory() -> None:

@@ -14,7 +14,7 @@ from support.clips import write_pictures, write_truth
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 from streamer.sources.demo import Options, scene
 
 FRAMES = 12

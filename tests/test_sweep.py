@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from streamer.cli._people_options import write_json
 from streamer.cli.app import app
 from streamer.config import Config
-from streamer.errors import DetectorError, ModelError, StreamerError
+from streamer.core.errors import DetectorError, ModelError, StreamerError
 from streamer.evaluate import _chart
 from streamer.evaluate.sweep import Row, Setting, usual_settings, waiting_frames
 from streamer.sources.demo import Options, scene

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from streamer.associate import associate
-from streamer.geometry import center, grown, side
+from streamer.core.geometry import center, grown, side
+from streamer.core.types import Box, Detection, Pass, TrackBox
 from streamer.track import Tracker, TrackOptions
-from streamer.types import Box, Detection, Pass, TrackBox
 
 BOX: Box = (100, 100, 140, 150)
 

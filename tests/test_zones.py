@@ -19,12 +19,12 @@ from streamer.anonymize import Freshness, MaskOptions, seal
 from streamer.api import Anonymizer
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import ConfigError
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture, Plane
+from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Plan
 from streamer.effects import solid
-from streamer.errors import ConfigError
-from streamer.options import Context
-from streamer.picture import Format, Picture, Plane
 from streamer.pipeline import Pipeline
-from streamer.types import Box, Detection, Frame, Pass, PassRequest, Plan
 from streamer.zones import NO_ZONES, ZoneOptions, search_window, zoned, zoned_out
 
 Polygon = list[list[float]]

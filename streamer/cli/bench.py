@@ -11,12 +11,12 @@ import typer
 from streamer.cli._people_options import writable, write_json
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, parse_overrides
-from streamer.errors import DeviceError, UsageError
+from streamer.core.errors import DeviceError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box
 from streamer.evaluate import detectors, hard_cases
-from streamer.options import Context
 from streamer.parts import device_for
-from streamer.picture import Picture
-from streamer.types import Box
 
 __all__ = ["app"]
 

@@ -26,7 +26,7 @@ from streamer.cli._people_options import (
     write_json,
 )
 from streamer.cli.terminal import Terminal
-from streamer.errors import UsageError
+from streamer.core.errors import UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate.calibrate import Calibration, calibrate
 from streamer.evaluate.faces import Finder, Sample, census, embedded, embedders, people_in

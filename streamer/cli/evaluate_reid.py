@@ -26,11 +26,11 @@ from streamer.cli._people_options import (
 )
 from streamer.cli.terminal import Terminal
 from streamer.config import parse_overrides
+from streamer.core.errors import InputError, StreamerError, UsageError
+from streamer.core.options import Context
 from streamer.effects import Effect
-from streamer.errors import InputError, StreamerError, UsageError
 from streamer.evaluate import _chart, reid
 from streamer.evaluate.faces import census, embedders, people_in
-from streamer.options import Context
 
 __all__ = ["reid_command"]
 

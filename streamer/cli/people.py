@@ -11,8 +11,8 @@ import typer
 
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, overdue, settings
 from streamer.cli.terminal import Terminal
+from streamer.core.errors import UsageError, printable
 from streamer.enrolment.transfer import export_to, import_from, reembed
-from streamer.errors import UsageError, printable
 from streamer.parts import build
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person

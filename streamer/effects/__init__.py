@@ -13,8 +13,8 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture, Plane
-from streamer.types import Box
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box
 
 __all__ = ["Cells", "Effect", "Patch", "Reads", "Surroundings"]
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Plane
 from streamer.effects import Cells, Patch
 from streamer.effects._planes import lay
-from streamer.picture import Plane
 
 __all__ = ["TEXTURE", "Frost"]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch
 from streamer.effects._frost import TEXTURE, Frost
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.options import Context, PartOptions
 
 _CELLS = 7.5, 3.8
 """Blocks across the face, from the weakest to the strongest. All show as little of the face: nothing."""

@@ -9,13 +9,13 @@ from time import thread_time
 
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector
 from streamer.endpoints import Endpoint
-from streamer.models.store import Store
+from streamer.inference.models.store import Store
 from streamer.parts import build
-from streamer.picture import Picture
 from streamer.pipeline import Pipeline
-from streamer.types import Detection
 
 __all__ = ["detector_cost"]
 

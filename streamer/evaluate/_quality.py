@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Plane
+from streamer.core.types import Captured, Command
 from streamer.endpoints import Endpoint
-from streamer.errors import InputError
-from streamer.models.store import Store
-from streamer.options import Context
+from streamer.inference.models.store import Store
 from streamer.parts import build
-from streamer.picture import Plane
 from streamer.pipeline import Pipeline
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
-from streamer.types import Captured, Command
 
 __all__ = ["psnr_of_both"]
 

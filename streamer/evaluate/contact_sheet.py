@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.anonymize import paint
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Points5, TrackBox
+from streamer.drawn.faces import FACE_HEIGHT, draw_face, face_box
 from streamer.effects import Effect
 from streamer.masks import MaskOptions
-from streamer.options import Context
 from streamer.parts import kinds, load
-from streamer.picture import Picture
-from streamer.sources._faces import FACE_HEIGHT, draw_face, face_box
-from streamer.types import Points5, TrackBox
 
 __all__ = ["drawn", "main", "room", "sheet"]
 

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from streamer import parts
-from streamer.align import aligned
 from streamer.config import Choice
+from streamer.core.align import aligned
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.geometry import center, side
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, Vectors
-from streamer.errors import InputError, StreamerError
-from streamer.geometry import center, side
-from streamer.options import Context
-from streamer.picture import Picture
-from streamer.types import Detection
 
 __all__ = [
     "Census",

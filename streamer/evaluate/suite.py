@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from streamer.config import Config
+from streamer.core.errors import InputError, UsageError
+from streamer.core.options import Context
 from streamer.endpoints import parse_input
-from streamer.errors import InputError, UsageError
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
-from streamer.options import Context
 
 __all__ = ["Peer", "Suite", "find", "measure"]
 

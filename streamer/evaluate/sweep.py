@@ -16,16 +16,16 @@ from typing import Any
 from streamer._presets import PRESET_NAMES
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Frame, Pass
 from streamer.endpoints import Endpoint, parse_input
-from streamer.errors import InputError
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
 from streamer.identify import hide_everyone
-from streamer.options import Context
-from streamer.picture import Picture
 from streamer.pipeline import Pipeline, Report
 from streamer.planner import Planner
 from streamer.track import Tracker
-from streamer.types import Frame, Pass
 
 __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "waiting_frames"]
 

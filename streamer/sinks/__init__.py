@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.core.types import Command
 from streamer.sealed import AnonymizedFrame
-from streamer.types import Command
 
 __all__ = ["Sink", "StreamFormat"]
 

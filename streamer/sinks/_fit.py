@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamer.picture import Color, Picture, even
+from streamer.core.picture import Color, Picture, even
 from streamer.sealed import AnonymizedFrame, derive
 
 if TYPE_CHECKING:

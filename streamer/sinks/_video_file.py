@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from streamer.files import write_error
-from streamer.picture import Color, Picture, even
+from streamer.core.files import write_error
+from streamer.core.picture import Color, Picture, even
 from streamer.sinks._codecs import Codec
 from streamer.sinks._disk import DiskFile
 

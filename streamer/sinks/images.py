@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import SinkError, UsageError
-from streamer.files import check_folder, check_output, put, write_error
-from streamer.options import Context, PartOptions
-from streamer.picture import Picture
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.files import check_folder, check_output, put, write_error
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Command
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
-from streamer.types import Command
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
 

@@ -11,13 +11,13 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from streamer.anonymize import paint
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import TrackBox
 from streamer.effects import Effect
 from streamer.evaluate.contact_sheet import room
 from streamer.masks import MaskOptions
-from streamer.options import Context
 from streamer.parts import kinds, load
-from streamer.picture import Picture
-from streamer.types import TrackBox
 
 _SIZE = 1920, 1080
 

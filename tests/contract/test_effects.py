@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.anonymize import paint
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import TrackBox
 from streamer.effects import Effect, Patch
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
 from streamer.masks import MaskOptions, region
-from streamer.options import Context
 from streamer.parts import kinds, load
-from streamer.picture import Format, Picture
-from streamer.types import TrackBox
 
 KINDS = kinds("effects")
 WITH_STRENGTH = [kind for kind in KINDS if "strength" in load("effects", kind).Options.model_fields]

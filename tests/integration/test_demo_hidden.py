@@ -9,13 +9,13 @@ from support.weights import weights
 
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.options import Context
+from streamer.core.types import Captured
+from streamer.drawn.scene import Drawn
 from streamer.endpoints import Endpoint
 from streamer.evaluate.readable import is_readable
-from streamer.options import Context
 from streamer.pipeline import Pipeline
-from streamer.sources._scene import Drawn
 from streamer.sources.demo import DemoSource, Options, scene
-from streamer.types import Captured
 
 _MIN_FACE_PX = 20
 

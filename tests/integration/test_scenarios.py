@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from streamer.cli.app import app
 from streamer.config import Config
+from streamer.core.options import Context
+from streamer.drawn.scene import Drawn
 from streamer.evaluate.cases import CASES, GLIMPSE, Judged, judge
-from streamer.options import Context
-from streamer.sources._scene import Drawn
 
 
 def judged(scene: Drawn, **settings: object) -> Judged:

@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 from streamer.assembly import Parts
 from streamer.cli.app import app
 from streamer.config import Config
+from streamer.core.options import Context
 from streamer.endpoints import parse_input
 from streamer.evaluate.faces import Finder
 from streamer.evaluate.leak import Face, Pair, pictures_of
 from streamer.evaluate.reveal import PersonResult, RevealMeter, faces_in_tiles, read_tiles
-from streamer.options import Context
 from streamer.parts import build
 from streamer.people.audit import verify
 from streamer.pipeline import Pipeline

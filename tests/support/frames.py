@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.picture import BT601, Color, Picture
+from streamer.core.picture import BT601, Color, Picture
 from streamer.sealed import AnonymizedFrame, derive, slate
 
 __all__ = ["Read", "number_of", "numbered", "psnr", "read_video"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from streamer.assembly import Parts
 from streamer.config import Config
+from streamer.core.options import Context
 from streamer.endpoints import Endpoint
-from streamer.options import Context
 from streamer.pipeline import Pipeline
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from streamer.errors import DeviceError
+from streamer.core.errors import DeviceError
 
 __all__ = ["FORMS", "PROVIDERS", "Device", "Runtime", "installed", "obtained", "onnxruntime", "parse", "spelled"]
 

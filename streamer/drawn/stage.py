@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
-from streamer.sources._bodies import HIP, SHOULDER, SOLE, draw_arm, draw_leg, draw_torso
-from streamer.sources._faces import FACE_HEIGHT, draw_head, face_box
-from streamer.sources._looks import look
-from streamer.sources._paint import Painting, oval
-from streamer.sources._sprites import Matrix, Sprite, Window, blit, coverage, placement
-from streamer.sources._street import pillar, street
-from streamer.types import Box
+from streamer.core.picture import Picture
+from streamer.core.types import Box
+from streamer.drawn.bodies import HIP, SHOULDER, SOLE, draw_arm, draw_leg, draw_torso
+from streamer.drawn.faces import FACE_HEIGHT, draw_head, face_box
+from streamer.drawn.looks import look
+from streamer.drawn.paint import Painting, oval
+from streamer.drawn.sprites import Matrix, Sprite, Window, blit, coverage, placement
+from streamer.drawn.street import pillar, street
 
 __all__ = ["Bar", "Pose", "Stage", "Truth"]
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 __all__ = [
     "Box",

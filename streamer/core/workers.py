@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from streamer.errors import StuckError
+from streamer.core.errors import StuckError
 
 __all__ = ["Workers"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamer.types import SourceInfo
+from streamer.core.types import SourceInfo
 
 __all__ = ["Note", "Report", "Status"]
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, similarity
-from streamer.geometry import center, overlap, side
-from streamer.picture import Picture
-from streamer.types import Box, Points5
+from streamer.core.align import ARCFACE_112, similarity
+from streamer.core.geometry import center, overlap, side
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Points5
 
 __all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
 

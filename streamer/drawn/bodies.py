@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamer.sources._looks import Look
-from streamer.sources._paint import Painting, mix, oval, path, smooth, times
+from streamer.drawn.looks import Look
+from streamer.drawn.paint import Painting, mix, oval, path, smooth, times
 
 __all__ = ["HIP", "SHOULDER", "SOLE", "draw_arm", "draw_leg", "draw_torso"]
 

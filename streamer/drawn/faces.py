@@ -11,9 +11,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.sources._hair import beard, hair, hair_behind
-from streamer.sources._looks import Look, look
-from streamer.sources._paint import Painting, Points, Rgb, Turn, mirror, mix, oval, path, smooth, times
+from streamer.drawn.hair import beard, hair, hair_behind
+from streamer.drawn.looks import Look, look
+from streamer.drawn.paint import Painting, Points, Rgb, Turn, mirror, mix, oval, path, smooth, times
 
 __all__ = ["FACE_HEIGHT", "FACE_MIDDLE", "draw_face", "draw_head", "face_box"]
 

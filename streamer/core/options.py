@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from streamer.errors import UsageError
+from streamer.core.errors import UsageError
 
 __all__ = ["Context", "PartOptions", "Probe"]
 

@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from streamer._cache import cache_root
-from streamer.devices import PROVIDERS, Device, installed, obtained, onnxruntime, parse
-from streamer.errors import DeviceError
+from streamer.core._cache import cache_root
+from streamer.core.errors import DeviceError
+from streamer.inference.devices import PROVIDERS, Device, installed, obtained, onnxruntime, parse
 
 if TYPE_CHECKING:
     import onnxruntime as ort

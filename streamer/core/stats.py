@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from streamer.report import Note
+from streamer.core.report import Note
 
 __all__ = ["Stats"]
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from streamer.picture import Picture
-from streamer.sources._stage import Bar, Pose, Stage, Truth
+from streamer.core.picture import Picture
+from streamer.drawn.stage import Bar, Pose, Stage, Truth
 
 __all__ = ["Actor", "Bar", "Drawn", "Pose", "Scene", "Stage", "Truth", "Waypoint"]
 

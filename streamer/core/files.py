@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from streamer.errors import SinkError, UsageError
+from streamer.core.errors import SinkError, UsageError
 
 __all__ = ["check_folder", "check_output", "put", "write_error", "write_whole"]
 

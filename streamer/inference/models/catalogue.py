@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamer._suggest import suggest
-from streamer.errors import ModelError
+from streamer.core._suggest import suggest
+from streamer.core.errors import ModelError
 
 __all__ = ["CATALOGUE", "Download", "Model", "Package", "Wheel", "find"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import ModelError
+from streamer.core.errors import ModelError
 
 __all__ = ["plain_graph"]
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
-from streamer.types import Detection, Points5
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, Points5
 
 __all__ = ["ARCFACE_112", "PORTRAIT", "PORTRAIT_PX", "Pose", "Quality", "aligned", "pose", "quality", "similarity"]
 

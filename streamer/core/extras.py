@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from streamer.errors import UsageError
+from streamer.core.errors import UsageError
 
 __all__ = ["load_extra", "without_torchvision"]
 

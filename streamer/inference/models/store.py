@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from streamer._cache import cache_root
-from streamer.errors import ModelError
-from streamer.files import write_whole
-from streamer.models._fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
-from streamer.models.catalogue import CATALOGUE, Model, Package, find
-from streamer.options import Context
+from streamer.core._cache import cache_root
+from streamer.core.errors import ModelError
+from streamer.core.files import write_whole
+from streamer.core.options import Context
+from streamer.inference.models.catalogue import CATALOGUE, Model, Package, find
+from streamer.inference.models.fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
 
 __all__ = ["FOLDER_VARIABLE", "Found", "Store", "default_cache"]
 

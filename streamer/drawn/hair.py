@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.sources._looks import Look
-from streamer.sources._paint import Painting, Points, Turn, mix, oval, path, smooth, times
+from streamer.drawn.looks import Look
+from streamer.drawn.paint import Painting, Points, Turn, mix, oval, path, smooth, times
 
 __all__ = ["beard", "hair", "hair_behind"]
 

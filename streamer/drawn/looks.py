@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from streamer.sources._paint import Rgb
+from streamer.drawn.paint import Rgb
 
 __all__ = ["Look", "look"]
 

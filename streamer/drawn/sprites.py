@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Plane
-from streamer.sources._paint import Painting
+from streamer.core.picture import Plane
+from streamer.drawn.paint import Painting
 
 __all__ = ["Matrix", "Sprite", "Window", "blit", "coverage", "placement"]
 

