@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamer.api import Anonymizer, anonymize_array, anonymize_image, anonymize_video, stream
-    from streamer.config import Config
-    from streamer.config import load as load_config
+    from streamer.config.schema import Config
+    from streamer.config.schema import load as load_config
     from streamer.core.errors import StreamerError
-    from streamer.pipeline import Pipeline, Report, Status
+    from streamer.pipeline.pipeline import Pipeline, Report, Status
     from streamer.sealed import AnonymizedFrame
 
 # ONNX Runtime, from 1.29 on, reports every model and session to its makers and keeps an identifier of the machine,
@@ -40,15 +40,15 @@ __all__ = [
 _WHERE = {
     "AnonymizedFrame": ("streamer.sealed", "AnonymizedFrame"),
     "Anonymizer": ("streamer.api", "Anonymizer"),
-    "Config": ("streamer.config", "Config"),
-    "Pipeline": ("streamer.pipeline", "Pipeline"),
-    "Report": ("streamer.pipeline", "Report"),
-    "Status": ("streamer.pipeline", "Status"),
+    "Config": ("streamer.config.schema", "Config"),
+    "Pipeline": ("streamer.pipeline.pipeline", "Pipeline"),
+    "Report": ("streamer.pipeline.pipeline", "Report"),
+    "Status": ("streamer.pipeline.pipeline", "Status"),
     "StreamerError": ("streamer.core.errors", "StreamerError"),
     "anonymize_array": ("streamer.api", "anonymize_array"),
     "anonymize_image": ("streamer.api", "anonymize_image"),
     "anonymize_video": ("streamer.api", "anonymize_video"),
-    "load_config": ("streamer.config", "load"),
+    "load_config": ("streamer.config.schema", "load"),
     "stream": ("streamer.api", "stream"),
 }
 

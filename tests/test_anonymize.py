@@ -12,12 +12,12 @@ import pytest
 from fakes import readable
 
 from streamer.anonymize import Freshness, MaskOptions, objection, paint, seal
+from streamer.config.parts import kinds, load
 from streamer.core.errors import EffectError
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
 from streamer.core.types import Box, Cover, Detection, Frame, Pass, Plan, Points5, Reveal, TrackBox
 from streamer.effects import Effect, Patch, solid
-from streamer.parts import kinds, load
 
 RULES = Freshness(max_gap_s=0.25, gallery_version=3)
 SOLID = solid.build(solid.Options(), Context())

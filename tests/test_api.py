@@ -19,7 +19,7 @@ from streamer.core.types import Box
 from streamer.detectors._onnx import OnnxDetector
 from streamer.effects.solid import Options as SolidOptions
 from streamer.evaluate.readable import is_readable
-from streamer.pipeline import Status
+from streamer.pipeline.pipeline import Status
 from streamer.sources.demo import Options, scene
 
 pytestmark = pytest.mark.usefixtures("yunet")

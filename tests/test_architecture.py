@@ -12,11 +12,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "core inference drawn surroundings sealed associate motion masks zones labels parts",
+    0: "core inference drawn surroundings sealed associate motion masks zones labels",
     1: "sources detectors embedders effects sinks people evidence",
     2: "capture detect track embed identify anonymize output",
     3: "planner",
-    4: "config _presets _problems _reference endpoints assembly flow recognition pipeline api evaluate enrolment",
+    4: "config pipeline api evaluate enrolment",
     5: "cli __main__",
 }
 LAYER = {name: layer for layer, names in _LAYERS.items() for name in names.split()}
@@ -117,7 +117,7 @@ def test_raw_pictures_are_not_shown_or_written_outside_sinks() -> None:
 def test_nothing_that_runs_a_stream_knows_of_evaluation() -> None:
     users = {module for module in MODULES if any(name.startswith("evaluate") for name in _own_imports(module))}
     others = {module for module in users if not module.startswith(("evaluate", "cli.evaluate"))}
-    assert others <= {"cli._people_options", "cli.bench"}
+    assert not others
 
 
 def test_models_come_from_the_store_only() -> None:

@@ -22,12 +22,12 @@ from streamer.__main__ import command
 from streamer.cli import discover
 from streamer.cli import run as run_verb
 from streamer.cli.terminal import Notes, Terminal, expected_frames, live_line
-from streamer.config import Config
+from streamer.config.endpoints import parse_input
+from streamer.config.schema import Config
 from streamer.core.report import Note
 from streamer.core.types import SourceInfo
-from streamer.endpoints import parse_input
 from streamer.inference.providers import available
-from streamer.pipeline import Status
+from streamer.pipeline.pipeline import Status
 
 PROGRAM = [sys.executable, "-m", "streamer"]
 STOPPED_WITHIN_S = 5.0

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streamer._presets import PRESET_NAMES, PRESETS
-from streamer._reference import render_default_yaml
-from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
+from streamer.config.parts import kinds
+from streamer.config.presets import PRESET_NAMES, PRESETS
+from streamer.config.reference import render_default_yaml
+from streamer.config.schema import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.core._suggest import suggest
 from streamer.core.errors import ConfigError, UsageError
 from streamer.inference.devices import FORMS
-from streamer.parts import kinds
 
 EFFECTS = ", ".join(kinds("effects"))
 ROOT = Path(__file__).resolve().parent.parent

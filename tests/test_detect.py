@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from support.weights import weights
 
+from streamer.config.parts import build
 from streamer.core.geometry import center, side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -19,7 +20,6 @@ from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
 from streamer.detect import Failed, look
 from streamer.detectors import Detector
 from streamer.detectors.yunet import Options as YuNetOptions
-from streamer.parts import build
 
 FRAME = Frame(0, 0, 0.0, Picture.blank(640, 480).frozen())
 FACE: Box = (300.0, 200.0, 330.0, 240.0)

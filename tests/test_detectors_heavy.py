@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from streamer.config.parts import build, load
 from streamer.core.errors import DetectorError, DeviceError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.parts import build, load
 
 
 @pytest.mark.parametrize(

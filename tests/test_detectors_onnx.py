@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from support.weights import weights
 
-from streamer.config import Config
+from streamer.config.parts import build, kinds, load
+from streamer.config.schema import Config
 from streamer.core.errors import ConfigError, DetectorError, ModelError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.inference.onnx_graph import plain_graph
-from streamer.parts import build, kinds, load
 
 
 class FakeSession:

@@ -18,11 +18,11 @@ import pytest
 from numpy.typing import NDArray
 from support.weights import weights
 
+from streamer.config.parts import build
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box
-from streamer.parts import build
 
 THRESHOLD = 0.4
 SIDE_PX = 640

@@ -14,8 +14,9 @@ from support.weights import weights
 
 from streamer import detect
 from streamer.api import Anonymizer
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.endpoints import parse_input
+from streamer.config.parts import build
+from streamer.config.schema import Config
 from streamer.core.errors import ConfigError, DetectorError
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
@@ -24,8 +25,7 @@ from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._views import Views, _grid, in_views
 from streamer.drawn.scene import Actor, Scene, Waypoint
-from streamer.endpoints import parse_input
-from streamer.parts import build
+from streamer.pipeline.assembly import Parts
 
 WALL, FACE = 60, 180
 
@@ -229,8 +229,8 @@ def test_stills_are_looked_at_in_tiles(
     given: object, stills: object, video: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     built = Built()
-    monkeypatch.setattr("streamer.assembly.build", built)
-    monkeypatch.setattr("streamer.parts.build", built)
+    monkeypatch.setattr("streamer.pipeline.assembly.build", built)
+    monkeypatch.setattr("streamer.config.parts.build", built)
     config = Config().updated({"detector.tiles": given})
     (tmp_path / "a.jpg").write_bytes(b"")
     for name in (str(tmp_path / "a.jpg"), "demo"):

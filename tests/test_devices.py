@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from fakes import SIZE, Oracle
 
-from streamer import detect, parts
-from streamer.assembly import device_of
-from streamer.config import Config
+from streamer import detect
+from streamer.config import parts
+from streamer.config.schema import Config
 from streamer.core.errors import ConfigError, DeviceError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -27,6 +27,7 @@ from streamer.detectors._onnx import OnnxDetector
 from streamer.inference import devices, providers
 from streamer.inference.devices import Device, obtained, parse, spelled
 from streamer.inference.onnx_graph import plain_graph
+from streamer.pipeline.assembly import device_of
 
 MISSING = "{}: cannot open shared object file: No such file or directory"
 

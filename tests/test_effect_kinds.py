@@ -13,8 +13,8 @@ from fakes import MovingFace, Oracle, readable
 from numpy.typing import NDArray
 
 from streamer.anonymize import Freshness, paint
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.parts import kinds
+from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import UsageError
 from streamer.core.options import Context
@@ -28,12 +28,12 @@ from streamer.effects.pixelate import Options as PixelateOptions
 from streamer.effects.pixelate import Pixelate
 from streamer.effects.replace import Options, Replace
 from streamer.evaluate.contact_sheet import drawn, room
-from streamer.flow import Render, Settings
 from streamer.identify import hide_everyone
 from streamer.masks import MaskOptions
-from streamer.parts import kinds
-from streamer.pipeline import Pipeline
-from streamer.recognition import Recognition
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.loops import Render, Settings
+from streamer.pipeline.pipeline import Pipeline
+from streamer.pipeline.recognition import Recognition
 from streamer.sealed import AnonymizedFrame
 from streamer.zones import ZoneOptions
 

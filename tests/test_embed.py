@@ -12,7 +12,7 @@ import pytest
 from support.people import FACE_PX, CellEmbedder, Street, Walker, gallery_of, landmarks
 
 from streamer import embed
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.stats import Stats
 from streamer.core.types import Candidate, Detection, Frame, Identified, IdentityRequest, SourceInfo
@@ -20,7 +20,7 @@ from streamer.embed import CropRules
 from streamer.identify import hide_everyone
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
-from streamer.recognition import Recogniser, Recognition
+from streamer.pipeline.recognition import Recogniser, Recognition
 
 ADA = 3
 BOX = (100.0, 60.0, 100.0 + FACE_PX, 60.0 + FACE_PX)

@@ -12,11 +12,11 @@ import pytest
 from support.graphs import save_small_network
 from support.weights import weights
 
+from streamer.config.parts import build, load
 from streamer.core.errors import DeviceError, EmbedderError, ModelError, UsageError
 from streamer.core.options import Context
 from streamer.inference.onnx_graph import plain_graph
 from streamer.inference.providers import session
-from streamer.parts import build, load
 
 
 def crops(number: int) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:

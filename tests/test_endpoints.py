@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from streamer.config.endpoints import Endpoint, default_output, jobs, parse_input, parse_output
 from streamer.core.errors import InputError, StreamerError, UsageError
-from streamer.endpoints import Endpoint, default_output, jobs, parse_input, parse_output
 
 
 @pytest.fixture

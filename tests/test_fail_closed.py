@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from fakes import MovingFace, Oracle, RecordingSink, readable
 
-from streamer import flow
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.core.options import Context
 from streamer.core.types import Detection, Frame, TrackBox, Verdict
 from streamer.effects import Effect, Patch, solid
 from streamer.identify import Identity, hide_everyone
-from streamer.pipeline import Pipeline, Report
+from streamer.pipeline import loops
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline, Report
 from streamer.sealed import AnonymizedFrame
 
 
@@ -374,7 +374,7 @@ def test_a_broken_gate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken_seal(frame: Frame, plan: object, **rest: object) -> AnonymizedFrame:
         return AnonymizedFrame(frame.seq, frame.t, frame.image, covered=False)
 
-    monkeypatch.setattr(flow, "seal", broken_seal)
+    monkeypatch.setattr(loops, "seal", broken_seal)
     scene = Scene(detector=lambda: Oracle(hanging(5)), stop_after_s=2.0)
     scene.run()
     assert len(scene.leaks()) > 20

@@ -15,10 +15,8 @@ import pytest
 from fakes import RecordingSink
 from support.people import CellEmbedder, Street, StreetDetector, Walker, gallery_of
 
-from streamer import recognition
 from streamer.api import Anonymizer
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.errors import EmbedderError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.stats import Stats
@@ -27,8 +25,10 @@ from streamer.identify import hide_everyone
 from streamer.people.audit import verify
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
-from streamer.pipeline import Pipeline, Report
-from streamer.recognition import Recogniser, Recognition
+from streamer.pipeline import recognition
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline, Report
+from streamer.pipeline.recognition import Recogniser, Recognition
 
 ADA, EVE = 1, 2
 
@@ -176,13 +176,13 @@ def test_nobody_enrolled_is_said_and_everybody_hidden() -> None:
 
 
 def test_who_all_loads_no_embedder() -> None:
-    from streamer.recognition import open_recogniser
+    from streamer.pipeline.recognition import open_recogniser
 
     assert open_recogniser(Config(), Context()) is None
 
 
 def test_a_gallery_that_was_named_and_is_not_there(tmp_path: Any) -> None:
-    from streamer.recognition import open_recogniser
+    from streamer.pipeline.recognition import open_recogniser
 
     config = Config().updated({"identity.who": "unknown", "identity.gallery": str(tmp_path / "none")})
     with pytest.raises(UsageError, match="there is no gallery"):

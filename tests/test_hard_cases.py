@@ -15,6 +15,7 @@ from support.weights import weights
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
+from streamer.config.parts import build
 from streamer.core.errors import InputError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -23,7 +24,6 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.evaluate import hard_cases
 from streamer.evaluate.detectors import Variant, found_faces
 from streamer.evaluate.hard_cases import CASES, Case, drawn_cases, markdown, measure, real_cases
-from streamer.parts import build
 
 LIST = Path(__file__).parent / "data/hard_cases.csv"
 

@@ -12,11 +12,11 @@ import pytest
 from support.clips import write_pictures
 from support.weights import weights
 
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
 from streamer.core.errors import InputError, StreamerError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.endpoints import Endpoint
 from streamer.evaluate.leak import Face, LeakMeter, Pair, file_pairs, judge_run, load_reference
 from streamer.sources.demo import Options, scene
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streamer.cli._people_options import settings
+from streamer.cli.evaluate_options import settings
 from streamer.cli.terminal import Terminal
 from streamer.core.errors import ModelError
 from streamer.evaluate.detectors import Variant

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from streamer.anonymize import MaskOptions, paint
+from streamer.config.parts import kinds, load
 from streamer.core.options import Context
 from streamer.core.picture import Plane
 from streamer.core.types import Box, TrackBox
 from streamer.effects import Effect
 from streamer.evaluate.readable import is_readable
-from streamer.parts import kinds, load
 from streamer.sources.demo import Options, scene
 
 DRAWN = scene(Options(seed=3))

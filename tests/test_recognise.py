@@ -10,7 +10,8 @@ import pytest
 from fakes import face, readable
 from numpy.typing import NDArray
 
-from streamer.config import Config
+from streamer.config.parts import build
+from streamer.config.schema import Config
 from streamer.core.align import ARCFACE_112, Pose, Quality
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -20,7 +21,6 @@ from streamer.embedders import Thresholds
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.enrolment.montage import montage
 from streamer.enrolment.recognise import Recognised, Seen, recognised
-from streamer.parts import build
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Match, Person, Vectors
 

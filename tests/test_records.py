@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support.people import CellEmbedder, Street, gallery_of
 
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -28,7 +28,7 @@ from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 from streamer.people.live import LiveGallery
 from streamer.people.store import GalleryFile
-from streamer.recognition import Recogniser, Recognition, open_recogniser
+from streamer.pipeline.recognition import Recogniser, Recognition, open_recogniser
 
 ADA = Reveal("Ada", 0.0, 9.0, 1, 0.7)
 EAST = np.array([[0, 1]], np.float32)
@@ -222,7 +222,7 @@ def test_somebodys_end_changes_the_gallery_without_anybody_writing() -> None:
 
 def test_a_link_to_another_gallery_is_another_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a folder of settings is often swapped: the one who is removed must not stay."""
-    monkeypatch.setattr("streamer.recognition.build", lambda *_: CellEmbedder())
+    monkeypatch.setattr("streamer.pipeline.recognition.build", lambda *_: CellEmbedder())
     for name, seeds in (("old", (1, 2)), ("new", (2,))):
         people = gallery_of(*seeds)
         GalleryFile(tmp_path / name).update(CellEmbedder.model, lambda _, people=people: Content(people))  # type: ignore[misc]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from support.frames import numbered
 
+from streamer.config.parts import build
 from streamer.core.options import Context
-from streamer.parts import build
 from streamer.sealed import slate
 from streamer.sinks import StreamFormat, memory
 

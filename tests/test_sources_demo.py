@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from support.weights import weights
 
+from streamer.config.parts import build
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
 from streamer.detectors import Detector
 from streamer.drawn.faces import FACE_HEIGHT, draw_face, face_box
 from streamer.drawn.scene import Actor, Bar, Pose, Scene, Stage, Waypoint
-from streamer.parts import build
 from streamer.sources.demo import DemoSource, Options, scene
 
 

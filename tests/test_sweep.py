@@ -12,9 +12,9 @@ import pytest
 from support.clips import write_scene
 from typer.testing import CliRunner
 
-from streamer.cli._people_options import write_json
 from streamer.cli.app import app
-from streamer.config import Config
+from streamer.cli.evaluate_options import write_json
+from streamer.config.schema import Config
 from streamer.core.errors import DetectorError, ModelError, StreamerError
 from streamer.evaluate import _chart
 from streamer.evaluate.sweep import Row, Setting, usual_settings, waiting_frames

@@ -14,17 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer import detect, parts
+from streamer import detect
 from streamer.anonymize import Freshness, MaskOptions, seal
 from streamer.api import Anonymizer
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config import parts
+from streamer.config.schema import Config
 from streamer.core.errors import ConfigError
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture, Plane
 from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Plan
 from streamer.effects import solid
-from streamer.pipeline import Pipeline
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.zones import NO_ZONES, ZoneOptions, search_window, zoned, zoned_out
 
 Polygon = list[list[float]]

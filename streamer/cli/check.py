@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from streamer import __version__, parts
-from streamer.config import Choice, Config
+from streamer import __version__
+from streamer.config import parts
+from streamer.config.schema import Choice, Config
 from streamer.core.errors import DeviceError, StreamerError, redact
 from streamer.core.options import Probe
 from streamer.core.picture import Picture

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer import parts
 from streamer.cli.discover import first_camera
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, overdue, settings, until
 from streamer.cli.terminal import Terminal
-from streamer.config import Config
+from streamer.config import parts
+from streamer.config.endpoints import Endpoint, parse_input
+from streamer.config.schema import Config
 from streamer.core.errors import InputError, StreamerError, UsageError, printable
 from streamer.core.options import Context
-from streamer.endpoints import Endpoint, parse_input
 from streamer.enrolment.checks import Rules
 from streamer.enrolment.enrol import Candidate, Enrolled, Item, Outcome, Terms, enrol, examined
 from streamer.enrolment.faces import FaceReader

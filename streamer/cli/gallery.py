@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.config import Config, load, parse_overrides
+from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import UsageError
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key

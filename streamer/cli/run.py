@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.assembly import Parts, device_of
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
-from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
+from streamer.config.endpoints import Endpoint, Job, default_output, jobs, parse_input
+from streamer.config.schema import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.core.errors import StreamerError, UsageError, redact
 from streamer.core.files import write_whole
 from streamer.core.options import Context
-from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
 from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
-from streamer.pipeline import Pipeline, Status
+from streamer.pipeline.assembly import Parts, device_of
+from streamer.pipeline.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import parts
-from streamer.config import Config
+from streamer.config import parts
+from streamer.config.schema import Config
 from streamer.core.align import PORTRAIT, PORTRAIT_PX, Quality, aligned, quality
 from streamer.core.errors import UsageError
 from streamer.core.geometry import side

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamer import detect
 from streamer.anonymize import Freshness, seal
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.errors import EffectError
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture

@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamer import parts
+from streamer.config import parts
+from streamer.config.endpoints import PICTURES
 from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Captured
 from streamer.core.workers import Workers
-from streamer.endpoints import PICTURES
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
 from streamer.people.places import at_home

@@ -15,16 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build
+from streamer.config.schema import Config
 from streamer.core.errors import InputError
 from streamer.core.options import Context
 from streamer.core.picture import Plane
 from streamer.core.types import Captured, Command
-from streamer.endpoints import Endpoint
 from streamer.inference.models.store import Store
-from streamer.parts import build
-from streamer.pipeline import Pipeline
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 

@@ -22,6 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from streamer.config.parts import build as build_part
+from streamer.config.parts import options_type
 from streamer.core.errors import InputError, StreamerError
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
@@ -29,8 +31,6 @@ from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.detectors import Detector, DetectorOptions
 from streamer.inference.models.catalogue import CATALOGUE
-from streamer.parts import build as build_part
-from streamer.parts import options_type
 from streamer.sources import demo
 
 __all__ = [

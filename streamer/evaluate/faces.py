@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from streamer import parts
-from streamer.config import Choice
+from streamer.config import parts
+from streamer.config.schema import Choice
 from streamer.core.align import aligned
 from streamer.core.errors import InputError, StreamerError
 from streamer.core.geometry import center, side

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from streamer import api
-from streamer.assembly import device_of
-from streamer.config import Config
+from streamer.config.parts import device_for, load
+from streamer.config.schema import Config
 from streamer.core.errors import StreamerError
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
@@ -41,7 +41,7 @@ from streamer.inference.devices import FORMS, parse
 from streamer.inference.models.store import Found, Store
 from streamer.inference.onnx_graph import plain_graph
 from streamer.inference.providers import session
-from streamer.parts import device_for, load
+from streamer.pipeline.assembly import device_of
 from streamer.sources.demo import Options as Scene
 from streamer.sources.demo import scene
 

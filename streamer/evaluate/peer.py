@@ -24,9 +24,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
 from streamer.core.errors import StreamerError
-from streamer.endpoints import Endpoint
 from streamer.evaluate._cost import detector_cost
 from streamer.evaluate._loop import looped
 from streamer.evaluate._quality import psnr_of_both

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from support.weights import weights
 
+from streamer.config.parts import kinds, load
 from streamer.core.errors import DeviceError
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
@@ -23,7 +24,6 @@ from streamer.core.picture import Format, Picture
 from streamer.core.types import Box
 from streamer.detectors import Detector, DetectorOptions
 from streamer.drawn.faces import draw_face
-from streamer.parts import kinds, load
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import pytest
 from support.graphs import save_small_network
 from support.weights import weights
 
+from streamer.config.parts import build, kinds, load
 from streamer.core.align import aligned
 from streamer.core.errors import DeviceError, EmbedderError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds
-from streamer.parts import build, kinds, load
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from support.weights import weights
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
-from streamer.config import Config
+from streamer.config.schema import Config
 from streamer.core.options import Context
 from streamer.drawn.scene import Drawn
 from streamer.evaluate.cases import CASES, GLIMPSE, Judged, judge

@@ -12,15 +12,15 @@ import typer
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from streamer import parts
-from streamer.assembly import device_of
 from streamer.cli.terminal import Terminal
-from streamer.config import Config, load, parse_overrides
+from streamer.config import parts
+from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import StreamerError, UsageError
 from streamer.core.files import write_whole
 from streamer.core.options import Context
 from streamer.evaluate import _chart
 from streamer.evaluate.faces import Finder
+from streamer.pipeline.assembly import device_of
 
 PeopleFolder = Annotated[
     Path | None, typer.Option("--people", "--folder", metavar="DIR", help="one folder per person, with pictures")

@@ -18,11 +18,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, create_model
 
-from streamer import parts
-from streamer._presets import PRESET_NAMES, preset_values
-from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.anonymize import MaskOptions
 from streamer.capture import CaptureOptions
+from streamer.config import parts
+from streamer.config.presets import PRESET_NAMES, preset_values
+from streamer.config.problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.core._suggest import nearest
 from streamer.core.errors import ConfigError
 from streamer.core.options import PartOptions

@@ -9,10 +9,10 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from streamer import parts
-from streamer._presets import PRESET_NAMES, governed
-from streamer._problems import choices_of
-from streamer.config import CHOICES, FAMILIES, FIXED, PRIVACY, Config, family_model
+from streamer.config import parts
+from streamer.config.presets import PRESET_NAMES, governed
+from streamer.config.problems import choices_of
+from streamer.config.schema import CHOICES, FAMILIES, FIXED, PRIVACY, Config, family_model
 from streamer.core.options import PartOptions
 
 __all__ = ["render_default_yaml", "render_reference"]

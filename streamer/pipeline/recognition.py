@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamer import embed
-from streamer.config import Config
+from streamer.config.parts import build
+from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import StreamerError, UsageError
 from streamer.core.options import Context
@@ -24,7 +25,6 @@ from streamer.embed import Answer, CropRules
 from streamer.embedders import Embedder
 from streamer.identify import Identity, IdentityCache
 from streamer.labels import labelled
-from streamer.parts import build
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build, device_for, options_type
+from streamer.config.schema import Config
 from streamer.core.options import Context
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
-from streamer.endpoints import Endpoint
 from streamer.identify import Identity, hide_everyone
-from streamer.parts import build, device_for, options_type
-from streamer.recognition import Recogniser, open_recogniser
+from streamer.pipeline.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink
 from streamer.sources import Source
 

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.cli._people_options import writable, write_json
+from streamer.cli.evaluate_options import writable, write_json
 from streamer.cli.terminal import Terminal
-from streamer.config import Config, parse_overrides
+from streamer.config.parts import device_for
+from streamer.config.schema import Config, parse_overrides
 from streamer.core.errors import DeviceError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box
 from streamer.evaluate import detectors, hard_cases
-from streamer.parts import device_for
 
 __all__ = ["app"]
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from streamer import __version__, detect
 from streamer.anonymize import Freshness
-from streamer.assembly import Parts, detector_options
 from streamer.capture import Capture, Framer
-from streamer.config import Config
+from streamer.config.parts import kinds, load
+from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import StuckError
 from streamer.core.report import Report, Status
@@ -33,11 +33,11 @@ from streamer.core.workers import Workers
 from streamer.detect import Look
 from streamer.detectors import Detector
 from streamer.effects import Effect
-from streamer.flow import Planning, Render, Settings
 from streamer.output import SinkRunner
-from streamer.parts import kinds, load
+from streamer.pipeline.assembly import Parts, detector_options
+from streamer.pipeline.loops import Planning, Render, Settings
+from streamer.pipeline.recognition import Recogniser, Recognition
 from streamer.planner import Planner
-from streamer.recognition import Recogniser, Recognition
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.track import Tracker
