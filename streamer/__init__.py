@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamer.anonymize.frame import AnonymizedFrame
     from streamer.api import Anonymizer, anonymize_array, anonymize_image, anonymize_video, stream
     from streamer.config.schema import Config
     from streamer.config.schema import load as load_config
     from streamer.core.errors import StreamerError
     from streamer.pipeline.pipeline import Pipeline, Report, Status
-    from streamer.sealed import AnonymizedFrame
 
 # ONNX Runtime, from 1.29 on, reports every model and session to its makers and keeps an identifier of the machine,
 # unless this is set before it is loaded. A program that hides people has nothing to report about them.
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    "AnonymizedFrame": ("streamer.sealed", "AnonymizedFrame"),
+    "AnonymizedFrame": ("streamer.anonymize.frame", "AnonymizedFrame"),
     "Anonymizer": ("streamer.api", "Anonymizer"),
     "Config": ("streamer.config.schema", "Config"),
     "Pipeline": ("streamer.pipeline.pipeline", "Pipeline"),

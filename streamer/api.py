@@ -14,8 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import detect
-from streamer.anonymize import Freshness, seal
+from streamer.anonymize.gate import Freshness, seal
 from streamer.config import parts
 from streamer.config.endpoints import jobs, parse_input
 from streamer.config.schema import Config, spelled_out
@@ -24,12 +23,13 @@ from streamer.core.picture import Picture
 from streamer.core.types import Captured, Frame
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
-from streamer.identify import hide_everyone
+from streamer.identity.decide import hide_everyone
 from streamer.inference.models.store import Store
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report, Status
-from streamer.planner import Planner
-from streamer.track import Tracker
+from streamer.stages import detect
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Anonymizer", "anonymize_array", "anonymize_image", "anonymize_video", "stream"]
 

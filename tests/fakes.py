@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Captured, Command, Detection, SourceInfo
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 
 SIZE = (320, 240)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fakes import readable
 
-from streamer.anonymize import Freshness, MaskOptions, objection, paint, seal
+from streamer.anonymize.gate import Freshness, MaskOptions, objection, paint, seal
 from streamer.config.parts import kinds, load
 from streamer.core.errors import EffectError
 from streamer.core.options import Context

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from fakes import MovingFace
 
-from streamer.capture import Capture, CaptureOptions, Framer
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Captured, Frame
+from streamer.stages.capture import Capture, CaptureOptions, Framer
 
 SMALL, LARGE = Picture.blank(64, 48).frozen(), Picture.blank(96, 64).frozen()
 

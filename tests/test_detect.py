@@ -17,9 +17,9 @@ from streamer.core.geometry import center, side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
-from streamer.detect import Failed, look
 from streamer.detectors import Detector
 from streamer.detectors.yunet import Options as YuNetOptions
+from streamer.stages.detect import Failed, look
 
 FRAME = Frame(0, 0, 0.0, Picture.blank(640, 480).frozen())
 FACE: Box = (300.0, 200.0, 330.0, 240.0)

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.weights import weights
 
-from streamer import detect
 from streamer.api import Anonymizer
 from streamer.config.endpoints import parse_input
 from streamer.config.parts import build
@@ -26,6 +25,7 @@ from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._views import Views, _grid, in_views
 from streamer.drawn.scene import Actor, Scene, Waypoint
 from streamer.pipeline.assembly import Parts
+from streamer.stages import detect
 
 WALL, FACE = 60, 180
 

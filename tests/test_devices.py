@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from fakes import SIZE, Oracle
 
-from streamer import detect
 from streamer.config import parts
 from streamer.config.schema import Config
 from streamer.core.errors import ConfigError, DeviceError
@@ -28,6 +27,7 @@ from streamer.inference import devices, providers
 from streamer.inference.devices import Device, obtained, parse, spelled
 from streamer.inference.onnx_graph import plain_graph
 from streamer.pipeline.assembly import device_of
+from streamer.stages import detect
 
 MISSING = "{}: cannot open shared object file: No such file or directory"
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.anonymize import Freshness, seal
+from streamer.anonymize.gate import Freshness, seal
+from streamer.anonymize.masks import MaskOptions, region
 from streamer.core.picture import Format, Picture
 from streamer.core.types import Cover, Frame, Pass, Plan, Reveal, TrackBox, Verdict
 from streamer.effects.background import Background, Options
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
-from streamer.masks import MaskOptions, region
 
 SIZE = WIDTH, HEIGHT = 360, 240
 FPS = 10

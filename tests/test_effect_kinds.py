@@ -12,7 +12,10 @@ import pytest
 from fakes import MovingFace, Oracle, readable
 from numpy.typing import NDArray
 
-from streamer.anonymize import Freshness, paint
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.anonymize.gate import Freshness, paint
+from streamer.anonymize.masks import MaskOptions
+from streamer.anonymize.zones import ZoneOptions
 from streamer.config.parts import kinds
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
@@ -28,14 +31,11 @@ from streamer.effects.pixelate import Options as PixelateOptions
 from streamer.effects.pixelate import Pixelate
 from streamer.effects.replace import Options, Replace
 from streamer.evaluate.contact_sheet import drawn, room
-from streamer.identify import hide_everyone
-from streamer.masks import MaskOptions
+from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.loops import Render, Settings
 from streamer.pipeline.pipeline import Pipeline
 from streamer.pipeline.recognition import Recognition
-from streamer.sealed import AnonymizedFrame
-from streamer.zones import ZoneOptions
 
 MASK = MaskOptions(shape="box")
 GREY = solid.Options(color="#808080")

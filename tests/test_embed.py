@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from support.people import FACE_PX, CellEmbedder, Street, Walker, gallery_of, landmarks
 
-from streamer import embed
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.stats import Stats
 from streamer.core.types import Candidate, Detection, Frame, Identified, IdentityRequest, SourceInfo
-from streamer.embed import CropRules
-from streamer.identify import hide_everyone
+from streamer.identity.decide import hide_everyone
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery
 from streamer.pipeline.recognition import Recogniser, Recognition
+from streamer.stages import embed
+from streamer.stages.embed import CropRules
 
 ADA = 3
 BOX = (100.0, 60.0, 100.0 + FACE_PX, 60.0 + FACE_PX)

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from fakes import MovingFace, Oracle, RecordingSink, readable
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.schema import Config
 from streamer.core.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.core.options import Context
 from streamer.core.types import Detection, Frame, TrackBox, Verdict
 from streamer.effects import Effect, Patch, solid
-from streamer.identify import Identity, hide_everyone
+from streamer.identity.decide import Identity, hide_everyone
 from streamer.pipeline import loops
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report
-from streamer.sealed import AnonymizedFrame
 
 
 class BrokenEffect(Effect):

@@ -21,7 +21,7 @@ from streamer.core.errors import EmbedderError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.stats import Stats
 from streamer.effects import solid
-from streamer.identify import hide_everyone
+from streamer.identity.decide import hide_everyone
 from streamer.people.audit import verify
 from streamer.people.gallery import Gallery
 from streamer.people.live import LiveGallery

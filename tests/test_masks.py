@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions, reach, region
 from streamer.core.geometry import grown, side
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
 from streamer.core.types import Box, Points5, TrackBox
 from streamer.effects import solid
 from streamer.evaluate.contact_sheet import drawn, room
-from streamer.masks import MaskOptions, reach, region
 
 SIZE = WIDTH, HEIGHT = 400, 400
 FACE: Box = (150.3, 120.7, 225.1, 221.4)

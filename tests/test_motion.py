@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from streamer.capture import Framer
 from streamer.core.picture import Picture
 from streamer.core.types import Captured, Detection, Pass
-from streamer.motion import CameraMotion
 from streamer.sources.demo import Options, scene
-from streamer.track import Tracker, TrackOptions
+from streamer.stages.capture import Framer
+from streamer.tracking.motion import CameraMotion
+from streamer.tracking.tracker import Tracker, TrackOptions
 
 STREET = scene(Options(seed=5, width=1280, height=720, faces=0)).picture(0)
 SIZE = 640, 360

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.anonymize import Freshness, seal
+from streamer.anonymize.gate import Freshness, seal
+from streamer.anonymize.masks import MaskOptions, Region, region
+from streamer.anonymize.zones import ZoneOptions, zoned
 from streamer.config.parts import load
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture, even
 from streamer.core.types import Box, Cover, Frame, Pass, Plan, Points5, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
-from streamer.masks import MaskOptions, Region, region
-from streamer.zones import ZoneOptions, zoned
 
 EXAMPLES = int(os.environ.get("STREAMER_TEST_EXAMPLES", "150"))
 RULES = Freshness(max_gap_s=0.25)

@@ -7,15 +7,15 @@ import itertools
 import pytest
 from fakes import RecordingSink
 
-from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.anonymize.frame import AnonymizedFrame, derive, slate
+from streamer.anonymize.gate import Freshness, MaskOptions, seal
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Frame, Pass, Plan, Reveal, TrackBox
 from streamer.effects import solid
-from streamer.output import OutputOptions, PlayOut, SinkRunner
-from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat
+from streamer.stages.output import OutputOptions, PlayOut, SinkRunner
 
 IMAGE = slate(-1, 0, (64, 48)).image
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Planned
-from streamer.identify import hide_everyone
-from streamer.planner import Planner, PlannerOptions
-from streamer.track import Tracker, TrackOptions
+from streamer.identity.decide import hide_everyone
+from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.tracking.tracker import Tracker, TrackOptions
 
 IMAGE = Picture.blank(64, 48).frozen()
 

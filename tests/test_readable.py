@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from streamer.anonymize import MaskOptions, paint
+from streamer.anonymize.gate import MaskOptions, paint
 from streamer.config.parts import kinds, load
 from streamer.core.options import Context
 from streamer.core.picture import Plane

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from support.people import CellEmbedder, Street, gallery_of
 
+from streamer.anonymize.labels import labelled
 from streamer.config.schema import Config
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Cover, Reveal, TrackBox
-from streamer.identify import hide_everyone
-from streamer.labels import labelled
+from streamer.identity.decide import hide_everyone
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog, verify
 from streamer.people.content import Content

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from streamer.anonymize.masks import MaskOptions
 from streamer.cli.app import app
 from streamer.core.align import ARCFACE_112
 from streamer.core.errors import InputError, UsageError
@@ -24,7 +25,6 @@ from streamer.embedders import Crop, Embedder
 from streamer.evaluate.faces import Finder, Sample, people_in, read_picture
 from streamer.evaluate.reid import CONTROL, Attack, Study, attack_all, by_effect, by_program, rank1
 from streamer.evaluate.restore import Restorer
-from streamer.masks import MaskOptions
 
 SIDE = 160
 BOX = (40.0, 30.0, 120.0, 130.0)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from support.frames import numbered, psnr, read_video
 
+from streamer.anonymize.frame import derive, slate
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import BT709, Color
-from streamer.sealed import derive, slate
 from streamer.sinks import StreamFormat
 from streamer.sinks.file import FileSink, Options, build
 

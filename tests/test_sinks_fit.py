@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.frames import numbered
 
+from streamer.anonymize.frame import derive, slate
 from streamer.core.picture import BT601, BT709, Color, Picture
-from streamer.sealed import derive, slate
 from streamer.sinks._fit import Fitter, letterbox
 from streamer.sinks._timeline import Timeline, nominal_rate
 

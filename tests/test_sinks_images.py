@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from streamer.anonymize.frame import AnonymizedFrame, derive, slate
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.sealed import AnonymizedFrame, derive, slate
 from streamer.sinks import StreamFormat
 from streamer.sinks.images import ENDINGS, ImagesSink, Options, build
 

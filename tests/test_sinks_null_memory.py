@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from support.frames import numbered
 
+from streamer.anonymize.frame import slate
 from streamer.config.parts import build
 from streamer.core.options import Context
-from streamer.sealed import slate
 from streamer.sinks import StreamFormat, memory
 
 FORMAT = StreamFormat(320, 240, 25.0, live=False, stills=False, title="test")

@@ -20,10 +20,10 @@ from support import show
 from support.display import Screen, virtual_screen
 from support.frames import number_of, numbered
 
+from streamer.anonymize.frame import slate
 from streamer.core.errors import UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.sealed import slate
 from streamer.sinks import StreamFormat, _display, window
 
 TITLE = "^streamer: test$"

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from streamer.associate import associate
 from streamer.core.geometry import center, grown, side
 from streamer.core.types import Box, Detection, Pass, TrackBox
-from streamer.track import Tracker, TrackOptions
+from streamer.tracking.associate import associate
+from streamer.tracking.tracker import Tracker, TrackOptions
 
 BOX: Box = (100, 100, 140, 150)
 

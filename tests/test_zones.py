@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer import detect
-from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.anonymize.gate import Freshness, MaskOptions, seal
+from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window, zoned, zoned_out
 from streamer.api import Anonymizer
 from streamer.config import parts
 from streamer.config.schema import Config
@@ -26,7 +26,7 @@ from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Plan
 from streamer.effects import solid
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline
-from streamer.zones import NO_ZONES, ZoneOptions, search_window, zoned, zoned_out
+from streamer.stages import detect
 
 Polygon = list[list[float]]
 
@@ -241,7 +241,7 @@ def test_a_failing_zone_covers_the_frame(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(picture: Picture, zones: ZoneOptions) -> Picture:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr("streamer.anonymize.zoned", broken)
+    monkeypatch.setattr("streamer.anonymize.gate.zoned", broken)
     frame = Frame(0, 0, 0.0, Picture.blank(64, 48, luma=MARK).frozen())
     sealed = seal(
         frame,

@@ -18,20 +18,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, create_model
 
-from streamer.anonymize import MaskOptions
-from streamer.capture import CaptureOptions
+from streamer.anonymize.gate import MaskOptions
+from streamer.anonymize.zones import ZoneOptions
 from streamer.config import parts
 from streamer.config.presets import PRESET_NAMES, preset_values
 from streamer.config.problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.core._suggest import nearest
 from streamer.core.errors import ConfigError
 from streamer.core.options import PartOptions
-from streamer.evidence import IdentityOptions
+from streamer.identity.evidence import IdentityOptions
 from streamer.inference import devices
-from streamer.output import OutputOptions
-from streamer.planner import PlannerOptions
-from streamer.track import TrackOptions
-from streamer.zones import ZoneOptions
+from streamer.stages.capture import CaptureOptions
+from streamer.stages.output import OutputOptions
+from streamer.stages.scheduler import PlannerOptions
+from streamer.tracking.tracker import TrackOptions
 
 __all__ = [
     "ADDRESS_KEYS",

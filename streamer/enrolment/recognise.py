@@ -10,7 +10,7 @@ import numpy as np
 from streamer.core.picture import Picture
 from streamer.core.types import Captured, Likeness
 from streamer.enrolment.faces import Face, FaceReader
-from streamer.evidence import Rules
+from streamer.identity.evidence import Rules
 from streamer.people.gallery import Gallery, Match
 from streamer.sources import Source
 

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.endpoints import Endpoint
 from streamer.config.parts import build
 from streamer.config.schema import Config
@@ -25,7 +26,6 @@ from streamer.core.types import Captured, Command
 from streamer.inference.models.store import Store
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 
 __all__ = ["psnr_of_both"]

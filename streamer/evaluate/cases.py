@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.endpoints import Endpoint
 from streamer.config.parts import build
 from streamer.config.schema import Config
@@ -22,7 +23,6 @@ from streamer.drawn.scene import Actor, Bar, Drawn, Scene, Truth, Waypoint
 from streamer.evaluate.readable import is_readable
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline
-from streamer.sealed import AnonymizedFrame
 from streamer.sources.demo import DemoSource
 
 __all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "Passed", "Swung", "glimpse", "judge", "scripted", "walk"]

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.endpoints import Endpoint
 from streamer.config.parts import build
 from streamer.config.schema import Config
@@ -32,7 +33,6 @@ from streamer.evaluate import _chart
 from streamer.evaluate.readable import is_readable
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 
 __all__ = ["Face", "LeakMeter", "Meter", "Pair", "file_pairs", "judge_run", "load_reference", "pictures_of"]

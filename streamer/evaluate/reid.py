@@ -21,7 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions
 from streamer.core.errors import InputError
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
@@ -31,7 +32,6 @@ from streamer.embedders import Crop, Embedder, Vectors
 from streamer.evaluate.faces import Finder, Sample, crop_of, read_picture
 from streamer.evaluate.restore import LEAST_PICTURES, Restorer
 from streamer.evaluate.scores import wilson
-from streamer.masks import MaskOptions
 
 __all__ = [
     "ATTACKS",

@@ -21,11 +21,11 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Frame, Pass
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
-from streamer.identify import hide_everyone
+from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report
-from streamer.planner import Planner
-from streamer.track import Tracker
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "waiting_frames"]
 

@@ -11,7 +11,7 @@ from streamer.config.schema import Config
 from streamer.core.options import Context
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
-from streamer.identify import Identity, hide_everyone
+from streamer.identity.decide import Identity, hide_everyone
 from streamer.pipeline.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink
 from streamer.sources import Source

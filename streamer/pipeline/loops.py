@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamer.anonymize import Freshness, MaskOptions, seal, shown
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
+from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
 from streamer.core.stats import Stats
 from streamer.core.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
-from streamer.detect import Failed, Look
 from streamer.effects import Effect
-from streamer.embed import Answer, EmbedFailed
-from streamer.planner import Planner
-from streamer.sealed import AnonymizedFrame
-from streamer.zones import ZoneOptions, zoned_out
+from streamer.stages.detect import Failed, Look
+from streamer.stages.embed import Answer, EmbedFailed
+from streamer.stages.scheduler import Planner
 
 __all__ = ["Planning", "Render", "Settings", "Witness"]
 

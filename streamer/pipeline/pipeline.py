@@ -19,9 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from streamer import __version__, detect
-from streamer.anonymize import Freshness
-from streamer.capture import Capture, Framer
+from streamer import __version__
+from streamer.anonymize.gate import Freshness
 from streamer.config.parts import kinds, load
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
@@ -30,17 +29,19 @@ from streamer.core.report import Report, Status
 from streamer.core.stats import Stats
 from streamer.core.types import Command, Frame, PassRequest, Planned, SourceInfo
 from streamer.core.workers import Workers
-from streamer.detect import Look
 from streamer.detectors import Detector
 from streamer.effects import Effect
-from streamer.output import SinkRunner
 from streamer.pipeline.assembly import Parts, detector_options
 from streamer.pipeline.loops import Planning, Render, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
-from streamer.planner import Planner
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
-from streamer.track import Tracker
+from streamer.stages import detect
+from streamer.stages.capture import Capture, Framer
+from streamer.stages.detect import Look
+from streamer.stages.output import SinkRunner
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
 

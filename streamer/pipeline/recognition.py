@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamer import embed
+from streamer.anonymize.frame import AnonymizedFrame, derive
+from streamer.anonymize.labels import labelled
 from streamer.config.parts import build
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
@@ -21,16 +22,15 @@ from streamer.core.errors import StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.stats import Stats
 from streamer.core.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
-from streamer.embed import Answer, CropRules
 from streamer.embedders import Embedder
-from streamer.identify import Identity, IdentityCache
-from streamer.labels import labelled
+from streamer.identity.decide import Identity, IdentityCache
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
 from streamer.people.places import at_home
 from streamer.people.store import GalleryFile, default_path, find_key
-from streamer.sealed import AnonymizedFrame, derive
+from streamer.stages import embed
+from streamer.stages.embed import Answer, CropRules
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 

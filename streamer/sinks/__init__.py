@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 
 __all__ = ["Sink", "StreamFormat"]
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import check_output
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 from streamer.sinks._codecs import CONTAINERS, CodecName, Container, codec_settings
 from streamer.sinks._fit import Fitter

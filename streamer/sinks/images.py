@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import check_folder, check_output, put, write_error
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]

@@ -6,9 +6,9 @@ from collections import deque
 
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 
 __all__ = ["MemorySink", "Options", "build"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import Sink, StreamFormat
 
 __all__ = ["NullSink", "Options", "build"]

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import BT601, even
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame
 from streamer.sinks import StreamFormat
 from streamer.sinks._fit import Fitter
 

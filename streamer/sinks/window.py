@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.core.errors import SinkError, StreamerError, UsageError
 from streamer.core.files import check_folder, put, write_error
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import Picture
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame, derive
 from streamer.sinks import StreamFormat
 from streamer.sinks._display import Watch, display, display_problem
 

@@ -15,7 +15,8 @@ import numpy as np
 from fakes import face
 from numpy.typing import NDArray
 
-from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.anonymize.gate import Freshness, MaskOptions, seal
 from streamer.core.align import ARCFACE_112, aligned
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -33,12 +34,11 @@ from streamer.core.types import (
 )
 from streamer.effects import solid
 from streamer.embedders import Thresholds
-from streamer.evidence import IdentityOptions
-from streamer.identify import Identity, IdentityCache, hide_everyone
+from streamer.identity.decide import Identity, IdentityCache, hide_everyone
+from streamer.identity.evidence import IdentityOptions
 from streamer.people.gallery import Gallery, Person
-from streamer.planner import Planner, PlannerOptions
-from streamer.sealed import AnonymizedFrame
-from streamer.track import Tracker, TrackOptions
+from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.tracking.tracker import Tracker, TrackOptions
 
 FACE_PX = 48
 SIZE = (480, 200)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import Field
 
-from streamer.associate import LEAP_SCORE, MOTION_TRUST_S, associate, leaps
 from streamer.core.geometry import center, hull, lerp, shifted, side
 from streamer.core.options import PartOptions
 from streamer.core.types import Box, Detection, Pass, Points5, TrackBox
+from streamer.tracking.associate import LEAP_SCORE, MOTION_TRUST_S, associate, leaps
 
 __all__ = ["TrackOptions", "Tracker"]
 

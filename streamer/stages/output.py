@@ -20,11 +20,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
 from streamer.core.options import PartOptions
 from streamer.core.stats import Stats
 from streamer.core.types import Command
-from streamer.sealed import AnonymizedFrame, slate
 from streamer.sinks import Sink, StreamFormat
 
 __all__ = ["OutputOptions", "PlayOut", "SinkRunner"]

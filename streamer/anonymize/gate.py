@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import cv2
 
+from streamer.anonymize.frame import AnonymizedFrame, slate
+from streamer.anonymize.masks import MaskOptions, Region, Window, bounds, reach, region, soften
+from streamer.anonymize.surroundings import Visible
+from streamer.anonymize.zones import NO_ZONES, ZoneOptions, zoned
 from streamer.core.errors import EffectError
 from streamer.core.picture import Picture, Plane
 from streamer.core.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.effects import Effect, Patch
-from streamer.masks import MaskOptions, Region, Window, bounds, reach, region, soften
-from streamer.sealed import AnonymizedFrame, slate
-from streamer.surroundings import Visible
-from streamer.zones import NO_ZONES, ZoneOptions, zoned
 
 __all__ = ["Freshness", "MaskOptions", "objection", "paint", "seal", "shown"]
 

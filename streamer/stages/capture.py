@@ -17,8 +17,8 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Captured, Frame, Sound
-from streamer.motion import CameraMotion
 from streamer.sources import Source
+from streamer.tracking.motion import CameraMotion
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
 

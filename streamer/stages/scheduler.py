@@ -26,8 +26,8 @@ from pydantic import Field
 
 from streamer.core.options import PartOptions
 from streamer.core.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
-from streamer.identify import Identity
-from streamer.track import Tracker
+from streamer.identity.decide import Identity
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Planner", "PlannerOptions"]
 

@@ -38,7 +38,7 @@ from streamer.core.types import (
     Verdict,
 )
 from streamer.embedders import Thresholds
-from streamer.evidence import Decision, IdentityOptions, Known, Rules, Sighting
+from streamer.identity.evidence import Decision, IdentityOptions, Known, Rules, Sighting
 
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.masks import Window
+from streamer.anonymize.zones import ZoneOptions, kept_places
 from streamer.core.picture import Picture, Plane
-from streamer.masks import Window
-from streamer.zones import ZoneOptions, kept_places
 
 __all__ = ["Visible"]
 

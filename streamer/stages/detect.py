@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import DetectorError
 from streamer.core.geometry import center, side
@@ -14,7 +15,6 @@ from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Box, Detection, Pass, PassRequest
 from streamer.detectors import Detector, DetectorOptions
-from streamer.zones import NO_ZONES, ZoneOptions, search_window
 
 __all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "warm_up", "work"]
 
