@@ -17,7 +17,7 @@ from streamer.core.errors import ConfigError, UsageError
 from streamer.inference.devices import FORMS
 
 EFFECTS = ", ".join(kinds("effects"))
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def problems(text: str, tmp_path: Path) -> list[str]:

@@ -25,7 +25,7 @@ from streamer.evaluate import hard_cases
 from streamer.evaluate.detectors import Variant, found_faces
 from streamer.evaluate.hard_cases import CASES, Case, drawn_cases, markdown, measure, real_cases
 
-LIST = Path(__file__).parent / "data/hard_cases.csv"
+LIST = Path(__file__).parents[1] / "data/hard_cases.csv"
 
 
 @cache

@@ -29,7 +29,7 @@ from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store
 
 CONTENT = bytes(range(256)) * 4096
 """One megabyte."""
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Server(ThreadingHTTPServer):

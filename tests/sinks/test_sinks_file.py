@@ -179,7 +179,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_after_a_kill_the_file_plays_up_to_the_last_second(tmp_path: Path, ending: str, source: str) -> None:
     path = tmp_path / f"out.{ending}"
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
     died = subprocess.run(
         [sys.executable, "-c", _WRITE_AND_DIE, str(path), source], env=environment, timeout=60, check=False

@@ -235,7 +235,7 @@ for number in range(15):
 
 
 def test_two_writers_at_once_lose_nothing(file: GalleryFile) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     writers = [
         subprocess.Popen([sys.executable, "-c", _WRITER, str(file.path), str(number)], env=environment)
         for number in range(3)

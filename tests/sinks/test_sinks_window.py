@@ -27,7 +27,7 @@ from streamer.core.picture import Picture
 from streamer.sinks import StreamFormat, _display, window
 
 TITLE = "^streamer: test$"
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The masked samples of an output are a function of what stays visible and of the plan: nothing else is in them.
 
 Two inputs that agree on everything visible go through the gate with the same plans; their outputs must be equal to the
-byte. `STREAMER_TEST_EXAMPLES=2000 scripts/test tests/test_no_trace.py` is the long form.
+byte. `STREAMER_TEST_EXAMPLES=2000 scripts/test tests/anonymize/test_no_trace.py` is the long form.
 """
 
 from __future__ import annotations
