@@ -12,16 +12,17 @@ from fakes import RecordingSink
 from numpy.typing import NDArray
 from support.weights import weights
 
-from streamer import anonymize, flow
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
+from streamer.anonymize import gate
+from streamer.anonymize.masks import MaskOptions, region
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Captured, Frame, Plan, SourceInfo
 from streamer.evaluate.contact_sheet import drawn, room
-from streamer.masks import MaskOptions, region
-from streamer.parts import Context
-from streamer.picture import Picture, Plane
-from streamer.pipeline import Pipeline
-from streamer.types import Captured, Frame, Plan, SourceInfo
+from streamer.pipeline import loops
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 
 SIZE = 640, 360
 FRAMES = 50
@@ -62,9 +63,9 @@ def test_what_is_painted_over_still_faces_does_not_flicker(monkeypatch: pytest.M
     def spied(frame: Frame, plan: Plan | None, **rest: Any) -> Any:
         assert plan is not None
         plans[frame.seq] = frame, plan
-        return anonymize.seal(frame, plan, **rest)
+        return gate.seal(frame, plan, **rest)
 
-    monkeypatch.setattr(flow, "seal", spied)
+    monkeypatch.setattr(loops, "seal", spied)
     config, sink = Config(), RecordingSink()
     named = Parts.of(config, Endpoint("demo", {}, "demo"), [], Context(model=weights))
     pipeline = Pipeline(config, Parts(NoisyRoom, named.detector, named.effect, [("record", lambda: sink)]))
