@@ -1,6 +1,6 @@
 """The pages of the documentation's site: those in the repository, and references made from the code.
 
-    python scripts/site/pages.py build/pages
+python scripts/site/pages.py build/pages
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def python_page() -> str:
     lines = [
         "# Python API",
         "",
-        "Everything that `import streamer` offers, made from the docstrings. [Use it from Python](../python.md) has examples.",
+        "Everything that `import streamer` offers, made from the docstrings.",
+        "[Use it from Python](../python.md) has examples.",
         "",
         "| name | what it is |",
         "|---|---|",
@@ -58,7 +59,9 @@ def _code(name: str, what: Any) -> Iterator[str]:
     signature = signature.replace(parameters=[one for one in signature.parameters.values() if one.name != "self"])
     text = f"{name}{signature}".replace("'", "")
     if len(text) > 100:
-        said = [str(one).replace("<built-in function monotonic>", "time.monotonic") for one in signature.parameters.values()]
+        said = [
+            str(one).replace("<built-in function monotonic>", "time.monotonic") for one in signature.parameters.values()
+        ]
         keyword = [n for n, one in enumerate(signature.parameters.values()) if one.kind is one.KEYWORD_ONLY]
         said[min(keyword, default=0) : min(keyword, default=0)] = ["*"] if keyword else []
         ending = str(signature.replace(parameters=[])).removeprefix("()")
