@@ -16,11 +16,11 @@ import pytest
 import typer
 
 import streamer
-from streamer._reference import render_reference
 from streamer.cli.app import app
-from streamer.config import SHORT_NAMES, Config
+from streamer.config.parts import kinds
+from streamer.config.reference import render_reference
+from streamer.config.schema import SHORT_NAMES, Config
 from streamer.evaluate import pictures
-from streamer.parts import kinds
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

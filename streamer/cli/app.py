@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
-from streamer.cli import bench, evaluate, models, people
+from streamer.cli import evaluate, evaluate_bench, models, people
 from streamer.cli.audit import audit
 from streamer.cli.check import check
 from streamer.cli.config import config
@@ -34,7 +34,7 @@ app.command()(audit)
 app.add_typer(models.app, name="models")
 app.command()(config)
 app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(bench.app, name="bench")
+app.add_typer(evaluate_bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

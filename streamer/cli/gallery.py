@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from streamer.config import Config, load, parse_overrides
-from streamer.errors import UsageError
+from streamer.config.schema import Config, load, parse_overrides
+from streamer.core.errors import UsageError
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.api import anonymize_video
-from streamer.config import Config
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.evaluate import contact_sheet
-from streamer.parts import Context
 from streamer.sources import demo, file
-from streamer.types import Captured
 
 __all__ = ["MOST_BYTES", "PICTURES", "before_and_after", "main", "zones"]
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import GalleryError, UsageError
+from streamer.core.errors import GalleryError, UsageError
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 

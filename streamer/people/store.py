@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from streamer.errors import GalleryError, UsageError
-from streamer.files import write_whole
+from streamer.core.errors import GalleryError, UsageError
+from streamer.core.files import write_whole
 from streamer.people._lock import locked
 from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content

@@ -21,10 +21,10 @@ import cv2
 import pytest
 from support.weights import weights
 
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.evaluate.contact_sheet import drawn, room
-from streamer.parts import Context
 from streamer.sources import demo
-from streamer.types import Captured
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = {"camera", "graphics card", "install", "network", "screen", "virtual camera"}
