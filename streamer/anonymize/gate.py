@@ -48,7 +48,7 @@ def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> str | None:
         if not abs(look.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
             return "pass too far away"
     for track, _ in plan.tracks:
-        if not all(map(math.isfinite, (*track.box, track.spread_px))):
+        if not all(map(math.isfinite, (*track.box, track.uncertainty_px))):
             return "box is not finite"
     return None
 

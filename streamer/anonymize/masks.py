@@ -105,10 +105,10 @@ def region(picture: Picture, track: TrackBox, options: MaskOptions) -> Region | 
     """The mask of one face; None when it lies wholly outside the picture.
 
     The protected area holds the box that the detector gave, as its inscribed ellipse or whole, grown by the margin and
-    by the track's doubt, and everything that `coverage` and `shape` add to it.
+    by the track's uncertainty, and everything that `coverage` and `shape` add to it.
     """
     size = side(track.box)
-    by_px = options.margin * size + track.spread_px
+    by_px = options.margin * size + track.uncertainty_px
     ovals, outer = _outline(track, options)
     window = _window(picture, grown(outer, options.feather * size))
     if window is None:
@@ -163,7 +163,7 @@ def _as_box(track: TrackBox, options: MaskOptions) -> bool:
 
 def _outline(track: TrackBox, options: MaskOptions) -> tuple[list[_Oval], Box]:
     """The ellipses whose union is the protected area, or of whose hull it is a box; and that hull."""
-    by_px = options.margin * side(track.box) + track.spread_px
+    by_px = options.margin * side(track.box) + track.uncertainty_px
     upright, turned = _ovals(track, by_px + _ROUNDING_PX, options.coverage == "head")
     if not _as_box(track, options):
         ovals = [upright] if upright == turned else [upright, turned]

@@ -189,7 +189,7 @@ class TrackBox:
     track_id: int
     box: Box
     landmarks: Points5 | None
-    spread_px: float = 0.0
+    uncertainty_px: float = 0.0
     """How far the truth may lie outside `box`, on every side; grows with the time since the face was last seen."""
 
 

@@ -220,7 +220,7 @@ class IdentityCache:
         found = went[track_id]
         others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
         # Who was lost may be anywhere in where it may have gone.
-        lost = [grown(track.box, track.spread_px) for track in tracks if track.track_id not in went]
+        lost = [grown(track.box, track.uncertainty_px) for track in tracks if track.track_id not in went]
         space = 0.0 if any(overlap(found.box, box) for box in lost) else gap(found.box, others)
         seen = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:

@@ -13,7 +13,7 @@ from streamer.core.types import Box, Detection
 __all__ = ["LEAP_SCORE", "MOTION_TRUST_S", "associate", "leaps"]
 
 MOTION_TRUST_S = 0.25
-"""A lost face is assumed to move on for this long; then only its spread grows."""
+"""A lost face is assumed to move on for this long; then only its uncertainty grows."""
 LEAP_SCORE = 0.6
 """Least scores before and after a leap: among doubtful faces, chance would make pairs all over a crowd."""
 

@@ -1,7 +1,7 @@
 """Stage: passes -> tracks. Where each face is at any moment, between and after the detector's looks.
 
 A face counts from its first detection, and stays covered for `keep_s` after its last. Everything here errs towards more
-cover: a doubtful match starts a new track beside the old one, and every box comes with a spread, its possible error.
+cover: a doubtful match starts a new track beside the old one, and every box comes with its uncertainty in pixels.
 """
 
 from __future__ import annotations
@@ -283,8 +283,8 @@ class Tracker:
         # Moved on or stopped: both places are covered. An ellipse would cut the corners of a box that holds two faces.
         box, size = hull(last.box, track.predicted(t)), side(last.box)
         landmarks = last.landmarks if side(box) < _ONE_FACE * size else None
-        spread = size * (_JITTER + self._options.growth_per_s * elapsed)
-        return TrackBox(track.track_id, box, landmarks, spread)
+        uncertainty_px = size * (_JITTER + self._options.growth_per_s * elapsed)
+        return TrackBox(track.track_id, box, landmarks, uncertainty_px)
 
     def _wandered(self, track: _Track, seen: _Seen, elapsed_s: float, lost_s: float) -> TrackBox:
         """Where a face that was seen once may be so long before or after: people walk or run, and mostly sideways."""

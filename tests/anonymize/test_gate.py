@@ -35,8 +35,8 @@ def eyes(box: Box, tilt: float = 0.0) -> Points5:
     return (x - dx, y - dy), (x + dx, y + dy), (x, y), (x - dx, y + size / 4), (x + dx, y + size / 4)
 
 
-def track(box: Box = FACE, *, landmarks: bool = True, tilt: float = 0.0, spread_px: float = 0.0) -> TrackBox:
-    return TrackBox(1, box, eyes(box, tilt) if landmarks else None, spread_px)
+def track(box: Box = FACE, *, landmarks: bool = True, tilt: float = 0.0, uncertainty_px: float = 0.0) -> TrackBox:
+    return TrackBox(1, box, eyes(box, tilt) if landmarks else None, uncertainty_px)
 
 
 def changed(before: Picture, after: Picture) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -64,7 +64,7 @@ def plan(**changes: Any) -> Plan:
         (plan(passes=(PASS, replace(PASS, t=1.26))), "pass too far away"),
         (plan(passes=(replace(PASS, t=math.nan),)), "pass too far away"),
         (plan(tracks=((track((0, 0, math.nan, 9)), Cover("")),)), "box is not finite"),
-        (plan(tracks=((track(spread_px=math.inf), Cover("")),)), "box is not finite"),
+        (plan(tracks=((track(uncertainty_px=math.inf), Cover("")),)), "box is not finite"),
     ],
 )
 def test_gate_covers_the_whole_frame(bad: Plan | None, why: str) -> None:

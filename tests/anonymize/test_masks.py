@@ -55,7 +55,7 @@ def oval(middle: tuple[float, float], half: tuple[float, float], tilt: float) ->
 @pytest.mark.parametrize("tilt", [0.0, 0.03, 0.6, -1.1, math.pi / 2])
 @pytest.mark.parametrize("margin", [0.05, 0.2, 0.7])
 def test_the_ellipse_holds_the_box_upright_and_along_the_face(tilt: float, margin: float) -> None:
-    held = protected(TrackBox(1, FACE, landmarks(FACE, tilt), spread_px=3.5), margin=margin)
+    held = protected(TrackBox(1, FACE, landmarks(FACE, tilt), uncertainty_px=3.5), margin=margin)
     by_px = margin * side(FACE) + 3.5
     half = (FACE[2] - FACE[0]) / 2 + by_px, (FACE[3] - FACE[1]) / 2 + by_px
     middle = (FACE[0] + FACE[2]) / 2, (FACE[1] + FACE[3]) / 2
@@ -149,7 +149,7 @@ def test_a_soft_edge_lies_outside_of_what_is_protected(format: Format, options: 
 @pytest.mark.parametrize("tilt", [None, 0.0, 0.8])
 def test_nothing_of_a_mask_lies_beyond_its_reach(options: dict[str, Any], tilt: float | None) -> None:
     """The background effect keeps away from it."""
-    track = TrackBox(1, FACE, None if tilt is None else landmarks(FACE, tilt), spread_px=4)
+    track = TrackBox(1, FACE, None if tilt is None else landmarks(FACE, tilt), uncertainty_px=4)
     place = region(Picture.blank(*SIZE), track, MaskOptions(**options))
     assert place is not None
     x0, y0, x1, y1 = grown(reach(track, MaskOptions(**options)), 3)  # windows are rounded to even pixels

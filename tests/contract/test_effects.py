@@ -132,7 +132,7 @@ def test_an_effect_that_reads_faces_says_so(make: Make) -> None:
 PLACES = [
     [TrackBox(1, (100, 60, 164, 124), None)],
     [TrackBox(1, (-30.3, -30.2, 40.7, 40), None)],
-    [TrackBox(1, (280, 200, 360, 280), None, spread_px=7.5)],
+    [TrackBox(1, (280, 200, 360, 280), None, uncertainty_px=7.5)],
     [TrackBox(1, (100, 100, 108, 108), None)],
     [TrackBox(1, (318.6, 100, 321.2, 103), None)],
     [TrackBox(1, (0.4, 0.4, 1.2, 1.3), None)],

@@ -243,8 +243,8 @@ def test_what_always_holds(stream: list[Step], people: list[Walker], chosen: dic
             known = [look for look in run.looks if look.epoch == frame.epoch and look.t >= frame.t]
             assert known
         for box, _ in plan.tracks:
-            assert all(map(math.isfinite, (*box.box, box.spread_px)))
-            assert box.spread_px >= 0
+            assert all(map(math.isfinite, (*box.box, box.uncertainty_px)))
+            assert box.uncertainty_px >= 0
     event(f"{'all' if shown == len(run.left) else 'some' if shown else 'none'} shown")
 
 
@@ -263,7 +263,7 @@ def test_cover_contains_everybody_between_two_sightings(
         frame = planned.frame
         # As if the camera stood still, as people's boxes are.
         away = -frame.shift[0], -frame.shift[1]
-        cover = [shifted(grown(track.box, track.spread_px + 1e-6), *away) for track, _ in planned.plan.tracks]
+        cover = [shifted(grown(track.box, track.uncertainty_px + 1e-6), *away) for track, _ in planned.plan.tracks]
         # What the planner knew when it let this frame go.
         looks = [look for look in run.looks[:known] if look.epoch == frame.epoch]
         for person in people:
@@ -293,7 +293,7 @@ def check_never_uncovered(options: PlannerOptions, runner: Walker, stream: Seque
     run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
     for planned, _ in run.left:
         if planned.plan is not None:
-            cover = [grown(track.box, track.spread_px + 1e-6) for track, _ in planned.plan.tracks]
+            cover = [grown(track.box, track.uncertainty_px + 1e-6) for track, _ in planned.plan.tracks]
             assert together(cover, runner.box(planned.frame.t))
 
 

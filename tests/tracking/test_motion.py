@@ -108,7 +108,7 @@ def test_a_face_is_followed_through_a_swing() -> None:
     for t, x in path.items():
         (track,) = tracker.boxes_at(t, shift=(x, 0.0))
         assert track.box == pytest.approx((x, 0, x + 30, 30))
-        assert track.spread_px < 4
+        assert track.uncertainty_px < 4
         assert track.landmarks is not None
         assert track.landmarks[0] == pytest.approx((10 + x, 10))
 

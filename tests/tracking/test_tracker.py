@@ -23,7 +23,7 @@ def moved(dx: float, dy: float = 0.0) -> Box:
 
 
 def contains(track: TrackBox, box: Box) -> bool:
-    outer = grown(track.box, track.spread_px + 1e-6)
+    outer = grown(track.box, track.uncertainty_px + 1e-6)
     return outer[0] <= box[0] and outer[1] <= box[1] and outer[2] >= box[2] and outer[3] >= box[3]
 
 
@@ -64,7 +64,7 @@ def test_a_head_that_nods_between_rare_looks_is_contained() -> None:
     (track,) = tracker(look(0, BOX), look(0.5, BOX)).boxes_at(0.25)
     assert contains(track, moved(0, nod))
     (track,) = tracker(look(0, BOX), look(0.1, BOX)).boxes_at(0.05)
-    assert track.spread_px < 0.1 * side(BOX)
+    assert track.uncertainty_px < 0.1 * side(BOX)
 
 
 def test_who_came_and_who_went() -> None:
@@ -138,7 +138,7 @@ def test_lost_face_stays_covered_moves_on_and_grows() -> None:
     first, later = made.boxes_at(0.2)[0], made.boxes_at(0.6)[0]
     assert contains(first, moved(12))
     assert contains(first, moved(12 + 8))
-    assert later.spread_px > first.spread_px
+    assert later.uncertainty_px > first.uncertainty_px
     assert made.boxes_at(0.12 + 0.7) != []
     assert made.boxes_at(0.12 + 0.72) == []
 
@@ -234,7 +234,7 @@ def test_asking_changes_nothing() -> None:
 def test_boxes_are_finite(t: float) -> None:
     made = tracker(look(0, BOX), look(0.12, moved(1000, -500)))
     for track in made.boxes_at(t):
-        assert all(map(math.isfinite, (*track.box, track.spread_px)))
+        assert all(map(math.isfinite, (*track.box, track.uncertainty_px)))
 
 
 def test_associate_takes_the_nearest_first_and_each_once() -> None:
