@@ -253,7 +253,7 @@ class Pipeline:
         self._channels = [raw, requests, looks, decided, *(asked or ()), *(runner.channel for runner in self._runners)]
         planner = Planner(
             config.detect,
-            lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
+            lambda: Tracker(config.track, detector_options(config).threshold, min_keep_s=config.detect.max_gap_s),
             self._people.identity,
             live=info.live,
             stills=info.stills,

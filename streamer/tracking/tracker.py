@@ -131,12 +131,12 @@ class Tracker:
     """The faces of one epoch. Time comes in with the passes; nothing here reads a clock.
 
     start_score: a detection of at least this score starts a track.
-    vouched_s: a pass vouches for frames so far away; no face is forgotten before, whatever `keep_s` says.
+    min_keep_s: every face is kept for at least this many seconds after its last detection, whatever `keep_s` says.
     """
 
-    def __init__(self, options: TrackOptions, start_score: float, *, vouched_s: float = 0.0) -> None:
+    def __init__(self, options: TrackOptions, start_score: float, *, min_keep_s: float = 0.0) -> None:
         self._options = options
-        self._vouched_s = vouched_s
+        self._min_keep_s = min_keep_s
         self._start_score = start_score
         self._tracks: list[_Track] = []
         self._next_id = 1
@@ -184,7 +184,7 @@ class Tracker:
             self._last_full_t = look.t
             for track in free:
                 track.missed_t = min(track.missed_t, look.t)
-        horizon = self._forget_before_t - max(self._options.keep_s, self._vouched_s)
+        horizon = self._forget_before_t - max(self._options.keep_s, self._min_keep_s)
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
         return {track_id: given[id(found)] for track_id, found in went.items()}
 
@@ -238,7 +238,7 @@ class Tracker:
         # A leap that went on: the face is there now, and hardly where it leapt from.
         gone = track.leapt_to is not None and len(track.leapt_to.seen) > 1
         sure = track.best_score >= _SURE_SCORE and not gone
-        return max(self._vouched_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
+        return max(self._min_keep_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
 
     def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> list[TrackBox]:
         """A face found for the first time was perhaps there already, at least since the last full pass."""

@@ -113,7 +113,7 @@ class Run:
     def __post_init__(self) -> None:
         self.machine = Planner(
             self.options,
-            lambda: Tracker(TrackOptions(), 0.4, vouched_s=self.options.max_gap_s),
+            lambda: Tracker(TrackOptions(), 0.4, min_keep_s=self.options.max_gap_s),
             hide_everyone,
             live=self.live,
         )

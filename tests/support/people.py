@@ -275,7 +275,7 @@ class Rehearsal:
         )
         self.planner = Planner(
             PlannerOptions(**{"look_back_s": 0.0, **self.detect}),
-            lambda: Tracker(TrackOptions(), 0.4, vouched_s=0.25),
+            lambda: Tracker(TrackOptions(), 0.4, min_keep_s=0.25),
             self.identity or self.cache,
             live=self.street.live,
         )

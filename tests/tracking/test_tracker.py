@@ -159,7 +159,7 @@ def test_doubtful_track_is_kept_for_a_shorter_time() -> None:
 
 
 def test_no_face_is_forgotten_while_its_pass_vouches_for_frames() -> None:
-    made = Tracker(TrackOptions(keep_s=0.1), start_score=0.4, vouched_s=0.3)
+    made = Tracker(TrackOptions(keep_s=0.1), start_score=0.4, min_keep_s=0.3)
     made.observe(look(0, BOX))
     assert made.boxes_at(0.29) != []
     assert made.boxes_at(0.31) == []
