@@ -41,12 +41,12 @@ class _Failures:
         self._stats = stats
         self._in_a_row = 0
 
-    def none(self) -> None:
-        """It worked."""
+    def succeeded(self) -> None:
+        """The part did its work: failures before it count no more."""
         self._in_a_row = 0
 
-    def one(self, error: StreamerError) -> None:
-        """It failed. Raises the error when it did so too often in a row."""
+    def failed(self, error: StreamerError) -> None:
+        """The part failed. Raises the error when it did so too often in a row."""
         self._in_a_row += 1
         self._stats.count(type(error).__name__)
         if self._in_a_row == 1:
@@ -126,17 +126,17 @@ class Planning:
         if self._answers is not None and len(self._answers) and (answer := self._answers.get(0)) is not None:
             self._wished_at = None
             if isinstance(answer, EmbedFailed):
-                self._embedder_failures.one(answer.error)
+                self._embedder_failures.failed(answer.error)
                 return self._planner.identified(None, now)
-            self._embedder_failures.none()
+            self._embedder_failures.succeeded()
             return self._planner.identified(answer, now)
         may_look = not self._planner.waits_for_identity
         if may_look and len(self._looks) and (look := self._looks.get(0)) is not None:
             self._asked_at = None
             if isinstance(look, Failed):
-                self._failures.one(look.error)
+                self._failures.failed(look.error)
                 return self._planner.failed(look.request, now)
-            self._failures.none()
+            self._failures.succeeded()
             self._stats.count("passes")
             return self._planner.passed(look, now)
         if not self._planner.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
@@ -284,6 +284,6 @@ class Render:
         for sink in self._sinks:
             sink.put(sealed)
         if failed:
-            self._failures.one(failed[0])
+            self._failures.failed(failed[0])
         else:
-            self._failures.none()
+            self._failures.succeeded()
