@@ -129,6 +129,29 @@ def _added(
     given = content
     if name in content.gallery.expired(terms.now):
         content = content.without([name])
+    taken, outcomes = _judged(content, name, candidates, reader)
+    if taken:
+        after = content.added(
+            name,
+            np.stack([one.face.vector for one in taken]),
+            now=terms.now,
+            expires=terms.expires,
+            consent=terms.consent,
+            portraits=[one.face.portrait for one in taken] if terms.keep_crops else [],
+        )
+        return after, outcomes
+    noted = terms.expires is not None or terms.consent is not None
+    if noted and any(outcome.result is Enrolled.KNOWN for outcome in outcomes):
+        # Until when, and on what terms, may be news where the picture is none.
+        nothing = np.empty((0, reader.embedder.dim), np.float32)
+        given = content.added(name, nothing, now=terms.now, expires=terms.expires, consent=terms.consent)
+    return given, outcomes
+
+
+def _judged(
+    content: Content, name: str, candidates: Sequence[Candidate], reader: FaceReader
+) -> tuple[list[Candidate], list[Outcome]]:
+    """The pictures that are taken, and what becomes of each."""
     known = {person.name for person in content.gallery.people}
     own = content.gallery.vectors_of(name) if name in known else np.empty((0, reader.embedder.dim), np.float32)
     taken: list[Candidate] = []
@@ -143,18 +166,4 @@ def _added(
             outcomes.append(Outcome(name, one.label, Enrolled.TAKEN))
             own = np.concatenate([own, vector[None]])
             taken.append(one)
-    if not taken:
-        noted = terms.expires is not None or terms.consent is not None
-        if noted and any(outcome.result is Enrolled.KNOWN for outcome in outcomes):
-            # Until when, and on what terms, may be news where the picture is none.
-            given = content.added(name, own[:0], now=terms.now, expires=terms.expires, consent=terms.consent)
-        return given, outcomes
-    after = content.added(
-        name,
-        np.stack([one.face.vector for one in taken]),
-        now=terms.now,
-        expires=terms.expires,
-        consent=terms.consent,
-        portraits=[one.face.portrait for one in taken] if terms.keep_crops else [],
-    )
-    return after, outcomes
+    return taken, outcomes

@@ -98,38 +98,57 @@ def items_of_roster(path: Path) -> list[Item]:
 
 
 def read_roster(path: Path) -> list[Row]:
-    """Name and place of every row that is not empty. With a heading, the columns are found by their names; without
-    one, they are the first two. Raises UsageError."""
+    """Name and place of every row that is not empty.
+
+    With a heading, the columns are found by their names; without one, they are the first two. Raises UsageError.
+    """
+    table = _table(path)
+    rows = [(number, [cell.strip() for cell in cells]) for number, cells in enumerate(table, 1) if any(cells)]
+    if not rows:
+        raise UsageError(f"{path} has no rows")
+    columns = _columns(rows[0][1], path)
+    if columns is None:
+        columns = 0, 1
+    else:
+        rows = rows[1:]
+    return [
+        Row(number, *(cells[column] if column < len(cells) else "" for column in columns)) for number, cells in rows
+    ]
+
+
+def _table(path: Path) -> list[list[str]]:
+    """The cells of a list, row by row. Raises UsageError when it cannot be read."""
     try:
         if path.stat().st_size > _LARGEST_LIST_BYTES:
             raise UsageError(f"{path} is too large for a list")
-        if path.suffix.lower() == ".xlsx":
-            table = list(_sheet(path))
-        else:
-            text = path.read_text(encoding="utf-8-sig")
-            delimiter = ";" if ";" in text.partition("\n")[0] else "\t" if "\t" in text.partition("\n")[0] else ","
-            table = list(csv.reader(text.splitlines(), delimiter=delimiter))
+        return list(_sheet(path)) if path.suffix.lower() == ".xlsx" else _separated(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"{path} is no list: it takes .xlsx, or .csv in UTF-8") from None
-    rows = [(number, [cell.strip() for cell in cells]) for number, cells in enumerate(table, 1) if any(cells)]
-    if not rows:
-        raise UsageError(f"{path} has no rows")
-    heading = [cell.casefold() for cell in rows[0][1]]
+
+
+def _separated(text: str) -> list[list[str]]:
+    """The cells of a .csv; its first line says what lies between them: semicolons, tabs or commas."""
+    first = text.partition("\n")[0]
+    delimiter = ";" if ";" in first else "\t" if "\t" in first else ","
+    return list(csv.reader(text.splitlines(), delimiter=delimiter))
+
+
+def _columns(first: list[str], path: Path) -> tuple[int, int] | None:
+    """Where a heading says that names and places stand; None when the first row is no heading.
+
+    Raises UsageError when it names only one of the two.
+    """
+    heading = [cell.casefold() for cell in first]
     name = next((heading.index(word) for word in _NAMES if word in heading), None)
     place = next((heading.index(word) for word in _PLACES if word in heading), None)
     if name is None and place is None:
-        name, place = 0, 1
-    elif name is None or place is None:
-        missing = f"a column {' or '.join(_NAMES if name is None else _PLACES)}"
-        raise UsageError(f"{path}: the heading has no {missing.removeprefix('a ')}; it takes a name and a picture")
-    else:
-        rows = rows[1:]
-    return [
-        Row(number, cells[name] if name < len(cells) else "", cells[place] if place < len(cells) else "")
-        for number, cells in rows
-    ]
+        return None
+    if name is None or place is None:
+        missing = f"column {' or '.join(_NAMES if name is None else _PLACES)}"
+        raise UsageError(f"{path}: the heading has no {missing}; it takes a name and a picture")
+    return name, place
 
 
 def _sheet(path: Path) -> Iterator[list[str]]:

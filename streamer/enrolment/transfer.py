@@ -202,28 +202,38 @@ def read_pickled(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
     Raises UsageError, naming what the file wanted, when it holds anything else.
     """
     try:
-        stream = io.BytesIO(data)
-        if data.startswith(np.lib.format.MAGIC_PREFIX):
-            version = np.lib.format.read_magic(stream)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = reader(stream)
-            if not dtype.hasobject or shape not in ((), (1,)):
-                raise UsageError("it holds no dictionary")
-        loaded = _Restricted(stream).load()
-        if isinstance(loaded, np.ndarray) and loaded.dtype == object and loaded.size == 1:
-            loaded = loaded.item()
-        if not isinstance(loaded, dict):
-            raise UsageError("it holds no dictionary")
-        table = {}
-        for name, numbers in loaded.items():
-            if not isinstance(name, str):
-                raise UsageError("its names are no text")
-            array = np.asarray(numbers)
-            if array.dtype.kind not in "fiu":
-                raise UsageError(f"what stands for {name!r} is no vector")
-            table[name] = array
+        return _checked_table(_unpickled(data))
     except UsageError as error:
         raise UsageError(f"{path} is refused: {error}") from None
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise UsageError(f"{path} is no dictionary of names and vectors, or it is damaged") from error
+
+
+def _unpickled(data: bytes) -> dict[Any, Any]:
+    """The dictionary. Raises UsageError when there is another thing; and nearly anything when it is damaged."""
+    stream = io.BytesIO(data)
+    if data.startswith(np.lib.format.MAGIC_PREFIX):
+        version = np.lib.format.read_magic(stream)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(stream)
+        if not dtype.hasobject or shape not in ((), (1,)):
+            raise UsageError("it holds no dictionary")
+    loaded = _Restricted(stream).load()
+    if isinstance(loaded, np.ndarray) and loaded.dtype == object and loaded.size == 1:
+        loaded = loaded.item()
+    if not isinstance(loaded, dict):
+        raise UsageError("it holds no dictionary")
+    return loaded
+
+
+def _checked_table(loaded: dict[Any, Any]) -> dict[str, NDArray[Any]]:
+    """The same, with arrays of numbers only. Raises UsageError."""
+    table = {}
+    for name, numbers in loaded.items():
+        if not isinstance(name, str):
+            raise UsageError("its names are no text")
+        array = np.asarray(numbers)
+        if array.dtype.kind not in "fiu":
+            raise UsageError(f"what stands for {name!r} is no vector")
+        table[name] = array
     return table

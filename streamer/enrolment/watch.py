@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from streamer.core.picture import Picture
 from streamer.core.types import Captured
 from streamer.enrolment.checks import Refused, Rules, adds_nothing, chosen_face, unfit
 from streamer.enrolment.enrol import Candidate, Enrolled, Outcome
@@ -38,41 +40,69 @@ def watched(
     given), another one to its end, a minute at most. told: the reason why there is no good view, when it changes.
     """
     kept_name = checked_name(name)
-    limit = min(_LONGEST_S, seconds if seconds is not None else 10.0 if source.info.live else _LONGEST_S)
-    good: list[tuple[float, Face]] = []
-    reasons: dict[str, int] = {}
-    first, due, said = None, float("-inf"), ""
-    frame = 0
+    limit_s = min(_LONGEST_S, seconds if seconds is not None else 10.0 if source.info.live else _LONGEST_S)
+    views = _Views(reader, rules, told)
+    for t, picture in _now_and_then(source, limit_s):
+        views.add(t, picture)
+    if not views.good:
+        why = f"no good view of one face: {views.usual_reason()}"
+        return [Outcome(name, source.info.name, Enrolled.REFUSED, why)]
+    return [
+        Candidate(kept_name, f"{source.info.name} at {t:.1f} s", face)
+        for t, face in _different(views.good, reader, take)
+    ]
+
+
+def _now_and_then(source: Source, limit_s: float) -> Iterator[tuple[float, Picture]]:
+    """Pictures of a stream that differ, with the seconds since the first one, until `limit_s`."""
+    first, due, frame = None, float("-inf"), 0
     while (captured := source.read()) is not None:
         if not isinstance(captured, Captured):
             continue
         frame += 1
         t = captured.t if captured.t is not None else frame / (source.info.fps or 25.0)
         first = t if first is None else first
-        if t - first > limit:
+        if t - first > limit_s:
             break
-        if t < due:
-            continue
-        due = t + _EVERY_S
+        if t >= due:
+            due = t + _EVERY_S
+            yield t - first, captured.image
+
+
+class _Views:
+    """The good views of one face, best first, and why the other pictures were none."""
+
+    def __init__(self, reader: FaceReader, rules: Rules, told: Callable[[str], None]) -> None:
+        self._reader = reader
+        self._rules = rules
+        self._told = told
+        self._said = ""
+        self._reasons: Counter[str] = Counter()
+        self.good: list[tuple[float, Face]] = []
+        """Seconds since the first picture, and the face."""
+
+    def add(self, t: float, picture: Picture) -> None:
+        """Judge one picture."""
         try:
-            face = chosen_face(reader.faces(captured.image), rules)
-            if (why := unfit(face, rules)) is not None:
+            face = chosen_face(self._reader.faces(picture), self._rules)
+            if (why := unfit(face, self._rules)) is not None:
                 raise Refused(why)
         except Refused as refused:
-            words = str(refused).partition(":")[0].partition(" by about")[0]
-            reasons[words] = reasons.get(words, 0) + 1
-            if words != said:
-                told(said := words)
-            continue
-        said = ""
-        good.append((t - first, face))
-        good = sorted(good, key=lambda one: one[1].quality.score, reverse=True)[:_MOST_KEPT]
-    if not good:
-        why = max(reasons, key=lambda words: reasons[words]) if reasons else "it held no pictures"
-        return [Outcome(name, source.info.name, Enrolled.REFUSED, f"no good view of one face: {why}")]
-    return [
-        Candidate(kept_name, f"{source.info.name} at {t:.1f} s", face) for t, face in _different(good, reader, take)
-    ]
+            self._refuse(str(refused).partition(":")[0].partition(" by about")[0])
+            return
+        self._said = ""
+        self.good.append((t, face))
+        self.good = sorted(self.good, key=lambda one: one[1].quality.score, reverse=True)[:_MOST_KEPT]
+
+    def usual_reason(self) -> str:
+        """Why most pictures were no good view."""
+        return self._reasons.most_common(1)[0][0] if self._reasons else "it held no pictures"
+
+    def _refuse(self, words: str) -> None:
+        self._reasons[words] += 1
+        if words != self._said:
+            self._said = words
+            self._told(words)
 
 
 def _different(good: list[tuple[float, Face]], reader: FaceReader, take: int) -> list[tuple[float, Face]]:

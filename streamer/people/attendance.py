@@ -77,24 +77,35 @@ class Attendance:
         step_s = 0.0 if self._last_t is None else t - self._last_t
         self._last_t = t
         for key in tracks:
-            track = self._tracks.setdefault(key, _Track())
-            track.frames, track.last_t = track.frames + 1, t
-            self._strangers += track.frames == self._least_frames and not track.known
+            self._count(key, t)
         if t > self._tidied_t + _OVER_S:
             self._tidied_t = t
             self._tracks = {key: track for key, track in self._tracks.items() if t - track.last_t <= _OVER_S}
         for key, reveal in shown.items():
-            if not reveal.name:
-                continue
-            track = self._tracks.setdefault(key, _Track(last_t=t))
-            if not track.known:
-                track.known = True
-                self._strangers -= track.frames >= self._least_frames
-            row = self._rows.setdefault(reveal.name, _Row(t, t))
-            if row.last_t < t and step_s <= _LONGEST_FRAME_S:
-                row.visible_s += step_s
-            row.last_t = t
-            row.best_score = max(row.best_score, reveal.score)
+            if reveal.name:
+                self._know(key, t)
+                self._list(reveal, t, step_s)
+
+    def _count(self, key: Key, t: float) -> None:
+        """A face was in the frame; after some frames it is a stranger's, unless it is known."""
+        track = self._tracks.setdefault(key, _Track())
+        track.frames, track.last_t = track.frames + 1, t
+        self._strangers += track.frames == self._least_frames and not track.known
+
+    def _know(self, key: Key, t: float) -> None:
+        """The track is no stranger's, whatever was counted before."""
+        track = self._tracks.setdefault(key, _Track(last_t=t))
+        if not track.known:
+            track.known = True
+            self._strangers -= track.frames >= self._least_frames
+
+    def _list(self, reveal: Reveal, t: float, step_s: float) -> None:
+        """Somebody enrolled was seen, step_s after the frame before; once per frame, in however many places."""
+        row = self._rows.setdefault(reveal.name, _Row(t, t))
+        if row.last_t < t and step_s <= _LONGEST_FRAME_S:
+            row.visible_s += step_s
+        row.last_t = t
+        row.best_score = max(row.best_score, reveal.score)
 
     def write(self) -> None:
         """Write the list as it is now, private, in one step. Raises StreamerError when it cannot be written."""
