@@ -46,7 +46,7 @@ class _Track:
 class Attendance:
     """One stream's list, written as a whole, as often as wanted. Times are seconds since the stream's first frame.
 
-    `saw()` is for one thread, `write()` for any: the first never waits for a disk that the second waits for.
+    `on_frame()` is for one thread, `write()` for any: the first never waits for a disk that the second waits for.
     least_frames: a stranger's track of fewer is hardly somebody; of stills, where each stands alone, take 1.
     Raises UsageError when the file exists or cannot be made.
     """
@@ -67,12 +67,12 @@ class Attendance:
         self._began_t: float | None = None
         self._last_t: float | None = None
 
-    def saw(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
+    def on_frame(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
         """A frame of time t left, in which these were seen; tracks: all faces in it."""
         with self._lock:
-            self._saw(t, shown, tracks)
+            self._take_in(t, shown, tracks)
 
-    def _saw(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
+    def _take_in(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
         self._began_t = t if self._began_t is None else self._began_t
         step_s = 0.0 if self._last_t is None else t - self._last_t
         self._last_t = t

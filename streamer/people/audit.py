@@ -85,7 +85,7 @@ class AuditLog:
         self._hash, self._number = found.last_hash, found.lines
         self._write("start", model=model, config=config)
 
-    def saw(self, t: float, shown: Mapping[Key, Reveal]) -> None:
+    def on_frame(self, t: float, shown: Mapping[Key, Reveal]) -> None:
         """A frame of time t left, in which these were seen. Raises StreamerError when it cannot be recorded."""
         self._began_t = t if self._began_t is None else self._began_t
         for key, reveal in shown.items():

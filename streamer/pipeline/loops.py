@@ -19,7 +19,7 @@ from streamer.stages.detect import Failed, Look
 from streamer.stages.embed import Answer, EmbedFailed
 from streamer.stages.scheduler import Planner
 
-__all__ = ["Planning", "Render", "Settings", "Witness"]
+__all__ = ["Observer", "Planning", "Render", "Settings"]
 
 _TICK_S = 0.5
 """The planner looks up at least so often, to notice a detector that does not answer."""
@@ -159,10 +159,10 @@ class Planning:
             raise StuckError(f"the embedder did not answer for {self._pass_timeout_s:g} s")
 
 
-class Witness(Protocol):
-    """Told of every frame that leaves, by the thread that seals it."""
+class Observer(Protocol):
+    """Is told of every frame that leaves, by the thread that seals it."""
 
-    def saw(
+    def on_frame(
         self,
         frame: AnonymizedFrame,
         epoch: int,
@@ -175,7 +175,7 @@ class Witness(Protocol):
         """
         ...
 
-    def ended(self) -> None:
+    def on_end(self) -> None:
         """No more frames will come."""
         ...
 
@@ -197,7 +197,7 @@ class Render:
         rules: Callable[[], Freshness],
         zones: ZoneOptions,
         stats: Stats,
-        witness: Witness,
+        observer: Observer,
         *,
         settings: Callable[[], Settings],
         max_failures: int,
@@ -212,7 +212,7 @@ class Render:
         self._rules = rules
         self._zones = zones
         self._stats = stats
-        self._witness = witness
+        self._observer = observer
         self._settings = settings
         self._failures = _Failures(max_failures, stats)
         self._shown: set[int] = set()
@@ -230,7 +230,7 @@ class Render:
         finally:
             for sink in self._sinks:
                 sink.close()
-            self._witness.ended()
+            self._observer.on_end()
 
     def _take(self, wanted: str) -> None:
         """Another effect from now on; when it cannot be had, the present one goes on, which hides as well."""
@@ -280,7 +280,7 @@ class Render:
         # Who is in a zone is not told of, either.
         outside = [one for one in tracks if not zoned_out(sealed.image, self._zones, one[0].box)]
         seen = [one for one in seen if not zoned_out(sealed.image, self._zones, one[0].box)]
-        sealed = self._witness.saw(sealed, planned.frame.epoch, outside, seen)
+        sealed = self._observer.on_frame(sealed, planned.frame.epoch, outside, seen)
         for sink in self._sinks:
             sink.put(sealed)
         if failed:

@@ -80,7 +80,9 @@ def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
 
 
 class Recognition:
-    """One stream's. `open()` and `connect()` come before its threads start; `saw()` and `ended()` are the render's.
+    """One stream's.
+
+    `open()` and `connect()` come before its threads start; `on_frame()` and `on_end()` are called by the render thread.
     `work()` and `keep()` are threads of their own, where they are needed.
 
     identity: decides where there is no recogniser.
@@ -173,26 +175,26 @@ class Recognition:
                         self._stats.note(str(error))
                     missed = True
 
-    def saw(
+    def on_frame(
         self,
         frame: AnonymizedFrame,
         epoch: int,
         tracks: Sequence[tuple[TrackBox, Verdict]],
         shown: Sequence[tuple[TrackBox, Reveal]],
     ) -> AnonymizedFrame:
-        """See `Witness.saw`."""
+        """See `Observer.on_frame`."""
         seen = {(epoch, track.track_id): verdict for track, verdict in shown}
         if self._attendance is not None:
-            self._attendance.saw(frame.t, seen, {(epoch, track.track_id) for track, _ in tracks})
+            self._attendance.on_frame(frame.t, seen, {(epoch, track.track_id) for track, _ in tracks})
         if self._audit is not None:
-            self._audit.saw(frame.t, seen)
+            self._audit.on_frame(frame.t, seen)
         if not self._config.identity.labels or frame.covered:
             return frame
         names = {track.track_id for track, _ in shown}
         return derive(frame, lambda picture: labelled(picture, tracks, names))
 
-    def ended(self) -> None:
-        """See `Witness.ended`."""
+    def on_end(self) -> None:
+        """See `Observer.on_end`."""
         self._over.set()
         if self._attendance is not None:
             try:

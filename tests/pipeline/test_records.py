@@ -48,7 +48,7 @@ def test_attendance_counts_only_the_time_in_which_somebody_was_seen(tmp_path: Pa
     listed = Attendance(path)
     for n in range(100):
         here = {(0, 1): ADA} if 25 <= n < 50 or n >= 75 else {}
-        listed.saw(10 + n / 25, here, [(0, 1), (0, 2)] + ([(0, 3)] if n < 2 else []))
+        listed.on_frame(10 + n / 25, here, [(0, 1), (0, 2)] + ([(0, 3)] if n < 2 else []))
     assert not path.exists()
     listed.write()
     table = rows(path)
@@ -71,16 +71,16 @@ def test_attendance_replaces_nothing_and_needs_a_folder(tmp_path: Path) -> None:
 
 def test_names_that_a_spreadsheet_would_execute(tmp_path: Path) -> None:
     listed = Attendance(tmp_path / "who.csv")
-    listed.saw(0.0, {(0, 1): Reveal("=1+1", 0.0, 9.0, 1)}, [(0, 1)])
+    listed.on_frame(0.0, {(0, 1): Reveal("=1+1", 0.0, 9.0, 1)}, [(0, 1)])
     listed.write()
     assert rows(tmp_path / "who.csv")[1][0] == "'=1+1"
 
 
 def record(path: Path) -> None:
     log = AuditLog(path, model="cells-1", config="0" * 64, clock=lambda: 1_000_000_000.0)
-    log.saw(5.0, {(0, 1): ADA})
-    log.saw(5.04, {(0, 1): ADA, (0, 2): Reveal("Bo", 0.0, 9.0, 1, 0.6)})
-    log.saw(5.08, {(0, 2): Reveal("Bo", 0.0, 9.0, 1, 0.65)})
+    log.on_frame(5.0, {(0, 1): ADA})
+    log.on_frame(5.04, {(0, 1): ADA, (0, 2): Reveal("Bo", 0.0, 9.0, 1, 0.6)})
+    log.on_frame(5.08, {(0, 2): Reveal("Bo", 0.0, 9.0, 1, 0.65)})
     log.close()
 
 
@@ -294,7 +294,7 @@ def test_months_of_strangers_are_counted_and_none_is_remembered(tmp_path: Path) 
     listed = Attendance(tmp_path / "who.csv")
     for number in range(300):
         for frame in range(10):
-            listed.saw(number * 10 + frame / 25, {}, {(0, number)})
+            listed.on_frame(number * 10 + frame / 25, {}, {(0, number)})
     listed.write()
     assert "(tracks of strangers: 300)" in (tmp_path / "who.csv").read_text()
     assert len(listed._tracks) < 20
@@ -303,7 +303,7 @@ def test_months_of_strangers_are_counted_and_none_is_remembered(tmp_path: Path) 
 def test_strangers_on_stills_are_counted_in_every_picture(tmp_path: Path) -> None:
     for least_frames, number in ((1, 2), (5, 0)):
         listed = Attendance(tmp_path / f"{least_frames}.csv", least_frames=least_frames)
-        listed.saw(0.0, {(0, 1): ADA}, [(0, 1), (0, 2)])
-        listed.saw(0.04, {}, [(1, 1)])
+        listed.on_frame(0.0, {(0, 1): ADA}, [(0, 1), (0, 2)])
+        listed.on_frame(0.04, {}, [(1, 1)])
         listed.write()
         assert rows(tmp_path / f"{least_frames}.csv")[-1][0] == f"(tracks of strangers: {number})"
