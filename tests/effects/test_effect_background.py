@@ -135,10 +135,10 @@ def test_somebody_who_was_there_from_the_start_is_covered_by_the_flat_colour() -
 
 
 @pytest.mark.parametrize("step_px", [0, 1, 3, 10])
-def test_a_still_face_that_was_found_late_is_not_shown_from_the_plate(step_px: int) -> None:
+def test_a_still_face_that_was_found_late_is_not_shown_from_the_model(step_px: int) -> None:
     stream = Stream(MaskOptions())
     before, place = scene(180)
-    stream.empty(3, before)  # no look finds it, and it gets into the plate
+    stream.empty(3, before)  # no look finds it, and it gets into the model
     known = Picture.from_bgr(before)
     for step in range(10):
         bgr, track = scene(180 + step_px * (step + 1))
@@ -148,7 +148,7 @@ def test_a_still_face_that_was_found_late_is_not_shown_from_the_plate(step_px: i
             assert not is_readable(known.planes[0], left.planes[0], place.box)
 
 
-def test_the_plate_is_not_used_where_it_resembles_the_face() -> None:
+def test_the_model_is_not_used_where_it_resembles_the_face() -> None:
     """The second line of defence, by itself: the face counts as met before."""
     stream = Stream(MaskOptions())
     bgr, track = scene(180)
@@ -175,9 +175,9 @@ def test_what_is_near_a_mask_is_not_learned() -> None:
     bgr, track = scene(180)
     for _ in range(4 * FPS):
         stream.send(bgr, track)
-    plate = stream.effect._plate
-    assert plate is not None
-    known = plate.known((0, 0), (HEIGHT, WIDTH), (0,))[0]
+    model = stream.effect._model
+    assert model is not None
+    known = model.known((0, 0), (HEIGHT, WIDTH), (0,))[0]
     place = region(Picture.from_bgr(bgr), track, stream.mask)
     assert place is not None
     x0, y0, x1, y1 = place.window

@@ -1,4 +1,4 @@
-"""A picture of what stays, put together from many pictures, place by place."""
+"""A model of the background: a picture of what stays, put together from many pictures, place by place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from streamer.core.picture import Picture, Plane
 from streamer.core.types import Box
 
-__all__ = ["Plate"]
+__all__ = ["BackgroundModel"]
 
 _SAME = 8
 """Largest difference in grey levels, of averages of two by two samples, between two sightings of the same thing."""
@@ -20,7 +20,7 @@ _JUDGED_FROM = 0.05
 """Share of the picture that has to be known and free for that to be judged."""
 
 
-class Plate:
+class BackgroundModel:
     """What is known of the background. Judged in places of two by two luma samples.
 
     sightings: in so many pictures in a row (at most 254), without a mask near, a place has to look the same to count.
@@ -39,10 +39,10 @@ class Plate:
         self._count: Plane = np.zeros(self._first[0].shape, np.uint8)
         self._known: Plane = np.zeros(self._first[0].shape, np.uint8)
         self._kept = tuple(np.zeros_like(plane) for plane in self._first)
-        """The plate, by places."""
+        """What is known, by places."""
 
     def fits(self, image: Picture) -> bool:
-        """Whether a picture has the size and format of the plate."""
+        """Whether a picture has the size and format of the model."""
         return self._kind == (image.size, image.format)
 
     def see(self, image: Picture, near: Iterable[Box]) -> None:
@@ -89,7 +89,7 @@ class Plate:
         return tuple(places if shift else doubled for shift in shifts)
 
     def planes(self, at: tuple[int, int], shape: tuple[int, int]) -> tuple[Plane, ...]:
-        """Views of the plate in a window, plane by plane; samples that are not known mean nothing."""
+        """Views of the background in a window, plane by plane; samples that are not known mean nothing."""
         x, y = at
         return tuple(
             plane[y >> shift : (y + shape[0]) >> shift, x >> shift : (x + shape[1]) >> shift]
