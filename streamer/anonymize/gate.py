@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 
 from streamer.anonymize.frame import AnonymizedFrame, slate
-from streamer.anonymize.masks import MaskOptions, Region, Window, bounds, reach, region, soften
+from streamer.anonymize.masks import MaskOptions, Region, Window, mask_bounds, mask_window, region, soften
 from streamer.anonymize.surroundings import Visible
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, zoned
 from streamer.core.errors import EffectError
@@ -93,7 +93,7 @@ def seal(
                 still=frame.name is not None,
             )
             # Also faces that may be seen now: what is learned may be shown later.
-            effect.learn(image, (reach(track, mask) for track, _ in plan.tracks), frame.t)
+            effect.learn(image, (mask_bounds(track, mask) for track, _ in plan.tracks), frame.t)
             somebody = len(hidden) < len(plan.tracks)
             version = rules.gallery_version if somebody else None
             return AnonymizedFrame(frame.seq, frame.t, image, covered=False, name=frame.name, gallery_version=version)
@@ -147,7 +147,7 @@ def paint(
     if not regions:
         return original
     canvas = original.canvas()
-    beside = [window for track in shown if (window := bounds(picture, track, mask)) is not None]
+    beside = [window for track in shown if (window := mask_window(picture, track, mask)) is not None]
     around = Visible(canvas, [*(place.window for place in regions), *beside], zones)
     reads = effect.reads_face == "always" or (effect.reads_face == "video" and not still)
     hand_over = _Handover(canvas, around, original if reads else None)

@@ -16,7 +16,7 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture, Plane, even
 from streamer.core.types import Box, Points5, TrackBox
 
-__all__ = ["MaskOptions", "Region", "Window", "bounds", "reach", "region", "soften"]
+__all__ = ["MaskOptions", "Region", "Window", "mask_bounds", "mask_window", "region", "soften"]
 
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in luma pixels: even, and inside the picture, padding included."""
@@ -137,13 +137,13 @@ def region(picture: Picture, track: TrackBox, options: MaskOptions) -> Region | 
     )
 
 
-def bounds(picture: Picture, track: TrackBox, options: MaskOptions) -> Window | None:
-    """The window of one face's mask, soft edge included; None when it lies wholly outside the picture."""
-    return _window(picture, reach(track, options))
+def mask_window(picture: Picture, track: TrackBox, options: MaskOptions) -> Window | None:
+    """The bounds of one face's mask in even pixels of the picture; None when they lie wholly outside it."""
+    return _window(picture, mask_bounds(track, options))
 
 
-def reach(track: TrackBox, options: MaskOptions) -> Box:
-    """The box that holds the mask of one face, soft edge included."""
+def mask_bounds(track: TrackBox, options: MaskOptions) -> Box:
+    """The box around the mask of one face, soft edge included, in pixels; may reach beyond the picture."""
     return grown(_outline(track, options)[1], options.feather * side(track.box))
 
 
@@ -162,7 +162,10 @@ def _as_box(track: TrackBox, options: MaskOptions) -> bool:
 
 
 def _outline(track: TrackBox, options: MaskOptions) -> tuple[list[_Oval], Box]:
-    """The ellipses whose union is the protected area, or of whose hull it is a box; and that hull."""
+    """(ellipses, bounding box) of the protected area.
+
+    The area is the union of the ellipses; where it is a box, it is their bounding box.
+    """
     by_px = options.margin * side(track.box) + track.uncertainty_px
     upright, turned = _ovals(track, by_px + _ROUNDING_PX, options.coverage == "head")
     if not _as_box(track, options):

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.anonymize.gate import paint
-from streamer.anonymize.masks import MaskOptions, reach, region
+from streamer.anonymize.masks import MaskOptions, mask_bounds, region
 from streamer.core.geometry import grown, side
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
@@ -138,7 +138,7 @@ def test_a_soft_edge_lies_outside_of_what_is_protected(format: Format, options: 
         between = (blended >= np.minimum(before, color)) & (blended <= np.maximum(before, color))
         assert between[~inside].all()
         assert (away[~inside] > 0).any()
-    x0, y0, x1, y1 = reach(tracks[0], MaskOptions(feather=0.3, coverage="head", shape="box"))
+    x0, y0, x1, y1 = mask_bounds(tracks[0], MaskOptions(feather=0.3, coverage="head", shape="box"))
     assert (x0, y0) < (FACE[0], FACE[1])
     assert (x1, y1) > (FACE[2], FACE[3])
 
@@ -147,12 +147,12 @@ def test_a_soft_edge_lies_outside_of_what_is_protected(format: Format, options: 
     "options", [{}, {"shape": "rounded_box"}, {"coverage": "head", "feather": 0.3}, {"shape": "box"}]
 )
 @pytest.mark.parametrize("tilt", [None, 0.0, 0.8])
-def test_nothing_of_a_mask_lies_beyond_its_reach(options: dict[str, Any], tilt: float | None) -> None:
+def test_nothing_of_a_mask_lies_beyond_its_bounds(options: dict[str, Any], tilt: float | None) -> None:
     """The background effect keeps away from it."""
     track = TrackBox(1, FACE, None if tilt is None else landmarks(FACE, tilt), uncertainty_px=4)
     place = region(Picture.blank(*SIZE), track, MaskOptions(**options))
     assert place is not None
-    x0, y0, x1, y1 = grown(reach(track, MaskOptions(**options)), 3)  # windows are rounded to even pixels
+    x0, y0, x1, y1 = grown(mask_bounds(track, MaskOptions(**options)), 3)  # windows are rounded to even pixels
     assert place.window[0] >= x0
     assert place.window[1] >= y0
     assert place.window[2] <= x1
