@@ -17,12 +17,11 @@ is hidden. `seal()` checks every `Reveal` against the frame and the present gall
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streamer.core.clarity import CLOSEST, alike, gap, jumped, look_of, room
+from streamer.core.clarity import gap, look_of
 from streamer.core.geometry import grown, overlap, side
 from streamer.core.types import (
     Candidate,
@@ -38,27 +37,12 @@ from streamer.core.types import (
     Verdict,
 )
 from streamer.embedders import Thresholds
-from streamer.identity.evidence import Decision, IdentityOptions, Known, Rules, Sighting
+from streamer.identity.continuity import Observation, Sighting
+from streamer.identity.evidence import IdentityOptions, Rules
+from streamer.identity.known import Decided, Gathering, Known
 
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 
-_VOTE_SPACING_S = 0.08
-"""Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
-_MISS_S, _MISS_MAX_S = 0.1, 2.0
-"""Who is like nobody enrolled is looked at again after this time, doubled with every time, up to the second."""
-_ALONE_ROOM = 4.0
-"""Without lookahead: no other face within so many face sizes, because nothing tells who comes near before the next
-look."""
-_ALONE_S = 0.25
-"""Longest time for which a look says something of the frames after it."""
-_LONGEST_STEP_S = 0.5
-"""Two looks farther apart say nothing of each other."""
-_RECENT_S = 0.5
-_LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
-"""Correlation of what is seen around a face in two looks. Over 1,068 steps of 0.12 s in five clips, 82 % of one face's
-were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the middle.
-Below the second it takes a match, and so it does below the first where another face is nearby; below the third it is
-another face."""
 _FORGET_S = 10.0
 _EPOCHS_KEPT = 8
 
@@ -156,13 +140,14 @@ class IdentityCache:
         step_s = look.t - self._last_pass.get(look.epoch, look.t)
         self._last_pass[look.epoch] = look.t
         for (epoch, track_id), known in self._known.items():
-            if epoch == look.epoch and track_id not in went and known.clear_until > -math.inf:
-                self._void(known, "lost")
-                known.unclear()
+            if epoch == look.epoch and track_id not in went and known.continuity.clear is not None:
+                self._break_off(known, "lost")
         wanted: list[tuple[float, Candidate]] = []
         for track_id, found in went.items():
             known = self._known.setdefault((look.epoch, track_id), Known())
-            self._follow(known, frame, look, track_id, went, tracks, step_s)
+            observation = self._observation(frame, look, track_id, went, tracks, step_s)
+            if (why := known.continuity.follow(observation)) is not None:
+                self._restart(known, why)
             if (urgency := self._urgency(known, found, look.t)) is not None:
                 wanted.append((urgency, Candidate(track_id, known.generation, found)))
         wanted.sort(key=lambda one: (-one[0], one[1].track_id))
@@ -178,7 +163,7 @@ class IdentityCache:
         for candidate in self._in_flight.faces:
             known = self._known.get((self._in_flight.frame.epoch, candidate.track_id))
             if known is not None:
-                known.asked_t = self._in_flight.frame.t
+                known.asked(self._in_flight.frame.t)
         return self._in_flight
 
     def identified(self, result: Identified | None) -> None:
@@ -206,123 +191,82 @@ class IdentityCache:
 
     # -- is it still the same face ------------------------------------------------------------------------------
 
-    def _follow(
+    def _observation(
         self,
-        known: Known,
         frame: Frame,
         look: Pass,
         track_id: int,
         went: Mapping[int, Detection],
         tracks: Sequence[TrackBox],
         step_s: float,
-    ) -> None:
-        """Take in where the face is now; void what was known when that is not beyond doubt the same face."""
+    ) -> Observation:
+        """What a pass tells of one of the faces that it found."""
         found = went[track_id]
-        others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
-        # Who was lost may be anywhere in where it may have gone.
-        lost = [grown(track.box, track.uncertainty_px) for track in tracks if track.track_id not in went]
-        space = 0.0 if any(overlap(found.box, box) for box in lost) else gap(found.box, others)
-        seen = None
+        sighting = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
             seen = look_of(frame.image, found.landmarks)
-        now = None if seen is None or found.landmarks is None else Sighting(look.t, found.landmarks, seen)
-        before_t, why = known.clear_until, ""
-        # Who nods or turns looks as before soon after: of the looks of the last half second the most alike counts.
-        recent = [one for one in known.trail if look.t - one.t <= _RECENT_S]
-        recent += [] if known.last is None else [known.last]
-        likeness = 0.0 if now is None else max((alike(now.look, one.look) for one in recent), default=0.0)
-        if now is None or found.score < self._strong_score:
-            why = "weak"
-        elif space < (CLOSEST if likeness >= _LOOKS_CHANGED else room(step_s)):
-            why = "crowded"
-        elif before_t > -math.inf:
-            if step_s > _LONGEST_STEP_S:
-                why = "lost"
-            elif jumped(known.box, found.box, step_s):
-                why = "jumped"
-            elif likeness < _LOOKS_CHANGED:
-                why = "changed"
-        if why:
-            self._void(known, why)
-            known.unclear()
-        elif before_t > -math.inf and likeness < (_LOOKS_ALIKE if space >= room(step_s) else _LOOKS_SURE):
-            known.doubt_t, known.doubted_at = min(known.doubt_t, before_t), look.t
-        if now is not None and why not in ("weak", "crowded"):
-            known.clear_since, known.clear_until = min(known.clear_since, look.t), look.t
-            known.trail.append(now)
-            known.alone = space >= _ALONE_ROOM + room(step_s)
-        known.seen_t, known.box, known.last = look.t, found.box, now
+            sighting = None if seen is None else Sighting(look.t, found.landmarks, seen)
+        sure, space = found.score >= self._strong_score, self._space(found, look, went, tracks)
+        return Observation(look.t, step_s, found.box, sighting, sure=sure, space=space)
 
-    def _void(self, known: Known, why: str) -> None:
-        if known.decided is not None:
+    def _space(self, found: Detection, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> float:
+        """Room between a face and the nearest other, in face sizes. Who was lost may be anywhere in their cover."""
+        lost = [grown(track.box, track.uncertainty_px) for track in tracks if track.track_id not in went]
+        if any(overlap(found.box, box) for box in lost):
+            return 0.0
+        others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
+        return gap(found.box, others)
+
+    def _break_off(self, known: Known, why: str) -> None:
+        """The track may be another face from now on."""
+        self._restart(known, why)
+        known.continuity.break_off()
+
+    def _restart(self, known: Known, why: str) -> None:
+        if isinstance(known.opinion, Decided):
             self.counts[f"revoked: {why}"] += 1
-        known.generation += 1
-        known.votes.clear()
-        known.decided = None
-        known.doubt_t = math.inf
-        known.asked_t = -math.inf
-        known.why = why
+        known.restart(why)
 
     # -- whose it is --------------------------------------------------------------------------------------------
 
     def _urgency(self, known: Known, found: Detection, t: float) -> float | None:
         """How much evidence about a face is wanted now; None when none is."""
-        if known.clear_until != t:
-            return None
-        if known.doubt_t < math.inf and (known.votes or known.decided is not None):
-            return 1e6 + side(found.box)
-        if known.decided is not None:
-            wait_s = self._options.recheck_s
-        elif known.votes or not known.misses:
-            wait_s = _VOTE_SPACING_S
-        else:
-            wait_s = min(_MISS_MAX_S, _MISS_S * 2**known.misses)
-        waited_s = t - known.asked_t
-        return None if waited_s < wait_s else min(waited_s, 1e3) * 100 + side(found.box)
+        return known.urgency(t, side(found.box), self._options.recheck_s)
 
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
         self.counts["good crops"] += 1
         name = self._rules.speaks_for(likeness)
-        held = known.decided.name if known.decided is not None else known.votes[-1][0] if known.votes else None
-        if name is None or (held is not None and name != held):
-            known.misses = min(known.misses + 1, 16) if self._rules.speaks_against(likeness) else 0
-            # A crop that is nearly like the same person speaks for nobody, but not against those before it.
-            if known.decided is not None or self._rules.speaks_against(likeness) or likeness.name != held:
-                asked_t = known.asked_t
-                self._void(known, "contradicted" if held is not None else "like nobody who may be seen")
-                known.asked_t = asked_t
-            return
-        known.misses = 0
-        if known.votes and t - known.votes[-1][1] < _VOTE_SPACING_S and known.decided is None:
-            return
-        if t >= known.doubted_at:
-            known.doubt_t = math.inf
-        if known.decided is not None:
-            known.decided = Decision(name, known.decided.since_t, t, likeness.score)
-            return
-        known.votes.append((name, t))
-        if len(known.votes) >= self._votes:
-            # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
-            known.decided = Decision(name, known.votes[0][1], t, likeness.score)
+        if name is None or known.name not in (None, name):
+            self._contradict(known, likeness)
+        elif known.agree(name, t, likeness.score, votes_needed=self._votes):
             self.counts["reveals"] += 1
+
+    def _contradict(self, known: Known, likeness: Likeness) -> None:
+        """A crop is like nobody who may be seen, or like somebody else than those before it."""
+        against = self._rules.speaks_against(likeness)
+        known.miss(surely=against)
+        # A crop that is nearly like the same person speaks for nobody, but not against those before it.
+        if isinstance(known.opinion, Decided) or against or likeness.name != known.name:
+            asked_t = known.asked_t
+            self._restart(known, "contradicted" if known.name is not None else "like nobody who may be seen")
+            known.asked_t = asked_t
 
     def _verdict(self, frame: Frame, track: TrackBox) -> Verdict:
         known = self._known.get((frame.epoch, track.track_id))
         if known is None:
             return Cover("not decided yet")
-        decided, t = known.decided, frame.t
-        if decided is None:
-            return Cover(known.why)
-        until = known.clear_until + (_ALONE_S if known.alone and not self._stills else 0.0)
-        if not (known.clear_since <= t <= until and t <= known.doubt_t):
+        decided, t = known.opinion, frame.t
+        if isinstance(decided, Gathering):
+            return Cover(decided.why)
+        if not known.continuity.covers(t, stills=self._stills):
             return Cover("not in two looks beyond doubt")
-        if not known.still_looks_so(frame.image, t, _LOOKS_ALIKE):
+        if not known.continuity.looks_the_same(frame.image, t):
             return Cover("looks different in this frame")
         expires_t = decided.confirmed_t + self._options.reveal_s
         if t >= expires_t:
-            if t > known.clear_since:
-                self._void(known, "expired")
+            if not known.continuity.begins_at(t):
+                self._restart(known, "expired")
             return Cover("expired")
         if t < decided.since_t:
             return Cover("not decided yet")
@@ -336,13 +280,13 @@ class IdentityCache:
         if version != self._seen_version:
             self._seen_version = version
             for known in self._known.values():
-                self._void(known, "gallery")
+                self._restart(known, "gallery")
                 known.misses = 0
 
     def _forget(self, epoch: int, t: float) -> None:
         """Frames of the epochs before may still be held; older ones are gone."""
-        since = epoch - _EPOCHS_KEPT
+        since, since_t = epoch - _EPOCHS_KEPT, t - _FORGET_S
         self._known = {
-            key: known for key, known in self._known.items() if key[0] >= since and known.seen_t >= t - _FORGET_S
+            key: known for key, known in self._known.items() if key[0] >= since and known.continuity.seen_t >= since_t
         }
         self._last_pass = {number: moment for number, moment in self._last_pass.items() if number >= since}

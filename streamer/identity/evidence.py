@@ -1,28 +1,22 @@
-"""What a face's likeness says about who may be seen, and what is known of one track: rules and numbers, no events."""
+"""What a face's likeness says about who may be seen: rules and numbers, no events."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from streamer.core.clarity import Look, alike, look_of, moved_on
 from streamer.core.options import PartOptions
-from streamer.core.picture import Picture
-from streamer.core.types import Box, Likeness, Points5
+from streamer.core.types import Likeness
 from streamer.embedders import Thresholds
 
-__all__ = ["Decision", "IdentityOptions", "Known", "Rules", "Sighting", "Who"]
+__all__ = ["IdentityOptions", "Rules", "Who"]
 
 _STILL_EXTRA = 0.1
 """A still has one crop and no second vote: its score must be so much better."""
-
-_TRAIL = 64
-"""Passes kept: frames are held for no longer, not even where every frame is looked at."""
 
 Who = Literal["all", "unknown", "known"]
 
@@ -81,70 +75,3 @@ class Rules:
         if self.who == "known":
             return likeness.score >= self.thresholds.accept
         return likeness.name is None or not likeness.score >= self.thresholds.reject
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A track may be shown."""
-
-    name: str
-    since_t: float
-    """Of its first vote."""
-    confirmed_t: float
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What one pass saw of a face."""
-
-    t: float
-    landmarks: Points5
-    look: Look
-
-
-@dataclass(slots=True)
-class Known:
-    """What is known of one track within one epoch, since the last ambiguity."""
-
-    generation: int = 0
-    seen_t: float = -math.inf
-    box: Box = (0.0, 0.0, 0.0, 0.0)
-    trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_TRAIL))
-    """The passes in which it was clear."""
-    last: Sighting | None = None
-    """In the last pass, clear or not."""
-    clear_since: float = math.inf
-    """Capture time of the first pass since which every pass found it, beyond doubt the same."""
-    clear_until: float = -math.inf
-    """Of the last such pass."""
-    alone: bool = False
-    doubt_t: float = math.inf
-    """From here on it takes a match: what is seen around it has changed somewhat."""
-    doubted_at: float = -math.inf
-    """Capture time of the pass that said so last: the match must be as new."""
-    votes: list[tuple[str, float]] = field(default_factory=list)
-    """Name and time."""
-    decided: Decision | None = None
-    asked_t: float = -math.inf
-    misses: int = 0
-    why: str = "not decided yet"
-
-    def unclear(self) -> None:
-        """Nothing seen before counts."""
-        self.clear_since, self.clear_until = math.inf, -math.inf
-        self.trail.clear()
-
-    def still_looks_so(self, picture: Picture, t: float, least: float) -> bool:
-        """Whether the picture of time t shows there what the passes beside it saw: one may have come and gone between.
-
-        least: correlation of two looks from which on they are of one face.
-        """
-        before = next((one for one in reversed(self.trail) if one.t <= t), None)
-        after = next((one for one in self.trail if one.t > t), None)
-        if before is None or before.t == t:
-            return before is not None
-        near = [before] if after is None else [before, after]
-        share = 0.0 if after is None else (t - before.t) / (after.t - before.t)
-        now = look_of(picture, moved_on(before.landmarks, near[-1].landmarks, share))
-        return now is not None and max(alike(now, one.look) for one in near) >= least

@@ -1,0 +1,125 @@
+"""What is known of one track within one epoch: whether it is still one face, and who may be seen. No clock.
+
+gathering   no votes, or too few: the face is hidden
+decided     enough votes in a row for the same person: the face may be shown where the track is beyond doubt one face
+
+gathering --agree(): the last vote needed--> decided
+decided   --agree(): one match more-->       decided, confirmed anew
+any       --restart()-->                     gathering, without votes, for this reason
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from streamer.identity.continuity import Continuity
+
+__all__ = ["Decided", "Gathering", "Known", "Vote"]
+
+_VOTE_SPACING_S = 0.08
+"""Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
+_MISS_S, _MISS_MAX_S = 0.1, 2.0
+"""Who is like nobody enrolled is looked at again after this time, doubled with every time, up to the second."""
+_MOST_MISSES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A good crop that is like somebody who may be seen."""
+
+    name: str
+    t: float
+    """Capture time in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """The face is hidden."""
+
+    why: str = "not decided yet"
+    votes: tuple[Vote, ...] = ()
+    """All for the same person, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The face may be shown. Capture times in seconds."""
+
+    name: str
+    since_t: float
+    """Of its first vote."""
+    confirmed_t: float
+    score: float
+
+
+@dataclass(slots=True)
+class Known:
+    """The state of one track within one epoch, since the last ambiguity."""
+
+    continuity: Continuity = field(default_factory=Continuity)
+    opinion: Gathering | Decided = field(default_factory=Gathering)
+    generation: int = 0
+    """+1 with every restart: evidence about an earlier one is void."""
+    asked_t: float | None = None
+    """Capture time of the last crop that the embedder was asked about since the restart."""
+    misses: int = 0
+    """Crops in a row that were surely like nobody who may be seen."""
+
+    @property
+    def name(self) -> str | None:
+        """For whom the evidence speaks so far; None when there is none."""
+        if isinstance(self.opinion, Decided):
+            return self.opinion.name
+        return self.opinion.votes[-1].name if self.opinion.votes else None
+
+    def asked(self, t: float) -> None:
+        """The embedder was asked about the face in the frame of time t."""
+        self.asked_t = t
+
+    def agree(self, name: str, t: float, score: float, *, votes_needed: int) -> bool:
+        """A crop is like the same person as those before it. Returns whether that decides it."""
+        self.misses = 0
+        before = self.opinion
+        if isinstance(before, Decided):
+            self.continuity.settle(t)
+            self.opinion = replace(before, name=name, confirmed_t=t, score=score)
+            return False
+        if before.votes and t - before.votes[-1].t < _VOTE_SPACING_S:
+            return False
+        self.continuity.settle(t)
+        votes = (*before.votes, Vote(name, t))
+        if len(votes) < votes_needed:
+            self.opinion = replace(before, votes=votes)
+            return False
+        # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
+        self.opinion = Decided(name, votes[0].t, t, score)
+        return True
+
+    def miss(self, *, surely: bool) -> None:
+        """A crop is not like the person before. surely: it is like nobody who may be seen."""
+        self.misses = min(self.misses + 1, _MOST_MISSES) if surely else 0
+
+    def restart(self, why: str) -> None:
+        """All evidence is void. The face is hidden, and votes start anew."""
+        self.opinion = Gathering(why)
+        self.generation += 1
+        self.continuity.drop_doubt()
+        self.asked_t = None
+
+    def wait_s(self, recheck_s: float) -> float:
+        """How long after one crop the next is wanted, in seconds. recheck_s: for who is decided."""
+        if isinstance(self.opinion, Decided):
+            return recheck_s
+        if self.opinion.votes or not self.misses:
+            return _VOTE_SPACING_S
+        return min(_MISS_MAX_S, _MISS_S * 2.0**self.misses)
+
+    def urgency(self, t: float, size_px: float, recheck_s: float) -> float | None:
+        """How much a crop of the pass of time t is wanted, larger is more; None when it is not."""
+        if not self.continuity.is_clear_at(t):
+            return None
+        if self.continuity.is_doubted and self.name is not None:
+            return 1e6 + size_px
+        waited_s = math.inf if self.asked_t is None else t - self.asked_t
+        return None if waited_s < self.wait_s(recheck_s) else min(waited_s, 1e3) * 100 + size_px
