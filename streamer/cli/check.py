@@ -132,7 +132,7 @@ def _devices() -> list[Probe]:
     found = []
     for kind in _ACCELERATORS.get(sys.platform, ("cuda", "tensorrt")):
         try:
-            found.append(Probe(True, f"{devices.obtained(kind)} can be had: --device {kind}"))
+            found.append(Probe(True, f"{devices.obtain(kind)} can be had: --device {kind}"))
         except DeviceError as error:
             missing, _, remedy = str(error).partition("; ")
             remedy = remedy.removesuffix(", or run with --device cpu")

@@ -62,4 +62,4 @@ def device_for(folder: str, kind: str, device: str) -> str:
     runtime: devices.Runtime | None = getattr(load(folder, kind), "RUNTIME", None)
     if runtime is None:
         return device
-    return devices.obtained(device, runtime, who=f"{folder.removesuffix('s')} {kind!r}")
+    return devices.obtain(device, runtime, who=f"{folder.removesuffix('s')} {kind!r}")

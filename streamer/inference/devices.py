@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from streamer.core.errors import DeviceError
 
-__all__ = ["FORMS", "PROVIDERS", "Device", "Runtime", "installed", "obtained", "onnxruntime", "parse", "spelled"]
+__all__ = ["FORMS", "PROVIDERS", "Device", "Runtime", "installed", "obtain", "onnxruntime", "parse", "spelled"]
 
 FORMS = "cpu, cuda[:n], tensorrt[:n][:fp16], coreml, directml[:n], auto"
 """What may be asked for; n is the number of the graphics card, from 0."""
@@ -85,7 +85,7 @@ def spelled(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def obtained(text: str, runtime: Runtime = "onnxruntime", *, who: str = "what was chosen") -> str:
+def obtain(text: str, runtime: Runtime = "onnxruntime", *, who: str = "what was chosen") -> str:
     """The device that a part on `runtime` gets when `text` is asked for; `auto` becomes the best there is.
 
     who: the part, for the message. Raises DeviceError, naming what is missing and what to do.

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from streamer.core._cache import cache_root
 from streamer.core.errors import DeviceError
-from streamer.inference.devices import PROVIDERS, Device, installed, obtained, onnxruntime, parse
+from streamer.inference.devices import PROVIDERS, Device, installed, obtain, onnxruntime, parse
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -56,7 +56,7 @@ def session(model: bytes, device: str, *, threads: int = 1) -> ort.InferenceSess
     stages want their cores too.
     Raises DeviceError when the device was not obtained, with what is missing.
     """
-    chosen = parse(obtained(device))
+    chosen = parse(obtain(device))
     key = (sha256(model).digest(), str(chosen), threads)
     with _making:
         made = _shared.get(key)
@@ -145,6 +145,6 @@ def nodes_per_provider(made: ort.InferenceSession) -> Mapping[str, int]:
 
 def torch_device(device: str) -> Any:
     """The `torch.device` for the same setting; torch has to be installed. Raises DeviceError."""
-    chosen = parse(obtained(device, "torch"))
+    chosen = parse(obtain(device, "torch"))
     torch: Any = import_module("torch")
     return torch.device(chosen.kind if chosen.kind == "cpu" else f"cuda:{chosen.index}")

@@ -24,7 +24,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.detectors._onnx import OnnxDetector
 from streamer.inference import devices, providers
-from streamer.inference.devices import Device, obtained, parse, spelled
+from streamer.inference.devices import Device, obtain, parse, spelled
 from streamer.inference.onnx_graph import plain_graph
 from streamer.pipeline.assembly import device_of
 from streamer.stages import detect
@@ -105,7 +105,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_what_is_there_is_had(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [obtained(text) for text in ("cpu", "cuda", "cuda:1", "tensorrt:fp16", "auto")] == [
+    assert [obtain(text) for text in ("cpu", "cuda", "cuda:1", "tensorrt:fp16", "auto")] == [
         "cpu", "cuda", "cuda:1", "tensorrt:fp16", "cuda"
     ]  # fmt: skip
     assert capsys.readouterr().out == "", "what the library prints does not get among the results"
@@ -137,29 +137,29 @@ def test_what_is_there_is_had(machine: Machine, capsys: pytest.CaptureFixture[st
 def test_what_is_missing_is_named(machine: Machine, asked: str, state: dict[str, Any], words: str) -> None:
     vars(machine).update(state)
     with pytest.raises(DeviceError) as caught:
-        obtained(asked)
+        obtain(asked)
     assert words in str(caught.value)
     assert f"device {asked!r} was asked for" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
-    assert obtained("auto") == ("cuda" if asked in ("directml", "coreml", "tensorrt", "cuda:2") else "cpu")
+    assert obtain("auto") == ("cuda" if asked in ("directml", "coreml", "tensorrt", "cuda:2") else "cpu")
 
 
 def test_a_missing_tensorrt_does_not_touch_cuda(machine: Machine) -> None:
     machine.missing = "libnvinfer.so.10"
-    assert obtained("cuda") == "cuda"
+    assert obtain("cuda") == "cuda"
 
 
 def test_parts_that_know_the_cpu_only_or_torch(machine: Machine) -> None:
-    assert obtained("auto", "cpu") == "cpu"
+    assert obtain("auto", "cpu") == "cpu"
     with pytest.raises(DeviceError, match="detector 'hog' runs on the CPU only, not on 'cuda:1'"):
-        obtained("cuda:1", "cpu", who="detector 'hog'")
+        obtain("cuda:1", "cpu", who="detector 'hog'")
     with pytest.raises(DeviceError, match="torch runs on the CPU or CUDA only"):
-        obtained("tensorrt", "torch")
+        obtain("tensorrt", "torch")
     machine.missing = "libcuda.so.1"
     with pytest.raises(DeviceError, match="driver is missing"):
-        obtained("cuda", "torch")
-    assert obtained("auto", "torch") == "cpu"
+        obtain("cuda", "torch")
+    assert obtain("auto", "torch") == "cpu"
 
 
 def test_torch_follows_the_same_setting(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
