@@ -27,7 +27,7 @@ from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
 from streamer.people.places import at_home
 
-__all__ = ["Row", "fetched", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
+__all__ = ["Row", "fetch", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
 
 _TIMEOUT_S = 15.0
 """Longest silence of a server."""
@@ -197,11 +197,11 @@ def _picture_of(row: Row, folder: Path) -> Picture:
     if not row.place:
         raise Refused("names no picture")
     if "://" in row.place:
-        return fetched(row.place)
+        return fetch(row.place)
     return read_picture(folder / at_home(Path(row.place)))
 
 
-def fetched(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGEST_S) -> Picture:
+def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGEST_S) -> Picture:
     """A picture from the web, of at most 30 MB. Proxies are taken from the environment. Raises Refused, in words.
 
     timeout_s: longest silence of the server. longest_s: for all of it, the name, the headers and redirections included.
@@ -212,7 +212,7 @@ def fetched(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONG
     given_up = threading.Event()
     # A thread of its own, because no timeout of a socket bounds a server that sends a byte now and then.
     worker = Workers(on_failure=lambda error: None)
-    worker.spawn("fetch", lambda: outcome.append(_fetch(url, timeout_s, given_up)))
+    worker.spawn("fetch", lambda: outcome.append(_bytes_at(url, timeout_s, given_up)))
     try:
         worker.join(longest_s)
     except StuckError:
@@ -230,7 +230,7 @@ def fetched(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONG
             raise Refused("is no picture that can be read") from None
 
 
-def _fetch(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:
+def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:
     """What an address holds, or why it cannot be had, in words."""
     data = bytearray()
     try:

@@ -28,7 +28,7 @@ from streamer.embedders import Thresholds
 from streamer.enrolment.checks import Refused, Rules
 from streamer.enrolment.enrol import Enrolled, Item, Outcome, Terms, enrol, examined
 from streamer.enrolment.faces import Face, FaceReader
-from streamer.enrolment.roster import _WebOnly, fetched, items_of_folder, items_of_roster, read_roster
+from streamer.enrolment.roster import _WebOnly, fetch, items_of_folder, items_of_roster, read_roster
 from streamer.enrolment.watch import watched
 from streamer.people.gallery import Vectors
 from streamer.people.store import GalleryFile
@@ -359,8 +359,8 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 
 def test_pictures_from_the_web(web: str) -> None:
-    assert fetched(f"{web}/good.png").size == (30, 20)
-    assert fetched(f"{web}/again").size == (30, 20)
+    assert fetch(f"{web}/good.png").size == (30, 20)
+    assert fetch(f"{web}/again").size == (30, 20)
 
 
 @pytest.mark.parametrize(
@@ -375,13 +375,13 @@ def test_pictures_from_the_web(web: str) -> None:
 )
 def test_what_is_not_fetched_from_the_web(web: str, path: str, why: str) -> None:
     with pytest.raises(Refused, match=why):
-        fetched(f"{web}{path}", timeout_s=0.5)
+        fetch(f"{web}{path}", timeout_s=0.5)
 
 
 def test_a_server_that_never_comes_to_an_end(web: str) -> None:
     """It is never silent for long, so no timeout of the socket ends it."""
     with pytest.raises(Refused, match=r"longer than 0\.3 s"):
-        fetched(f"{web}/drip", timeout_s=5, longest_s=0.3)
+        fetch(f"{web}/drip", timeout_s=5, longest_s=0.3)
 
 
 def test_https_leads_to_nothing_less() -> None:
@@ -398,7 +398,7 @@ def test_https_leads_to_nothing_less() -> None:
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a.png", "data:image/png;base64,AAAA"])
 def test_only_the_web_is_fetched(url: str) -> None:
     with pytest.raises(Refused, match="only http"):
-        fetched(url)
+        fetch(url)
 
 
 def test_rows_of_a_roster_have_results_of_their_own(tmp_path: Path, web: str, file: GalleryFile) -> None:
