@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from streamer.cli.discover import first_camera
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, overdue, settings, until
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, open_gallery, overdue, settings, until
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.config.endpoints import Endpoint, parse_input
@@ -69,7 +69,7 @@ def enroll(
     """
     terminal = Terminal(quiet=quiet)
     config = settings(config_file, set_, device)
-    file = opened(gallery, key_file, config)
+    file = open_gallery(gallery, key_file, config)
     now = time.time()
     terms = Terms(now, until(expires, now), consent, keep_crops)
     rules = Rules(min_face_px=min_face_px, largest=largest)

@@ -14,7 +14,7 @@ from streamer.core.errors import UsageError
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 
-__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "opened", "overdue", "settings", "until"]
+__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "open_gallery", "overdue", "settings", "until"]
 
 Gallery = Annotated[
     Path | None,
@@ -44,7 +44,7 @@ def settings(config_file: Path | None, set_: list[str] | None, device: str | Non
     return config.updated({**parse_overrides(set_ or []), **({"run.device": device} if device else {})})
 
 
-def opened(gallery: Path | None, key_file: Path | None, config: Config | None = None) -> GalleryFile:
+def open_gallery(gallery: Path | None, key_file: Path | None, config: Config | None = None) -> GalleryFile:
     """The gallery that the options or the configuration name, with its key."""
     identity = (config or Config()).identity  # there a running stream looks for it
     path = gallery if gallery is not None else identity.gallery

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, overdue, settings
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, open_gallery, overdue, settings
 from streamer.cli.terminal import Terminal
 from streamer.config.parts import build
 from streamer.core.errors import UsageError, printable
@@ -45,7 +45,7 @@ def _described(content: Content, person: Person, now: float) -> dict[str, object
 @app.command(name="list")
 def list_(gallery: Gallery = None, key_file: KeyFile = None, json_: _Json = False) -> None:
     """Everybody who is enrolled."""
-    file = opened(gallery, key_file)
+    file = open_gallery(gallery, key_file)
     content = file.load()
     now = time.time()
     people = [] if content is None else [_described(content, person, now) for person in content.gallery.people]
@@ -65,7 +65,7 @@ def list_(gallery: Gallery = None, key_file: KeyFile = None, json_: _Json = Fals
 @app.command()
 def show(name: _Name, gallery: Gallery = None, key_file: KeyFile = None, json_: _Json = False) -> None:
     """What is kept about one person."""
-    content = _loaded(opened(gallery, key_file))
+    content = _loaded(open_gallery(gallery, key_file))
     person = content.person(checked_name(name))
     described = _described(content, person, time.time())
     if json_:
@@ -86,7 +86,7 @@ def remove(
     """Forget people: names, vectors and kept faces are gone from the file, and no copy is left beside it."""
     if not names and not expired:
         raise UsageError("name who is to be forgotten, or --expired")
-    file = opened(gallery, key_file)
+    file = open_gallery(gallery, key_file)
     gone: list[str] = []
 
     def change(before: Content) -> Content:
@@ -108,7 +108,7 @@ def rename(
 ) -> None:
     """Another name for one person."""
     before, after = checked_name(old), checked_name(new)
-    content = opened(gallery, key_file).update(None, lambda content: content.renamed(before, after))
+    content = open_gallery(gallery, key_file).update(None, lambda content: content.renamed(before, after))
     print(f"{before} is now {after}")
     _remind(content)
 
@@ -122,7 +122,7 @@ def export(
     key_file: KeyFile = None,
 ) -> None:
     """Write names and vectors into an .npz file. It is not encrypted: it is as private as you keep it."""
-    content = _loaded(opened(gallery, key_file))
+    content = _loaded(open_gallery(gallery, key_file))
     wanted = [checked_name(name) for name in names or []]
     number = export_to(path, content, wanted, force=force)
     print(f"{number} people written to {path}, readable for you only; it is not encrypted")
@@ -138,7 +138,7 @@ def import_(
     key_file: KeyFile = None,
 ) -> None:
     """Take in names and vectors from a file. Nothing in the file is executed."""
-    file = opened(gallery, key_file)
+    file = open_gallery(gallery, key_file)
     added, total = import_from(path, file, model=model, now=time.time())
     print(f"{len(added)} people taken in: {', '.join(added)}; {total} enrolled in {file.path}")
     _remind(file.load())
@@ -154,7 +154,7 @@ def reembed_(
 ) -> None:
     """Make all vectors anew with the embedder that is set, from the faces kept by `enroll --keep-crops`."""
     config = settings(config_file, set_, device)
-    file = opened(gallery, key_file, config)
+    file = open_gallery(gallery, key_file, config)
     ctx = Terminal().store().context(config.run.device)
     embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     try:
@@ -180,7 +180,7 @@ def encrypt(gallery: Gallery = None, key_file: KeyFile = None) -> None:
 @app.command()
 def decrypt(gallery: Gallery = None, key_file: KeyFile = None) -> None:
     """Keep the gallery unencrypted from now on."""
-    file = opened(gallery, key_file)
+    file = open_gallery(gallery, key_file)
     file.rekey(None)
     print(f"{file.path} is no longer encrypted")
 

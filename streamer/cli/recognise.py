@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings
+from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, open_gallery, settings
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.config.endpoints import PICTURES, Endpoint, parse_input
@@ -48,13 +48,13 @@ def recognise(
     if endpoint.kind == "folder":
         raise UsageError(f"{input} is a folder of videos; give one after the other")
     _check_outputs(endpoint, montage, json_, force=force)
-    content = opened(gallery, key_file, config).load()
+    content = open_gallery(gallery, key_file, config).load()
     if content is None or not len(content.gallery):
         raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
     ctx = terminal.store().context(config.run.device)
     source = parts.build("sources", endpoint.kind, config.options_for("source", endpoint.kind, endpoint.options), ctx)
     with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:
-        opened(gallery, key_file, config).read(reader.embedder.model)
+        open_gallery(gallery, key_file, config).read(reader.embedder.model)
         best: Seen | None = None
         told: list[dict[str, Any]] = []
         people: dict[str, Sighted] = {}

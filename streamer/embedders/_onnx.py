@@ -22,7 +22,7 @@ from streamer.inference.providers import session
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Input", "OnnxEmbedder", "opened"]
+__all__ = ["Input", "OnnxEmbedder", "open_embedder"]
 
 _LARGEST_BATCH = 16
 """Crops per run: bounds the memory, and beyond it nothing gets faster."""
@@ -104,7 +104,7 @@ class OnnxEmbedder:
         return together.shape == alone.shape and np.allclose(together, alone, rtol=1e-2, atol=1e-2)
 
 
-def opened(
+def open_embedder(
     path: Path, kind: str, wanted: Input, calibrated: Thresholds, options: EmbedderOptions, ctx: Context
 ) -> OnnxEmbedder:
     """An embedder out of an ONNX file. Raises ModelError when it is none, DeviceError without the device."""

@@ -16,7 +16,7 @@ from streamer.core.errors import ModelError, UsageError
 from streamer.core.extras import load_extra
 from streamer.core.options import Context
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
-from streamer.embedders._onnx import Input, opened
+from streamer.embedders._onnx import Input, open_embedder
 from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
@@ -59,7 +59,7 @@ def build(options: Options, ctx: Context) -> Embedder:
     usual = (options.rgb, options.mean, options.std) == (True, 127.5, 127.5)
     unusual = "" if usual else f"rgb={options.rgb} mean={options.mean} std={options.std}"
     wanted = Input(rgb=options.rgb, mean=options.mean, scale=1 / options.std, unusual=unusual)
-    return opened(path, "arcface", wanted, _UNCALIBRATED, options, ctx)
+    return open_embedder(path, "arcface", wanted, _UNCALIBRATED, options, ctx)
 
 
 def _in_pack(name: str) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from streamer.core.options import Context
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
-from streamer.embedders._onnx import Input, opened
+from streamer.embedders._onnx import Input, open_embedder
 from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
@@ -23,4 +23,4 @@ class Options(EmbedderOptions):
 
 def build(options: Options, ctx: Context) -> Embedder:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return opened(ctx.model("sface"), "sface", Input(), _CALIBRATED, options, ctx)
+    return open_embedder(ctx.model("sface"), "sface", Input(), _CALIBRATED, options, ctx)
