@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer import install
 from streamer.devices import Runtime
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
@@ -62,7 +63,8 @@ def _packaged() -> Path:
         path = Path(place) / "models" / _WEIGHTS
         if path.is_file():
             return path
-    raise ModelError(f"{_WEIGHTS} is not on this machine; run: scripts/extras dlib, or name it with embedder.path")
+    remedy = install.library("dlib")
+    raise ModelError(f"{_WEIGHTS} is not on this machine; run: {remedy}, or name it with embedder.path")
 
 
 class Dlib:

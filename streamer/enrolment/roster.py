@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamer import parts
+from streamer import install, parts
 from streamer.endpoints import PICTURES
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
@@ -138,7 +138,7 @@ def _sheet(path: Path) -> Iterator[list[str]]:
         import openpyxl
     except ImportError as error:
         raise UsageError(
-            ".xlsx lists need openpyxl; run: pip install 'streamer[roster]', or save the list as .csv"
+            f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
         ) from error
     with path.open("rb"):
         pass  # its own errors name no reason

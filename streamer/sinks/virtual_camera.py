@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer import install
 from streamer.errors import SinkError, UsageError
 from streamer.parts import Context, PartOptions, Probe
 from streamer.picture import BT601, even
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "VirtualCameraSink", "build", "probe"]
 
-_PYVIRTUALCAM = "pip install --no-deps pyvirtualcam (GPL-2.0)"
+_PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
 
 
 class Options(PartOptions):
