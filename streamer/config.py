@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, ValidationError, create_model
 from streamer import devices, parts
 from streamer._presets import PRESET_NAMES, preset_values
 from streamer._problems import checked, explained, parse_yaml, section, shown, unknown
+from streamer._spelling import plain_spelling
 from streamer._suggest import nearest
 from streamer.anonymize import MaskOptions
 from streamer.capture import CaptureOptions
@@ -101,6 +102,7 @@ SHORT_NAMES = {
     "threshold": ("detector.threshold",),
     "every": ("detect.every",),
     "effect": ("effect.kind",),
+    "strength": ("effect.strength",),
     "target_fps": ("run.target_fps",),
     "duration": ("run.duration_s",),
     "device": ("run.device",),
@@ -186,6 +188,8 @@ class Config:
                 target = target[name]
             if key == "kind" and target.get("kind") != values[path]:
                 target.clear()
+            for other in [name for name in target if plain_spelling(str(name)) == plain_spelling(key)]:
+                del target[other]
             target[key] = values[path]
         return self.from_mapping(data)
 

@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "streamer"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LAYERS = {
-    0: "install locks "
+    0: "install locks _spelling "
     "_suggest _cache errors devices types picture sealed geometry associate motion align clarity masks zones labels "
     "report files videodev2 channel workers parts providers extras onnx_graph stats",
     1: "sources detectors embedders effects sinks models people evidence",
     2: "capture detect track embed identify anonymize output",
     3: "planner",
-    4: "config _presets _problems _reference endpoints assembly flow recognition pipeline api evaluate enrolment",
+    4: "batch config _presets _problems _reference endpoints assembly flow recognition pipeline api evaluate enrolment",
     5: "cli __main__",
 }
 LAYER = {name: layer for layer, names in _LAYERS.items() for name in names.split()}

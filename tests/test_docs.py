@@ -51,7 +51,7 @@ def options_of(words: list[str]) -> set[str]:
     for word in words:
         if word not in getattr(command, "commands", {}):
             break
-        command = command.commands[word]
+        command = command.get_command(None, word)
     return {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from streamer._spelling import respelled
 from streamer.cli._people_options import writable, write_json
+from streamer.cli._verbs import group
 from streamer.cli.terminal import Terminal
 from streamer.config import Config, parse_overrides
 from streamer.errors import DeviceError, UsageError
@@ -19,9 +21,7 @@ from streamer.types import Box
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="What the parts find and cost, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("What the parts find and cost, in numbers.")
 
 _Images = Annotated[Path | None, typer.Option(metavar="DIR", help="pictures with known faces; without it, drawn ones")]
 _Boxes = Annotated[
@@ -33,7 +33,10 @@ _Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="a setting, for example detector.careful=true; repeatable"),
 ]
 _Licence = Annotated[
-    bool, typer.Option("--accept-licence", help="the use is non-commercial research: measure such models, too")
+    bool,
+    typer.Option(
+        "--accept-licence", "--accept-license", help="the use is non-commercial research: measure such models, too"
+    ),
 ]
 _Device = Annotated[str, typer.Option(help="where the models run")]
 _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")]
@@ -133,7 +136,10 @@ def _chosen(
     if unknown := set(kinds or []) - {variant.kind for variant in detectors.VARIANTS}:
         known = ", ".join(dict.fromkeys(variant.kind for variant in detectors.VARIANTS))
         raise UsageError(f"--kind {', '.join(sorted(unknown))}: there are {known}")
-    values = parse_overrides(overrides or [])
+    fields = [f"detector.{name}" for variant in chosen for name in detectors.fields(variant)]
+    values, twice = respelled(parse_overrides(overrides or []), fields)
+    if twice:
+        raise UsageError(f"--set {twice[0]}: one key in two spellings; keep one of them")
     for path in values:
         if not path.startswith("detector.") or path == "detector.kind":
             raise UsageError(f"--set {path}: only settings of detectors can be set here; --kind chooses them")

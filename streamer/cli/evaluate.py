@@ -10,6 +10,7 @@ import typer
 
 from streamer.assembly import device_of
 from streamer.cli._people_options import print_missing, writable, write_chart, write_json
+from streamer.cli._verbs import group
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
 from streamer.cli.evaluate_reveal import reveal_command
@@ -26,9 +27,7 @@ from streamer.parts import Context
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="How good the hiding is, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("How good the hiding is, in numbers.")
 
 
 app.command("reid")(reid_command)
