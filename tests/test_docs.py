@@ -17,7 +17,7 @@ from streamer.config import SHORT_NAMES, Config
 from streamer.parts import kinds
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def text_of(path: Path) -> str:

@@ -21,11 +21,12 @@ EXTRAS = PROJECT["optional-dependencies"]
 _OF_OTHERS = {
     "onnxruntime-directml",  # Windows' graphics cards
     "opencv-python-headless",  # to be removed: it overwrites OpenCV's window
+    "pre-commit",  # for whoever contributes
     "tensorrt-cu13",
 }
 """Packages that a remedy may name though the project does not require them."""
 _WORDS = re.compile(r"pip3? (?:un)?install|streamer(?:-anonymizer)?\[|streamer-anonymizer|scripts/extras [a-z]")
-_COMMAND = re.compile(r"pip3? (?:un)?install(?P<words>(?: +(?:'[^']*'|[^\s`|;,)]+))*)")
+_COMMAND = re.compile(r"pip3? (?:un)?install(?P<words>(?: +(?:'[^']*'|\"[^\"]*\"|[^\s`|;,)]+))*)")
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?:\[(?P<extras>[\w,-]+)\])?(?:[<>=!~].*)?")
 
 
@@ -49,8 +50,8 @@ KNOWN = {
 def problems(command: str, folder: Path | None = None) -> list[str]:
     """What is wrong with the packages that the words after `pip install` name."""
     wrong = []
-    for quoted in re.findall(r"'[^']*'|\S+", command):
-        word = quoted.strip("'").rstrip(".,")
+    for quoted in re.findall(r"'[^']*'|\"[^\"]*\"|\S+", command):
+        word = quoted.strip("'\"").rstrip(".,")
         if word.startswith("-") or word in ("pip", "install", "uninstall", "&&", "in", "."):
             continue
         local = re.fullmatch(rf"(?:\.|{re.escape(str(folder))})(?:\[(?P<extras>[\w,-]+)\])?", word)
