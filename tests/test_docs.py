@@ -11,10 +11,10 @@ import pytest
 import typer
 
 import streamer
-from streamer._reference import render_reference
 from streamer.cli.app import app
-from streamer.config import SHORT_NAMES, Config
-from streamer.parts import kinds
+from streamer.config.parts import kinds
+from streamer.config.reference import render_reference
+from streamer.config.schema import SHORT_NAMES, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

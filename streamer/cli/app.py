@@ -32,7 +32,7 @@ VERBS = {
         "streamer.cli.config:config", "Print every setting at its default, as a configuration file to start from."
     ),
     "evaluate": Later("streamer.cli.evaluate:app", "How good the hiding is, in numbers."),
-    "bench": Later("streamer.cli.bench:app", "What the parts find and cost, in numbers."),
+    "bench": Later("streamer.cli.evaluate_bench:app", "What the parts find and cost, in numbers."),
     "anonymize": _other_spelling(_RUN),
     "anonymise": _other_spelling(_RUN),
     "enrol": _other_spelling(_ENROLL),

@@ -10,13 +10,16 @@ from typing import Annotated
 
 import typer
 
-from streamer import __version__, devices, install, parts, providers
-from streamer.config import Choice, Config
-from streamer.errors import DeviceError, StreamerError, redact
-from streamer.models.catalogue import CATALOGUE
-from streamer.models.store import Found, Store
-from streamer.parts import Probe
-from streamer.picture import Picture
+from streamer import __version__
+from streamer.config import parts
+from streamer.config.schema import Choice, Config
+from streamer.core import install
+from streamer.core.errors import DeviceError, StreamerError, redact
+from streamer.core.options import Probe
+from streamer.core.picture import Picture
+from streamer.inference import devices, providers
+from streamer.inference.models.catalogue import CATALOGUE
+from streamer.inference.models.store import Found, Store
 
 __all__ = ["check"]
 

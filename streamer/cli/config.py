@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from streamer._reference import render_default_yaml, render_reference
-from streamer.config import load
+from streamer.config.reference import render_default_yaml, render_reference
+from streamer.config.schema import load
 
 __all__ = ["config"]
 

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from streamer.cli._verbs import PEOPLE, SETTINGS, SPEED
-from streamer.config import Config, load, parse_overrides
-from streamer.devices import FORMS
-from streamer.errors import UsageError
+from streamer.config.schema import Config, load, parse_overrides
+from streamer.core.errors import UsageError
+from streamer.inference.devices import FORMS
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 

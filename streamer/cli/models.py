@@ -8,9 +8,9 @@ import typer
 
 from streamer.cli._verbs import group
 from streamer.cli.terminal import Terminal
-from streamer.errors import ModelError
-from streamer.models.catalogue import CATALOGUE, Model, Package, find
-from streamer.models.store import FOLDER_VARIABLE, Found, Store
+from streamer.core.errors import ModelError
+from streamer.inference.models.catalogue import CATALOGUE, Model, Package, find
+from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store
 
 __all__ = ["app"]
 

@@ -12,9 +12,9 @@ import typer
 from streamer.cli._verbs import group
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, overdue, settings
 from streamer.cli.terminal import Terminal
+from streamer.config.parts import build
+from streamer.core.errors import UsageError, printable
 from streamer.enrolment.transfer import export_to, import_from, reembed
-from streamer.errors import UsageError, printable
-from streamer.parts import build
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
 from streamer.people.store import GalleryFile, find_key

@@ -11,26 +11,27 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer._problems import parse_yaml
-from streamer.assembly import Parts, device_of
-from streamer.batch import all_jobs
 from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
-from streamer.config import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
-from streamer.devices import FORMS
-from streamer.endpoints import Endpoint, Job, default_output, parse_input
-from streamer.errors import StreamerError, UsageError, redact
-from streamer.files import write_whole
-from streamer.models.catalogue import CATALOGUE
-from streamer.parts import Context
-from streamer.pipeline import Pipeline, Status
+from streamer.config.batch import all_jobs
+from streamer.config.endpoints import Endpoint, Job, default_output, parse_input
+from streamer.config.problems import parse_yaml
+from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
+from streamer.core.errors import StreamerError, UsageError, redact
+from streamer.core.files import write_whole
+from streamer.core.options import Context
+from streamer.inference.devices import FORMS
+from streamer.inference.models.catalogue import CATALOGUE
+from streamer.pipeline.assembly import Parts, device_of
+from streamer.pipeline.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
 _EFFECTS = (
-    "how faces are hidden: pixelate, mosaic_noise, blur, box, median, bilateral, solid, silhouette, replace, background"
+    "how faces are hidden: frosted, solid, silhouette, replace, background; made of the face: mosaic_noise, blur, box, "
+    "median, bilateral, pixelate"
 )
 _POLL_S = 0.1
 _DEMO_S = 10

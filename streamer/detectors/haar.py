@@ -14,15 +14,15 @@ from typing import Any
 import cv2
 from pydantic import Field
 
-from streamer import install
+from streamer.core import install
+from streamer.core.errors import DetectorError, DeviceError, ModelError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.errors import DetectorError, DeviceError, ModelError
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.types import Detection
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "cpu"
 _CASCADE = "haarcascade_frontalface_default.xml"

@@ -9,18 +9,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Plane
 from streamer.effects import Patch
-from streamer.picture import Plane
 
-__all__ = ["averaged", "blocks_of", "each_plane", "lay", "spread", "stretched", "worked"]
+__all__ = ["averaged", "blocks_of", "each_plane", "each_read", "lay", "spread", "stretched", "worked"]
 
 _SAMPLES_PER_CELL = 3
 """The last step of shrinking starts from at least so many samples per cell and direction."""
 
 
 def each_plane(patch: Patch) -> Iterator[tuple[Plane, Plane]]:
-    """Samples and mask of every plane."""
+    """Samples to paint and mask of every plane."""
     return zip(patch.samples, patch.masks, strict=True)
+
+
+def each_read(patch: Patch) -> Iterator[tuple[Plane, Plane, Plane]]:
+    """Original, samples to paint and mask of every plane. Raises ValueError when the effect does not read faces."""
+    if patch.original is None:
+        raise ValueError("an effect has to declare `reads_face` to be handed a face")
+    return zip(patch.original, patch.samples, patch.masks, strict=True)
 
 
 def averaged(samples: Plane, columns: int, rows: int) -> Plane:

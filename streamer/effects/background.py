@@ -1,5 +1,5 @@
 """What lies behind a face, as it was learned while nobody was there: people lose their heads, or with `mask.coverage:
-head` all of it. Where nothing is known yet, a flat colour.
+head` all of it. Where nothing is known yet, frosted glass made of what is around.
 
 A place counts as known when it looked the same, away from every mask, for `after_s` without a break. So nothing that
 moves gets into the plate, and nothing under a mask ever does. A face that no look found while it kept still for that
@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box
+from streamer.effects import Effect, Patch, Reads
 from streamer.effects._color import PATTERN, Flat, bgr_of
+from streamer.effects._frost import Frost
 from streamer.effects._planes import averaged, each_plane, lay
 from streamer.effects._plate import Plate
-from streamer.parts import Context, PartOptions
-from streamer.picture import Picture, Plane
-from streamer.types import Box
 
 _STEP_S = 0.2
 """The plate is learned at most so often; frames in between change little and cost as much."""
@@ -47,7 +49,11 @@ class Options(PartOptions):
     after_s: float = Field(
         3.0, ge=1.0, le=50, description="a place that looked the same for so long, with no face near, is background"
     )
-    color: str = Field("#303030", pattern=PATTERN, description="shown where the background is not known, as #rrggbb")
+    color: str | None = Field(
+        None,
+        pattern=PATTERN,
+        description="shown where the background is not known, as #rrggbb; null: frosted glass made of what is around",
+    )
 
 
 def build(options: Options, ctx: Context) -> Effect:
@@ -58,8 +64,12 @@ def build(options: Options, ctx: Context) -> Effect:
 class Background(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "video"
+    """A face is compared with the plate, so that it is not shown from there. Still pictures have no plate."""
+
     def __init__(self, options: Options) -> None:
-        self._flat = Flat(bgr_of(options.color))
+        self._flat = None if options.color is None else Flat(bgr_of(options.color))
+        self._frost = Frost()
         self._sightings = math.ceil(options.after_s / _STEP_S) + 1
         self._epoch: int | None = None
         self._plate: Plate | None = None
@@ -69,14 +79,19 @@ class Background(Effect):
     def enter(self, epoch: int) -> None:
         """See `Effect.enter`."""
         if epoch != self._epoch:
-            self._epoch, self._plate, self._learned_t = epoch, None, -math.inf
+            self._epoch = epoch
             self._met.clear()
+            self._frost.enter()
+            self.forget()
+
+    def forget(self) -> None:
+        """See `Effect.forget`."""
+        self._plate, self._learned_t = None, -math.inf
 
     def apply(self, patches: Sequence[Patch], t: float) -> None:
         """See `Effect.apply`."""
         plate = self._plate
         if plate is not None:
-            # All are judged before the first is painted: where faces overlap, paint is no face.
             for patch in patches:
                 if patch.track_id not in self._met:  # it may have been there for long, and in the plate
                     plate.forget(patch.at, patch.samples[0].shape, round(patch.face_px))
@@ -85,14 +100,21 @@ class Background(Effect):
         if len(self._met) > _MET:
             self._met.clear()
         self._met.update(patch.track_id for patch in patches)
+        self._fill(patches)
         for patch in patches:
-            self._flat.fill(patch)
             if plate is not None:
                 height, width = patch.samples[0].shape
                 known = plate.known(patch.at, (height, width), patch.shifts)
                 behind = plate.planes(patch.at, (height, width))
                 for (samples, mask), here, new in zip(each_plane(patch), known, behind, strict=True):
                     lay(new, np.bitwise_and(mask, here), samples)
+
+    def _fill(self, patches: Sequence[Patch]) -> None:
+        if self._flat is None:
+            self._frost.lay(patches)
+        else:
+            for patch in patches:
+                self._flat.fill(patch)
 
     def learn(self, image: Picture, faces: Iterable[Box], t: float) -> None:
         """See `Effect.learn`."""
@@ -116,7 +138,8 @@ def _holds(plate: Plate, patch: Patch) -> bool:
     rows = slice(max(0, round(y - reach)), max(0, min(height, round(y + reach))))
     columns = slice(max(0, round(x - reach)), max(0, min(width, round(x + reach))))
     plane = 0 if any(patch.shifts) else 1  # luma, or green
-    now = patch.samples[plane][rows, columns]
+    assert patch.original is not None
+    now = patch.original[plane][rows, columns]
     if now.size == 0:
         return False
     known = plate.known(patch.at, (height, width), patch.shifts)[0][rows, columns]

@@ -7,15 +7,16 @@ cells than pixelate leaves, and the filter works on those.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
-from streamer.effects._planes import averaged, blocks_of, each_plane, lay, stretched
+from streamer.core.options import Context, PartOptions
+from streamer.effects import Effect, Patch, Reads
+from streamer.effects._planes import averaged, blocks_of, each_read, lay, stretched
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _CELLS = 3.0, 2.0
 """Cells across the face that are left, from the weakest to the strongest. At 5.5 people were recognised again by
@@ -39,6 +40,8 @@ def build(options: Options, ctx: Context) -> Effect:
 class Bilateral(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def __init__(self, options: Options) -> None:
         self._cells = between(options.strength, *_CELLS)
 
@@ -46,8 +49,8 @@ class Bilateral(Effect):
         """See `Effect.apply`."""
         for patch in patches:
             columns, rows = blocks_of(patch, max(_MIN_CELL_PX, patch.face_px / self._cells))
-            for samples, mask in each_plane(patch):
-                small = averaged(samples, columns, rows)
+            for face, samples, mask in each_read(patch):
+                small = averaged(face, columns, rows)
                 soft = cv2.bilateralFilter(
                     small, _DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE, borderType=cv2.BORDER_REPLICATE
                 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
-from streamer.effects._planes import each_plane, lay, stretched, worked
+from streamer.core.options import Context, PartOptions
+from streamer.effects import Effect, Patch, Reads
+from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _SIGMA = 0.6, 1.2
 """Standard deviation as a share of the face, from the weakest to the strongest. At 0.29 people were recognised again
@@ -36,6 +37,8 @@ def build(options: Options, ctx: Context) -> Effect:
 class Blur(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def __init__(self, options: Options) -> None:
         self._sigma = between(options.strength, *_SIGMA)
 
@@ -43,10 +46,10 @@ class Blur(Effect):
         """See `Effect.apply`."""
         for patch in patches:
             sigma = max(_MIN_SIGMA_PX, self._sigma * patch.face_px)
-            for (samples, mask), shift in zip(each_plane(patch), patch.shifts, strict=True):
-                small = worked(samples, sigma / (1 << shift) / _WORK_SIGMA)
+            for (face, samples, mask), shift in zip(each_read(patch), patch.shifts, strict=True):
+                small = worked(face, sigma / (1 << shift) / _WORK_SIGMA)
                 # What shrinking really came to, which for few samples is not what was asked for.
-                across, down = (_kernel(sigma / (1 << shift) * small.shape[i] / samples.shape[i]) for i in (1, 0))
+                across, down = (_kernel(sigma / (1 << shift) * small.shape[i] / face.shape[i]) for i in (1, 0))
                 soft = cv2.sepFilter2D(small, -1, across, down, borderType=cv2.BORDER_REPLICATE)
                 lay(stretched(np.asarray(soft, np.uint8), samples.shape), mask, samples)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
-from streamer.effects._planes import each_plane, lay, stretched, worked
+from streamer.core.options import Context, PartOptions
+from streamer.effects import Effect, Patch, Reads
+from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _SHARE = 1.5, 3.0
 """Side of the square as a share of the face, from the weakest to the strongest. Its standard deviation is its side over
@@ -36,6 +37,8 @@ def build(options: Options, ctx: Context) -> Effect:
 class Box(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def __init__(self, options: Options) -> None:
         self._share = between(options.strength, *_SHARE)
 
@@ -43,8 +46,8 @@ class Box(Effect):
         """See `Effect.apply`."""
         for patch in patches:
             cell_px = max(_MIN_PX, self._share * patch.face_px) / _WORK_SIDE
-            for (samples, mask), shift in zip(each_plane(patch), patch.shifts, strict=True):
-                small = worked(samples, cell_px / (1 << shift))
+            for (face, samples, mask), shift in zip(each_read(patch), patch.shifts, strict=True):
+                small = worked(face, cell_px / (1 << shift))
                 # A small face's chroma has fewer samples than that to begin with.
                 side = int(_WORK_SIDE * min(1.0, cell_px / (1 << shift))) | 1
                 soft = cv2.blur(small, (side, side), borderType=cv2.BORDER_REPLICATE)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
-from streamer.effects._planes import averaged, blocks_of, each_plane, lay, stretched
+from streamer.core.options import Context, PartOptions
+from streamer.effects import Effect, Patch, Reads
+from streamer.effects._planes import averaged, blocks_of, each_read, lay, stretched
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _CELLS = 4.0, 2.0
 """Cells across the face before the median, from the weakest to the strongest. At 6 people were recognised again by
@@ -35,6 +36,8 @@ def build(options: Options, ctx: Context) -> Effect:
 class Median(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def __init__(self, options: Options) -> None:
         self._cells = between(options.strength, *_CELLS)
 
@@ -42,6 +45,6 @@ class Median(Effect):
         """See `Effect.apply`."""
         for patch in patches:
             columns, rows = blocks_of(patch, max(_MIN_CELL_PX, patch.face_px / self._cells))
-            for samples, mask in each_plane(patch):
-                flat = cv2.medianBlur(averaged(samples, columns, rows), _SIDE)
+            for face, samples, mask in each_read(patch):
+                flat = cv2.medianBlur(averaged(face, columns, rows), _SIDE)
                 lay(stretched(np.asarray(flat, np.uint8), samples.shape), mask, samples)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
-from streamer.effects import Effect, Patch
-from streamer.effects._planes import averaged, blocks_of, each_plane, lay, spread
+from streamer.core.options import Context, PartOptions
+from streamer.effects import Effect, Patch, Reads
+from streamer.effects._planes import averaged, blocks_of, each_read, lay, spread
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _BLOCKS = 5.5, 3.0
 """Blocks across the face, from the weakest to the strongest. With 6, drawn faces could be read now and then; from 10
@@ -32,6 +33,8 @@ def build(options: Options, ctx: Context) -> Effect:
 class Pixelate(Effect):
     """See the module."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def __init__(self, options: Options) -> None:
         self._blocks = between(options.strength, *_BLOCKS)
 
@@ -40,5 +43,5 @@ class Pixelate(Effect):
         for patch in patches:
             # Chroma is pixelated on the same grid, so its planes have the same number of blocks as luma.
             columns, rows = blocks_of(patch, max(_MIN_BLOCK_PX, patch.face_px / self._blocks))
-            for samples, mask in each_plane(patch):
-                lay(spread(averaged(samples, columns, rows), samples.shape), mask, samples)
+            for face, samples, mask in each_read(patch):
+                lay(spread(averaged(face, columns, rows), samples.shape), mask, samples)

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer import install
-from streamer.devices import Runtime
+from streamer.core import install
+from streamer.core.errors import DeviceError, EmbedderError, ModelError
+from streamer.core.extras import load_extra
+from streamer.core.options import Context
+from streamer.core.types import Points5
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
-from streamer.errors import DeviceError, EmbedderError, ModelError
-from streamer.extras import load_extra
-from streamer.parts import Context
-from streamer.types import Points5
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "cpu"
 _CROP_PX = 150

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.errors import StreamerError, UsageError
-from streamer.locks import locked
+from streamer.core.errors import StreamerError, UsageError
+from streamer.core.locks import locked
+from streamer.core.types import Reveal
 from streamer.people.places import at_home
-from streamer.types import Reveal
 
 __all__ = ["AuditLog", "Finding", "verify"]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import install
-from streamer.errors import GalleryError, UsageError
+from streamer.core import install
+from streamer.core.errors import GalleryError, UsageError
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 

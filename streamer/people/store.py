@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from streamer._cache import data_root
-from streamer.errors import GalleryError, UsageError
-from streamer.files import write_whole
-from streamer.locks import locked
+from streamer.core._cache import data_root
+from streamer.core.errors import GalleryError, UsageError
+from streamer.core.files import write_whole
+from streamer.core.locks import locked
 from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery

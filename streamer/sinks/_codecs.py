@@ -44,7 +44,8 @@ class Container:
 _MP4 = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
 _MP4_ENDLESS = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 _AVI = {"flush_packets": "1"}
-_MKV = {"cluster_time_limit": "1000", "flush_packets": "1"}
+# Without bitexact, the muxer draws a random identifier, and equal pictures would not make equal files.
+_MKV = {"cluster_time_limit": "1000", "flush_packets": "1", "fflags": "+bitexact"}
 
 CONTAINERS: Mapping[str, Container] = {
     ".mp4": Container("mp4", ("h264", "h265", "vp9"), _MP4, _MP4_ENDLESS),

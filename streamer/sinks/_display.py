@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from streamer import install
+from streamer.core import install
 
 __all__ = ["Watch", "display", "display_problem"]
 

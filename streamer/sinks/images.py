@@ -8,14 +8,17 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.files import check_folder, check_output, put, write_error
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_folder, check_output, put, write_error
-from streamer.types import Command
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
 
@@ -23,6 +26,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """File names' endings that can be written."""
 _LARGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Longest side a format can hold."""
+_WITH_ALPHA = {".png", ".webp", ".tif", ".tiff"}
 _QUALITY_KEY = {
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
     ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
@@ -105,12 +109,23 @@ class ImagesSink:
         # Each format only its own key: OpenCV warns on stderr about every other one.
         settings = [_QUALITY_KEY[ending], self._options.quality] if ending in _QUALITY_KEY else []
         try:
-            done, data = cv2.imencode(ending, frame.image.bgr(), settings)
+            done, data = cv2.imencode(ending, _samples(frame.image, ending), settings)
         except cv2.error:
             done = False
         if not done:
             raise SinkError(f"{target}: cannot encode {size[0]}x{size[1]} pixels as {ending}")
         return data.tobytes()
+
+
+def _samples(picture: Picture, ending: str) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR, or BGRA of a picture with transparency; on white in formats that have none."""
+    bgr = picture.bgr()
+    if picture.alpha is None:
+        return bgr
+    if ending in _WITH_ALPHA:
+        return np.dstack([bgr, picture.alpha])
+    share = picture.alpha[:, :, None].astype(np.uint16)
+    return ((bgr * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
 
 
 def build(options: Options, ctx: Context) -> ImagesSink:

@@ -10,17 +10,18 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import InputError
-from streamer.parts import Context, PartOptions
-from streamer.picture import Picture
+from streamer.core.errors import InputError
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.types import Captured, SourceInfo
 
 __all__ = ["ENDINGS", "ImagesSource", "Options", "build"]
 
@@ -127,25 +128,49 @@ class ImagesSource:
         if not data:
             self.warnings.append(f"{file} is empty (0 bytes)")
             return None
-        bgr = _color(data)
-        if bgr is None:
+        image = _color(data)
+        if image is None:
             self.warnings.append(f"{file} is not a picture that can be read, or it is damaged")
             return None
         if file.suffix.lower() in _WITH_PAGES and (pages := _pages(data)) > 1:
             self.warnings.append(f"{file} holds {pages} pictures; only the first is taken")
-        return Picture.from_bgr(bgr, format="bgrp")
+        return Picture.from_bgra(image) if image.shape[2] == 4 else Picture.from_bgr(image, format="bgrp")
 
 
 def _color(data: bytes) -> NDArray[np.uint8] | None:
-    """An upright picture as 8-bit (H, W, 3) BGR, whatever it is stored as; None when it cannot be decoded."""
+    """An upright picture as 8-bit (H, W, 3) BGR, with transparency (H, W, 4) BGRA; None when it cannot be read."""
     level = cv2.utils.logging.setLogLevel(0)  # OpenCV would print its own words for what becomes one line of ours
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        stored = None if bgr is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # larger than OpenCV accepts, or worse
         return None
     finally:
         cv2.utils.logging.setLogLevel(level)
-    return None if bgr is None else np.asarray(bgr, np.uint8)
+    if bgr is None:
+        return None
+    image = np.asarray(bgr, np.uint8)
+    if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
+        return image
+    opacity = _opacity(np.asarray(stored), image)
+    return None if opacity is None else np.dstack([image, opacity])
+
+
+def _opacity(stored: NDArray[Any], upright: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The opacity of a stored picture, turned as its upright decoding was; None when that cannot be told."""
+    if stored.dtype == np.uint16:
+        stored = (stored >> 8).astype(np.uint8)
+    turned = np.asarray(stored, np.uint8)
+    # OpenCV turns by EXIF only what it decodes in colour; which turn it took is seen from the colours.
+    for mirrored in (turned, turned[:, ::-1]):
+        for turns in range(4):
+            candidate = np.rot90(mirrored, turns)
+            if candidate.shape[:2] == upright.shape[:2]:
+                # Where 16 bits became 8, the two decodings may round differently.
+                apart = cv2.absdiff(np.ascontiguousarray(candidate[:, :, :3]), upright)
+                if int(apart.max()) <= 1:
+                    return np.ascontiguousarray(candidate[:, :, 3])
+    return None
 
 
 def _pages(data: bytes) -> int:

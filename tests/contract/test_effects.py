@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
-from streamer.effects import Effect
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions, region
+from streamer.config.parts import kinds, load
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import TrackBox
+from streamer.effects import Effect, Patch
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
-from streamer.masks import MaskOptions, region
-from streamer.parts import Context, kinds, load
-from streamer.picture import Format, Picture
-from streamer.types import TrackBox
 
 KINDS = kinds("effects")
 WITH_STRENGTH = [kind for kind in KINDS if "strength" in load("effects", kind).Options.model_fields]
@@ -89,21 +90,43 @@ def readable(original: Picture, painted: Picture, track: TrackBox) -> bool:
     return is_readable(original.planes[0], painted.planes[0], track.box)
 
 
-def shows_nothing(effect: Effect, size_px: float) -> bool:
-    """Whether what an effect paints is the same over a face and over its negative."""
+def shows_nothing(make: Make, kind: str, size_px: float) -> bool:
+    """Whether what an effect paints is the same over a face and over its negative, to the last bit."""
     picture, track = person(size_px)
-    negative = Picture(*picture.size, picture.format, 255 - picture.buffer, picture.color)
     options = MaskOptions()
-    pair = [paint(image, [track], effect, options, 0.0) for image in (picture, negative)]
-    return all(
-        np.array_equal(one[held], other[held])
-        for one, other, held in zip(pair[0].planes, pair[1].planes, masked(picture, [track], options), strict=True)
-    )
+    negative = picture.canvas()
+    held = masked(picture, [track], options)
+    for plane, inside in zip(negative.planes, held, strict=True):
+        plane[inside] = 255 - plane[inside]
+    pair = [paint(image, [track], make(kind), options, 0.0) for image in (picture, negative.frozen())]
+    return np.array_equal(pair[0].buffer, pair[1].buffer)
 
 
 def test_which_effects_show_nothing_of_the_face(make: Make) -> None:
-    nothing = {kind for kind in KINDS if shows_nothing(make(kind), 60)}
-    assert nothing == {"background", "replace", "silhouette", "solid"}  # nothing is learned here
+    nothing = {kind for kind in KINDS if shows_nothing(make, kind, 60)}
+    assert nothing == {"background", "frosted", "replace", "silhouette", "solid"}  # nothing is learned here
+
+
+def test_an_effect_that_reads_faces_says_so(make: Make) -> None:
+    """Nothing of a face is left on the canvas, so what an effect declares is what it can do."""
+    reads = {kind: type(make(kind)).reads_face for kind in KINDS}
+    assert {kind for kind, when in reads.items() if when == "never"} == {"frosted", "replace", "silhouette", "solid"}
+    assert {kind for kind, when in reads.items() if when == "video"} == {"background"}
+    picture, track = person(60)
+    for when, still, handed in [
+        ("never", False, False), ("never", True, False), ("video", False, True), ("video", True, False),
+        ("always", False, True), ("always", True, True),
+    ]:  # fmt: skip
+        seen: list[Patch] = []
+
+        def apply(self: Effect, patches: Sequence[Patch], t: float, seen: list[Patch] = seen) -> None:
+            seen.extend(patches)
+
+        looks: Effect = type("Looks", (Effect,), {"reads_face": when, "apply": apply})()
+        paint(picture, [track], looks, MaskOptions(), 0.0, still=still)
+        assert (seen[0].original is not None) == handed
+        for samples, mask in zip(seen[0].samples, seen[0].masks, strict=True):
+            assert not samples[mask > 0].any(), "erased before the effect runs"
 
 
 PLACES = [
@@ -152,7 +175,7 @@ def test_no_face_no_change(kind: str, make: Make) -> None:
 @pytest.mark.parametrize("size_px", [20, 28, 48, 120])
 def test_no_face_can_be_read_at_the_weakest_strength(kind: str, size_px: int, make: Make) -> None:
     effect = make(kind, **({"strength": 1} if kind in WITH_STRENGTH else {}))
-    if shows_nothing(effect, size_px):
+    if shows_nothing(make, kind, size_px):
         return
     read = 0
     for picture, track in crowd(size_px):

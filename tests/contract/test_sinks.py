@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from support.frames import number_of, numbered, read_video
 
-from streamer.errors import SinkError, StreamerError, UsageError
-from streamer.parts import Context, kinds, load
-from streamer.picture import Picture
-from streamer.sealed import AnonymizedFrame, derive, slate
+from streamer.anonymize.frame import AnonymizedFrame, derive, slate
+from streamer.config.parts import kinds, load
+from streamer.core.errors import SinkError, StreamerError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.sinks import Sink, StreamFormat
 
 SIZE = (320, 240)

@@ -23,10 +23,11 @@ import pytest
 from support.clips import make_clip
 from support.rtsp import RtspServer
 
-from streamer.errors import InputError, SourceLost, StreamerError
-from streamer.parts import Context, kinds, load
+from streamer.config.parts import kinds, load
+from streamer.core.errors import InputError, SourceLost, StreamerError
+from streamer.core.options import Context
+from streamer.core.types import Captured
 from streamer.sources import Source
-from streamer.types import Captured
 
 FRAMES = 12
 _QUICK_S = 1.0
