@@ -57,7 +57,8 @@ def test_the_start_loads_no_more_than_it_needs(option: str) -> None:
     heavy, ours = done.stdout.splitlines()[-1].split("] ")
     assert heavy == "["
     assert set(ours.strip("[]").replace("'", "").split(", ")) == {
-        "streamer.__main__", "streamer.cli", "streamer.cli._verbs", "streamer.cli.app", "streamer.core", "streamer.core.errors",
+        "streamer.__main__", "streamer.cli", "streamer.cli._verbs", "streamer.cli.app",
+        "streamer.core", "streamer.core.errors",
     }  # fmt: skip
 
 
