@@ -23,7 +23,7 @@ from streamer.config.schema import SHORT_NAMES, Config
 from streamer.evaluate import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SITE = ROOT / "scripts" / "site"
 
 
@@ -148,7 +148,7 @@ def options_of(words: list[str]) -> set[str]:
     for word in words:
         if word not in getattr(command, "commands", {}):
             break
-        command = command.commands[word]
+        command = command.get_command(None, word)
     return {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
 
 

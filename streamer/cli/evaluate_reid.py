@@ -51,7 +51,9 @@ def reid_command(
         list[str] | None, typer.Option(metavar="NAME", help=f"{', '.join(reid.ATTACKS)}; repeatable; default: all")
     ] = None,
     embedder: Embedders = None,
-    enrol: Annotated[int, typer.Option(min=1, help="pictures of each person that the attacker has enrolled")] = 3,
+    enrol: Annotated[
+        int, typer.Option("--enrol", "--enroll", min=1, help="pictures of each person that the attacker has enrolled")
+    ] = 3,
     min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6,
     max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 8,
     weaker: Annotated[
