@@ -38,7 +38,7 @@ _NEAR, _FAR, _FAR_WEIGHT = 0.9, 0.4, 1e-3
 of the grid's side; and the far one's weight, which counts only where the near one finds nothing."""
 _NEUTRAL = 128.0
 _SATURATION = np.float32(0.3)
-"""What is left of the surroundings' colourfulness. With all of it, skin and hair around the mask tinted the fill so much
+"""What is left of the colours around. With all of it, skin and hair around the mask tinted the fill so much
 that an attacker who hides his pictures alike recognised 4 to 5 % of people; so it is 2.7 %, as behind a grey fill."""
 _LUMA_OF_BGR = np.array([0.114, 0.587, 0.299], np.float32)
 """ITU-R BT.601."""
