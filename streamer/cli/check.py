@@ -15,8 +15,9 @@ from streamer.config import parts
 from streamer.config.schema import Choice, Config
 from streamer.core import install
 from streamer.core.errors import DeviceError, StreamerError, redact
-from streamer.core.options import Probe
+from streamer.core.options import Context, Probe
 from streamer.core.picture import Picture
+from streamer.effects._measured import weakness
 from streamer.inference import devices, providers
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.inference.models.store import Found, Store
@@ -40,6 +41,7 @@ def check(
         *_section("detector", lambda: _detector(config.detector, config.run.device)),
         *_section("video", _codecs),
     ]
+    _section("effects", _effects)
     _section("device", _devices)
     _section("liveness (optional)", _liveness)
     for folder in ("sources", "sinks"):
@@ -49,6 +51,15 @@ def check(
         print("not ready: see above")
         raise typer.Exit(1)
     print("ready")
+
+
+def _effects() -> list[Probe]:
+    """Which effects carry no trace of the face, and which were undone."""
+    undone = [kind for kind in parts.kinds("effects") if weakness(kind) is not None]
+    made = {kind: parts.build("effects", kind, {}, Context()) for kind in parts.kinds("effects")}
+    clean = [kind for kind, effect in made.items() if effect.reads_face == "never"]
+    found = [Probe(True, f"without a trace of the face: {', '.join(clean)}")]
+    return found + [Probe(True, str(weakness(kind)).removeprefix("effect ")) for kind in undone]
 
 
 def _section(title: str, look: Callable[[], list[Probe]]) -> list[Probe]:
