@@ -55,11 +55,11 @@ def check(
 
 def _effects() -> list[Probe]:
     """Which effects carry no trace of the face, and which were undone."""
-    undone = [kind for kind in parts.kinds("effects") if weakness(kind) is not None]
+    undone = [kind for kind in parts.kinds("effects") if weakness(kind)]
     made = {kind: parts.build("effects", kind, {}, Context()) for kind in parts.kinds("effects")}
     clean = [kind for kind, effect in made.items() if effect.reads_face == "never"]
     found = [Probe(True, f"without a trace of the face: {', '.join(clean)}")]
-    return found + [Probe(True, str(weakness(kind)).removeprefix("effect ")) for kind in undone]
+    return found + [Probe(True, weakness(kind).removeprefix("effect ")) for kind in undone]
 
 
 def _section(title: str, look: Callable[[], list[Probe]]) -> list[Probe]:
