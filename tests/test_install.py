@@ -26,7 +26,7 @@ _OF_OTHERS = {
 }
 """Packages that a remedy may name though the project does not require them."""
 _WORDS = re.compile(r"pip3? (?:un)?install|streamer(?:-anonymizer)?\[|streamer-anonymizer|scripts/extras [a-z]")
-_COMMAND = re.compile(r"pip3? (?:un)?install(?P<words>(?: +(?:'[^']*'|\"[^\"]*\"|[^\s`|;,)]+))*)")
+_COMMAND = re.compile(r"pip3? (?:un)?install(?P<words>(?: +(?:'[^']*'|\"[^\"]*\"|[^\s`|;,)#]+))*)")
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?:\[(?P<extras>[\w,-]+)\])?(?:[<>=!~].*)?")
 
 

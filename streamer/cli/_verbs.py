@@ -43,6 +43,30 @@ class Verb(TyperCommand):
         _write_options(self.get_params(ctx), ctx, formatter)
 
 
+class _Commands(dict[str, Any]):
+    """Name -> verb, loaded when somebody takes it out. To name them all loads nothing."""
+
+    def __init__(self, later: dict[str, Later], others: Any) -> None:
+        super().__init__({**dict.fromkeys(later), **others})
+        self._later = later
+
+    def __getitem__(self, name: str) -> Any:
+        if super().__getitem__(name) is None:
+            self[name] = _loaded(name, self._later[name])
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            return default
+        return self[name]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+
 class Verbs(TyperGroup):
     """A group of verbs. Those in `later` are loaded when they are used."""
 
@@ -51,14 +75,17 @@ class Verbs(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._listing = False
-        for name, verb in self.later.items():
-            self.commands[name] = TyperCommand(name, help=verb.help, hidden=verb.hidden)
+        self.commands = _Commands(self.later, self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb, loaded; while all are listed, what is known of it without that."""
-        if self._listing or cmd_name not in self.later:
-            return super().get_command(ctx, cmd_name)
-        return _loaded(cmd_name, self.later[cmd_name])
+        if self._listing and (verb := self.later.get(cmd_name)) is not None:
+            return TyperCommand(cmd_name, help=verb.help, hidden=verb.hidden)
+        return self.commands.get(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all verbs, in order."""
+        return list(self.commands)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Options, and every verb with its whole first sentence."""
