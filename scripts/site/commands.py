@@ -28,7 +28,7 @@ def commands_page() -> str:
 def _command(name: str, command: Any, parent: Any) -> Iterator[str]:
     """One command, then those below it."""
     context = command.context_class(command, info_name=name.split()[-1], parent=parent)
-    below: dict[str, Any] = getattr(command, "commands", {})
+    below = {word: one for word, one in getattr(command, "commands", {}).items() if not one.hidden}
     yield from (f"## `{name}`", "", inspect.cleandoc(command.help or ""), "")
     if below:
         yield from ("| command | what it does |", "|---|---|")

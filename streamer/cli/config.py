@@ -26,7 +26,7 @@ def config(
     if check is not None:
         settings = load(check)
         print(f"{check}: good")
-        if (weak := weakness(settings.effect.kind)) is not None:
+        if weak := weakness(settings.effect.kind):
             print(f"note: {weak}")
         return
     print(render_reference() if reference else render_default_yaml(), end="")

@@ -29,11 +29,11 @@ MEASURED: dict[str, Measured] = {
 """Effects made of the face that are worse than a grey fill by more than two percentage points under some attacker."""
 
 
-def weakness(kind: str) -> str | None:
-    """What to know before using an effect; None when no attacker found more than behind a grey fill."""
+def weakness(kind: str) -> str:
+    """What to know before using an effect; empty when no attacker found more than behind a grey fill."""
     found = MEASURED.get(kind)
     if found is None:
-        return None
+        return ""
     return (
         f"effect {kind} is made of the face: somebody who works for it recognised {found.rank1_percent:g} % of people "
         f"behind it, {found.grey_percent:g} % behind a grey fill; frosted carries no trace of the face"

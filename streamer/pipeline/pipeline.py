@@ -98,7 +98,7 @@ class Pipeline:
             recogniser = self._parts.recogniser()
             self._people.open(recogniser, detector_options(self._config).threshold, info)
             effect = self._parts.effect(self._settings.effect)
-            self._tell_weakness(self._settings.effect)
+            self._stats.note(weakness(self._settings.effect))
             for name, make in self._parts.sinks:
                 self._runners.append(runner := self._runner(name, make(), info))
                 runner.open()
@@ -172,13 +172,9 @@ class Pipeline:
         """
         if "effect" in changes:
             load("effects", changes["effect"])
-            self._tell_weakness(changes["effect"])
+            self._stats.note(weakness(changes["effect"]))
         self._settings = replace(self._settings, **changes)
         return self._settings
-
-    def _tell_weakness(self, effect: str) -> None:
-        if (weak := weakness(effect)) is not None:
-            self._stats.note(weak)
 
     @property
     def settings(self) -> Settings:
