@@ -51,14 +51,14 @@ def build(options: Options, ctx: Context) -> Embedder:
     torch.set_num_threads(options.threads)
     with without_torchvision():
         package: Any = load_extra("facenet_pytorch", part="embedder 'facenet'", extra="facenet")
-    path = options.path.expanduser() if options.path is not None else _fetched(package, options.weights)
+    path = options.path.expanduser() if options.path is not None else _fetch(package, options.weights)
     network = package.InceptionResnetV1(pretrained=None, classify=False)
     _load(network, torch, path)
     name = model_name("facenet", path.read_bytes())
     return Facenet(torch, network.eval().to(device), device, name, options.thresholds(_UNCALIBRATED))
 
 
-def _fetched(package: Any, weights: str) -> Path:
+def _fetch(package: Any, weights: str) -> Path:
     """The file of weights in torch's cache, where facenet-pytorch puts it. Raises ModelError when it cannot be had."""
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     path = Path(home).expanduser() / "checkpoints" / _FILES[weights]
