@@ -26,16 +26,36 @@ def plain_graph(path: Path, *, split_prelu: bool = False) -> bytes:
 
     Raises ModelError when the file cannot be read or is no ONNX graph.
     """
+    model = _load(path)
+    graph = model.graph
+    _fold_constants(graph)
+    if split_prelu:
+        _split_prelu(graph)
+    if not graph.node or not graph.input:
+        raise ModelError(f"{path} is no ONNX file: it holds no graph")
+    for value in [*graph.input, *graph.output]:
+        for index, dimension in enumerate(value.type.tensor_type.shape.dim):
+            dimension.dim_param = f"{value.name}_{index}"
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def _load(path: Path) -> Any:
+    """The file as a protobuf message. Raises ModelError when it cannot be read or is none."""
     import onnx
-    from onnx import numpy_helper
 
     try:
-        model = onnx.load(str(path))
+        return onnx.load(str(path))
     except OSError as error:
         raise ModelError(f"model file {path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # protobuf's own, which has no public base
         raise ModelError(f"{path} is no ONNX file: {error}") from error
-    graph = model.graph
+
+
+def _fold_constants(graph: Any) -> None:
+    """Replace every DequantizeLinear of a constant by its result, and drop what nothing needs any more. In place."""
+    from onnx import numpy_helper
+
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     folded: dict[str, NDArray[np.float32]] = {}
     spent: set[str] = set()
@@ -54,15 +74,6 @@ def plain_graph(path: Path, *, split_prelu: bool = False) -> bytes:
     for field, items in (("node", nodes), ("initializer", keep), ("input", inputs), ("value_info", [])):
         graph.ClearField(field)
         getattr(graph, field).extend(items)
-    if split_prelu:
-        _split_prelu(graph)
-    if not graph.node or not graph.input:
-        raise ModelError(f"{path} is no ONNX file: it holds no graph")
-    for value in [*graph.input, *graph.output]:
-        for index, dimension in enumerate(value.type.tensor_type.shape.dim):
-            dimension.dim_param = f"{value.name}_{index}"
-    serialized: bytes = model.SerializeToString()
-    return serialized
 
 
 def _split_prelu(graph: Any) -> None:
