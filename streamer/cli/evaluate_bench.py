@@ -133,27 +133,37 @@ def _chosen(
     kinds: list[str] | None, overrides: list[str] | None, accept_licence: bool, device: str
 ) -> tuple[list[detectors.Variant], dict[str, Any], Context]:
     """The detectors to measure, the settings for them, and where they run. Raises UsageError and ConfigError."""
-    chosen = [variant for variant in detectors.VARIANTS if not kinds or variant.kind in kinds]
-    if unknown := set(kinds or []) - {variant.kind for variant in detectors.VARIANTS}:
-        known = ", ".join(dict.fromkeys(variant.kind for variant in detectors.VARIANTS))
-        raise UsageError(f"--kind {', '.join(sorted(unknown))}: there are {known}")
+    chosen = _variants(kinds)
     fields = [f"detector.{name}" for variant in chosen for name in detectors.fields(variant)]
     values, twice = respelled(parse_overrides(overrides or []), fields)
     if twice:
         raise UsageError(f"--set {twice[0]}: one key in two spellings; keep one of them")
-    for path in values:
-        if not path.startswith("detector.") or path == "detector.kind":
-            raise UsageError(f"--set {path}: only settings of detectors can be set here; --kind chooses them")
-    for variant in chosen:  # what one of them knows has to be right; what none knows is wrong
-        known_keys = {key for key in values if key.removeprefix("detector.") in detectors.fields(variant)}
-        Config().updated({"detector.kind": variant.kind, **{key: values[key] for key in known_keys}})
-    if strange := [
-        key for key in values if not any(key.removeprefix("detector.") in detectors.fields(v) for v in chosen)
-    ]:
-        raise UsageError(f"--set {', '.join(strange)}: none of these detectors has such a setting")
+    _check(values, chosen)
     settings = {key.removeprefix("detector."): value for key, value in values.items()}
     if accept_licence:
         settings["accept_licence"] = True
     config = Config().updated({"run.device": device})
     _demand(config.run.device, [variant.kind for variant in chosen])
     return chosen, settings, Terminal().store().context(config.run.device)
+
+
+def _variants(kinds: list[str] | None) -> list[detectors.Variant]:
+    """The detectors of these kinds; all of them when none is named. Raises UsageError for an unknown one."""
+    there = dict.fromkeys(variant.kind for variant in detectors.VARIANTS)
+    if unknown := set(kinds or []) - there.keys():
+        raise UsageError(f"--kind {', '.join(sorted(unknown))}: there are {', '.join(there)}")
+    return [variant for variant in detectors.VARIANTS if not kinds or variant.kind in kinds]
+
+
+def _check(values: dict[str, Any], chosen: list[detectors.Variant]) -> None:
+    """What one of the detectors knows has to be right; what none knows is wrong. Raises UsageError and ConfigError."""
+    for path in values:
+        if not path.startswith("detector.") or path == "detector.kind":
+            raise UsageError(f"--set {path}: only settings of detectors can be set here; --kind chooses them")
+    known: set[str] = set()
+    for variant in chosen:
+        own = {key for key in values if key.removeprefix("detector.") in detectors.fields(variant)}
+        Config().updated({"detector.kind": variant.kind, **{key: values[key] for key in own}})
+        known |= own
+    if strange := [key for key in values if key not in known]:
+        raise UsageError(f"--set {', '.join(strange)}: none of these detectors has such a setting")
