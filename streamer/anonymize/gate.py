@@ -82,16 +82,8 @@ def seal(
             if revoked:
                 effect.forget()
             seen = [track for track, verdict in plan.tracks if _may_show(verdict, frame.t, rules)]
-            image = paint(
-                frame.image,
-                hidden,
-                effect,
-                mask,
-                frame.t,
-                shown=seen,
-                zones=zones,
-                still=frame.name is not None,
-            )
+            still = frame.name is not None
+            image = paint(frame.image, hidden, effect, mask, frame.t, shown=seen, zones=zones, still=still)
             # Also faces that may be seen now: what is learned may be shown later.
             effect.learn(image, (mask_bounds(track, mask) for track, _ in plan.tracks), frame.t)
             somebody = len(hidden) < len(plan.tracks)
