@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ from streamer.cli.evaluate_options import (
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.core.errors import UsageError
+from streamer.embedders import Embedder
 from streamer.evaluate import _chart
 from streamer.evaluate.calibrate import Calibration, calibrate
 from streamer.evaluate.faces import Finder, Sample, census, embedded, embedders, people_in
@@ -68,30 +69,23 @@ def recognition_command(
     for kind in detector or [config.detector.kind]:
         finder = finder_of(config, ctx, kind)
         if pairs is not None:
-            listed = read_pairs(pairs, images if images is not None else pairs.parent)
-            files = sorted({file for _, *two in listed for file in two})
-            samples = [finder.sample(file.parent.name, file) for file in files]
+            asked = _pairs_asked(pairs, images if images is not None else pairs.parent, finder)
         else:
-            samples = _samples(needed(folder), finder)
-        counted = census(samples)
+            asked = _Asked(_samples(needed(folder), finder))
+        counted = census(asked.samples)
         terminal.say(f"{kind}: {counted}")
-        names = sorted({sample.person for sample in samples})
-        owner = np.array([names.index(sample.person) for sample in samples], np.int64)
         for name, one, why in found:
             row: dict[str, Any] = {"embedder": name, "detector": kind, "pictures": asdict(counted), "missing": why}
             rows.append(row)
             if one is None:
                 continue
             terminal.say(f"{kind}, {name}")
-            vectors, there = embedded(samples, one)
-            if pairs is not None:
-                at = {file: index for index, file in enumerate(files)}
-                indexed = [(same, at[first], at[second]) for same, first, second in listed]
-                results.append((name, kind, judge_pairs(indexed, vectors, there, owner, one.thresholds.accept)))
-                row["result"] = asdict(results[-1][-1])
+            result = asked.judged(one)
+            row["result"] = asdict(result)
+            if isinstance(result, PairsResult):
+                results.append((name, kind, result))
             else:
-                folders.append((name, kind, judge_folder(vectors, there, owner, names, one.thresholds.accept)))
-                row["result"] = asdict(folders[-1][-1])
+                folders.append((name, kind, result))
         finder.close()
     _print_pairs(results, [(name, why) for name, one, why in found if one is None])
     _print_folders(folders)
@@ -100,6 +94,34 @@ def recognition_command(
     write_json(json_, rows)
     if plots is not None and folders:
         _plot(plots, folders)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The pictures that one detector found faces in, and which of them are compared."""
+
+    samples: list[Sample]
+    pairs: list[tuple[bool, int, int]] | None = None
+    """Whether two pictures, as indices of samples, show the same person; None: all are compared with all."""
+
+    def judged(self, embedder: Embedder) -> PairsResult | FolderResult:
+        """How well an embedder tells the people in them apart."""
+        names = sorted({sample.person for sample in self.samples})
+        owner = np.array([names.index(sample.person) for sample in self.samples], np.int64)
+        vectors, there = embedded(self.samples, embedder)
+        accept = embedder.thresholds.accept
+        if self.pairs is not None:
+            return judge_pairs(self.pairs, vectors, there, owner, accept)
+        return judge_folder(vectors, there, owner, names, accept)
+
+
+def _pairs_asked(table: Path, images: Path, finder: Finder) -> _Asked:
+    """The pairs of a table, whose pictures lie in a folder."""
+    listed = read_pairs(table, images)
+    files = sorted({file for _, *two in listed for file in two})
+    at = {file: index for index, file in enumerate(files)}
+    samples = [finder.sample(file.parent.name, file) for file in files]
+    return _Asked(samples, [(same, at[first], at[second]) for same, first, second in listed])
 
 
 def calibrate_command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +30,7 @@ from streamer.core.errors import InputError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.effects import Effect
 from streamer.evaluate import _chart, network, reid
-from streamer.evaluate.faces import census, embedders, people_in
+from streamer.evaluate.faces import Sample, census, embedders, people_in
 
 __all__ = ["reid_command"]
 
@@ -69,9 +69,7 @@ def reid_command(
 ) -> None:
     """Recognise people again behind every effect: as somebody who knows the method, the landmarks, and other people."""
     folder = needed(people)
-    attacks = [name for name in reid.ATTACKS if not attack or name in attack]
-    if unknown := set(attack or []) - set(reid.ATTACKS):
-        raise UsageError(f"--attack {', '.join(sorted(unknown))}: there are {', '.join(reid.ATTACKS)}")
+    attacks = _attacks(attack)
     if enrol >= min_images:
         raise UsageError(f"--enrol {enrol} leaves no picture to ask with when --min-images is {min_images}")
     counts = _counts(frames)
@@ -92,25 +90,43 @@ def reid_command(
     samples = {name: [finder.sample(name, path) for path in paths] for name, paths in by_name.items()}
     counted = census([sample for one in samples.values() for sample in one])
     terminal.say(str(counted))
-    usable = {name: [sample for sample in one if sample.face is not None] for name, one in samples.items()}
-    chosen = [sample for one in usable.values() if len(one) >= min_images for sample in one[:max_images]]
-    others = [sample for one in usable.values() if len(one) < min_images for sample in one]
+    chosen, others = _divided(samples, min_images, max_images)
     if len({sample.person for sample in chosen}) < 2:
         raise InputError(f"{folder}: fewer than two people have {min_images} pictures with a face")
     found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     there = {kind: one for kind, one, _ in found if one is not None}
     study = reid.Study(chosen, others, finder, enrol=enrol, mask=mask, frames=counts)
-    rows: list[reid.Row] = []
-    for row in reid.attack_all(study, control, targets, there, attacks, say=terminal.say):
-        if not rows:
-            _print_head(row)
-        _print_row(row)
-        rows.append(row)
+    rows = _printed(reid.attack_all(study, control, targets, there, attacks, say=terminal.say))
     print_missing(found)
     print_missing([("network", None, why)] if "network" in attacks and (why := network.missing()) else [])
     write_json(json_, {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]})
     if plot is not None:
         _plot_reid(plot, rows)
+
+
+def _attacks(wanted: list[str] | None) -> list[reid.Attack]:
+    """The attacks of these names, in their usual order; all when none is named. Raises UsageError."""
+    if unknown := set(wanted or []) - set(reid.ATTACKS):
+        raise UsageError(f"--attack {', '.join(sorted(unknown))}: there are {', '.join(reid.ATTACKS)}")
+    return [name for name in reid.ATTACKS if not wanted or name in wanted]
+
+
+def _divided(samples: dict[str, list[Sample]], min_images: int, max_images: int) -> tuple[list[Sample], list[Sample]]:
+    """Pictures with a face: of the people under attack, and of those who are only there to learn from."""
+    usable = [[sample for sample in own if sample.face is not None] for own in samples.values()]
+    chosen = [sample for own in usable if len(own) >= min_images for sample in own[:max_images]]
+    return chosen, [sample for own in usable if len(own) < min_images for sample in own]
+
+
+def _printed(rows: Iterable[reid.Row]) -> list[reid.Row]:
+    """All rows, each printed as soon as it is there."""
+    told: list[reid.Row] = []
+    for row in rows:
+        if not told:
+            _print_head(row)
+        _print_row(row)
+        told.append(row)
+    return told
 
 
 def _counts(text: str) -> list[int]:
