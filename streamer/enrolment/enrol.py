@@ -1,4 +1,4 @@
-"""Pictures with a name -> people in the gallery. Each picture is judged, each refusal explained; nothing is guessed."""
+"""Put pictures with names into the gallery. Every picture is judged, and every refusal has a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Item:
     label: str
     """For people: which picture it is."""
     picture: Callable[[], Picture]
-    """Reads it; raises StreamerError or Refused when it cannot be had."""
+    """Reads it; raises StreamerError or Refused when that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def examined(items: Iterable[Item], reader: FaceReader, rules: Rules) -> Iterator[Candidate | Outcome]:
-    """Look at every picture. One that cannot be read, or is not good enough, does not keep the others from it."""
+    """Judge every picture. One that cannot be read, or is not good enough, does not stop the others."""
     for item in items:
         try:
             name = checked_name(item.name)
@@ -89,8 +89,9 @@ def enrol(
 ) -> tuple[Content | None, list[Outcome]]:
     """Put the candidates into the file, in one change: all that may be taken, or after an error none.
 
-    Whether a face is somebody else's is judged against the gallery as it is at that moment. The content is None when
-    nothing changed; the file is not touched then. Raises GalleryError when the file cannot be used.
+    A face is compared with the gallery as it is at that moment, in case it is somebody else's. Returns the content and
+    an outcome per picture. The content is None when nothing changed; then the file is not touched. Raises GalleryError
+    when the file cannot be used.
     """
     found = list(found)
     outcomes = [one for one in found if isinstance(one, Outcome)]
@@ -124,7 +125,7 @@ def _added(
 ) -> tuple[Content, list[Outcome]]:
     """One person's pictures, each judged against the gallery and the pictures before it.
 
-    Whose time is over begins anew; nothing of the old entry, nor of its terms, is taken over.
+    An entry whose time is over begins anew; nothing of it, nor of its terms, is taken over.
     """
     given = content
     if name in content.gallery.expired(terms.now):

@@ -1,4 +1,4 @@
-"""A person before a camera, or alone in a video -> the few best and most different pictures of their face."""
+"""Choose the few best and most different pictures of one face from a camera or a video."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ def watched(
 ) -> list[Candidate | Outcome]:
     """The best faces of one person out of a stream: sharp, near, and each unlike the others.
 
-    Frames with nobody, with several people, or with a bad view are left out; whoever is seen best is taken for the
-    person, and frames that show somebody else count against nobody. A live stream is watched for `seconds` (10 when not
-    given), another one to its end, a minute at most. told: the reason why there is no good view, when it changes.
+    Frames without a face, with several faces, or with a bad view are left out. The best view decides which face is the
+    person's, and frames that show another face count against nobody.
+
+    take: number of faces. seconds: how long a live stream is watched, 10 by default; other streams are watched to their
+    end. Both end after a minute. told: is given the reason why there is no good view, whenever it changes.
+    Raises UsageError for a name that cannot be used, and SourceLost when the stream breaks off.
     """
     kept_name = checked_name(name)
     limit_s = min(_LONGEST_S, seconds if seconds is not None else 10.0 if source.info.live else _LONGEST_S)

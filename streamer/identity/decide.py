@@ -11,8 +11,12 @@ frames that are held, and all votes start anew:
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
-`IdentityCache` asks for evidence and never waits for it; time comes in with frames and passes. Whoever is not decided
-is hidden. `seal()` checks every `Reveal` against the frame and the present gallery once more.
+`IdentityCache` asks for evidence and never waits for it; time comes in with frames and passes. A face that is not
+decided is hidden. `seal()` checks every `Reveal` against the frame and the present gallery once more.
+
+    continuity.py  is a track still one face: the first five ambiguities
+    known.py       the votes of a track, and what follows from them
+    evidence.py    for or against whom one crop speaks
 """
 
 from __future__ import annotations
@@ -44,19 +48,24 @@ from streamer.identity.known import Decided, Gathering, Known
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 
 _FORGET_S = 10.0
+"""Seconds after its last pass after which a track is forgotten."""
 _EPOCHS_KEPT = 8
+"""Frames of so many epochs before may still be held."""
 
 
 class Identity(Protocol):
-    """What the planner asks of whoever decides. All calls come from its thread."""
+    """Decides who may be seen. All calls come from the planner's thread."""
 
     @property
     def waiting(self) -> bool:
-        """Evidence was asked for and has not come."""
+        """Whether evidence was asked for and has not come."""
         ...
 
     def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None:
-        """A pass was taken in: its faces by track, and where every track is at its time."""
+        """Take in a pass.
+
+        went: its faces by number of track. tracks: where every track is at its time.
+        """
         ...
 
     def next_request(self) -> IdentityRequest | None:
@@ -64,11 +73,11 @@ class Identity(Protocol):
         ...
 
     def identified(self, result: Identified | None) -> None:
-        """The embedder has answered; None: it failed, which is no evidence."""
+        """Take in the embedder's answer; None: it failed, which is no evidence."""
         ...
 
     def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
-        """A verdict for every track of a frame; a track left out would stay visible, so none may be."""
+        """Must return one verdict per track, in their order; an omitted track stays visible."""
         ...
 
 
@@ -275,7 +284,7 @@ class IdentityCache:
     # -- housekeeping -------------------------------------------------------------------------------------------
 
     def _renew(self) -> None:
-        """Another gallery: nothing that was decided on the old one counts."""
+        """When the gallery has changed, nothing that was decided on the old one counts."""
         version = self._version()
         if version != self._seen_version:
             self._seen_version = version
@@ -284,7 +293,7 @@ class IdentityCache:
                 known.misses = 0
 
     def _forget(self, epoch: int, t: float) -> None:
-        """Frames of the epochs before may still be held; older ones are gone."""
+        """Drop the tracks that no held frame can need: those of old epochs, and those not seen for `_FORGET_S`."""
         since, since_t = epoch - _EPOCHS_KEPT, t - _FORGET_S
         self._known = {
             key: known for key, known in self._known.items() if key[0] >= since and known.continuity.seen_t >= since_t

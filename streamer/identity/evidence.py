@@ -45,7 +45,7 @@ class IdentityOptions(PartOptions):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """For whom or against whom one crop speaks.
+    """Decide for whom or against whom one crop speaks.
 
     thresholds: of the embedder's model. stills: every picture stands alone, so one match decides, and must be better.
     """
@@ -55,7 +55,7 @@ class Rules:
     stills: bool = False
 
     def speaks_for(self, likeness: Likeness) -> str | None:
-        """Of those who may be seen (empty: a stranger who may); None when it speaks for none.
+        """The name of the person who may be seen; empty for a stranger who may; None when it speaks for nobody.
 
         With nobody enrolled nobody may be seen, not even where only the enrolled are to be hidden: that would be a
         gallery that was forgotten.

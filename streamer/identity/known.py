@@ -20,7 +20,7 @@ __all__ = ["Decided", "Gathering", "Known", "Vote"]
 _VOTE_SPACING_S = 0.08
 """Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
 _MISS_S, _MISS_MAX_S = 0.1, 2.0
-"""Who is like nobody enrolled is looked at again after this time, doubled with every time, up to the second."""
+"""Seconds until a face that is like nobody enrolled is compared again: doubled every time, up to the second value."""
 _MOST_MISSES = 16
 
 
@@ -44,7 +44,7 @@ class Gathering:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The face may be shown. Capture times in seconds."""
+    """The face may be shown. Capture times in seconds; the name is empty for a stranger who may be seen."""
 
     name: str
     since_t: float

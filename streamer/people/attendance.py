@@ -18,10 +18,10 @@ from streamer.people.places import at_home
 __all__ = ["Attendance"]
 
 _LONGEST_FRAME_S = 0.5
-"""A longer gap between two frames is an interruption, in which nobody was seen."""
+"""Seconds. A longer gap between two frames is an interruption, in which nobody was seen."""
 _LEAST_FRAMES = 5
 _OVER_S = 60.0
-"""A track that was not seen for so long is over: streams run for months, and remember no track of theirs."""
+"""Seconds after which a track that was not seen is forgotten, because streams run for months."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -47,7 +47,7 @@ class Attendance:
     """One stream's list, written as a whole, as often as wanted. Times are seconds since the stream's first frame.
 
     `on_frame()` is for one thread, `write()` for any: the first never waits for a disk that the second waits for.
-    least_frames: a stranger's track of fewer is hardly somebody; of stills, where each stands alone, take 1.
+    least_frames: a stranger's track with fewer frames is not counted. Take 1 for stills, where each stands alone.
     Raises UsageError when the file exists or cannot be made.
     """
 
@@ -68,7 +68,7 @@ class Attendance:
         self._last_t: float | None = None
 
     def on_frame(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
-        """A frame of time t left, in which these were seen; tracks: all faces in it."""
+        """Take in a frame that left. t: its capture time in seconds. shown: faces that can be seen; tracks: all."""
         with self._lock:
             self._take_in(t, shown, tracks)
 
@@ -108,8 +108,8 @@ class Attendance:
         row.best_score = max(row.best_score, reveal.score)
 
     def write(self) -> None:
-        """Write the list as it is now, private, in one step. Raises StreamerError when it cannot be written."""
-        with self._writing:  # whoever comes second knows more
+        """Write the list as it is now, readable by the user only, in one step. Raises StreamerError when that fails."""
+        with self._writing:  # the later of two calls writes more
             with self._lock:
                 text = self._text()
             try:

@@ -34,7 +34,7 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check of a log came to."""
+    """The result of checking a log."""
 
     lines: int
     last_hash: str
@@ -86,7 +86,10 @@ class AuditLog:
         self._write("start", model=model, config=config)
 
     def on_frame(self, t: float, shown: Mapping[Key, Reveal]) -> None:
-        """A frame of time t left, in which these were seen. Raises StreamerError when it cannot be recorded."""
+        """Take in a frame that left. t: its capture time in seconds. shown: faces that can be seen.
+
+        Raises StreamerError when it cannot be recorded.
+        """
         self._began_t = t if self._began_t is None else self._began_t
         for key, reveal in shown.items():
             known = self._shown.get(key)
@@ -102,9 +105,9 @@ class AuditLog:
             self._hidden(key)
 
     def sync(self) -> None:
-        """Have the disk keep what was written up to now; may be called from another thread, because it may take long.
+        """Write to the disk what was recorded up to now (fsync). It may take long, so any thread may call it.
 
-        Raises StreamerError when it cannot.
+        Raises StreamerError when it fails.
         """
         with self._syncing:
             if self._handle is None or not self._unsafe:

@@ -1,5 +1,7 @@
-"""The gallery beside a running stream: whoever changes the file changes who is shown, within a fraction of a second. So
-does the moment from which somebody counts no more: it changes the gallery without anybody writing."""
+"""The gallery of a running stream. A change of its file changes who is shown within a fraction of a second.
+
+So does the end of an entry: the gallery changes at that moment, and nobody writes the file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from streamer.people.gallery import Gallery
 __all__ = ["LiveGallery", "stamp_of"]
 
 _LOOK_S = 0.2
-"""The file is looked at this often: a change reaches the stream within a second, with room to spare."""
+"""Seconds between two checks of the file: a change reaches the stream within a second, with room to spare."""
 
 
 class LiveGallery:
@@ -50,7 +52,7 @@ class LiveGallery:
         self._ends = self._gallery.next_end(began)
 
     def version(self) -> int:
-        """Of what the file holds now, as far as it was looked at: +1 as soon as it changes, before it is read again."""
+        """The version of the file as it was last checked: +1 as soon as it changes, before it is read again."""
         with self._lock:
             return self._looked()
 

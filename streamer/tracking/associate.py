@@ -1,6 +1,6 @@
-"""Which of the faces found now are which of those known. Pure functions on boxes; distances count in face sizes.
+"""Match detections to tracks. Pure functions on boxes; distances are in face sizes.
 
-A pair that is refused costs picture and never a face: both the old and the new place are covered then.
+A refused match costs picture and never a face: both the old and the new place are covered then.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from streamer.core.types import Box, Detection
 __all__ = ["LEAP_SCORE", "MOTION_TRUST_S", "associate", "leaps"]
 
 MOTION_TRUST_S = 0.25
-"""A lost face is assumed to move on for this long; then only its uncertainty grows."""
+"""Seconds for which a lost face is assumed to move on; after that only its uncertainty grows."""
 LEAP_SCORE = 0.6
-"""Least scores before and after a leap: among doubtful faces, chance would make pairs all over a crowd."""
+"""Least score before and after a leap: doubtful faces would match by chance all over a crowd."""
 
 _DISTANCE = 0.75
 """Farthest centre distance of a match, in face sizes: beyond it the old face is kept beside a new one."""
@@ -33,18 +33,18 @@ def associate(tracks: list[Box], found: list[Detection], t: float, last_seen: li
     """Pair predicted boxes with detections, nearest first: (index of track, index of detection).
 
     The distance is that of the centres in face sizes plus half the logarithm of the ratio of sizes. Pairs beyond the
-    gates are refused.
+    gates are refused. Every track and every detection is in one pair at most.
 
-    t: now; last_seen: when each track was last seen. Both in seconds.
+    t: capture time of the detections. last_seen: capture time of each track's last detection. Both in seconds.
     """
     gates = [_DISTANCE + _DISTANCE_PER_S * max(0.0, t - seen_t - MOTION_TRUST_S) for seen_t in last_seen]
     return _nearest_first(tracks, found, gates, _SCALE)
 
 
 def leaps(lost: list[Box], found: list[Detection]) -> dict[int, int]:
-    """Index of a new face -> index of the lost one it may have been: the nearest of its size.
+    """Index of a new face -> index of the lost face that it may have been: the nearest of its size.
 
-    The lost one stays covered beside it: perhaps it only turned away, and somebody else came.
+    The lost face stays covered beside it: perhaps it only turned away, and somebody else came.
     """
     sure = [index for index, one in enumerate(found) if one.score >= LEAP_SCORE]
     pairs = _nearest_first(lost, [found[index] for index in sure], [_LEAP_DISTANCE] * len(lost), _LEAP_SCALE)

@@ -1,4 +1,4 @@
-"""How far the camera moved between two pictures: what follows faces should not mistake a swing for people who run.
+"""Estimate how far the camera moved between two pictures, so that a swing is not taken for people who run.
 
 Both pictures are reduced to a few samples, and the shift between them is read from their phases (Kuglin, Hines: "The
 phase correlation image alignment method", 1975). It is believed only when it explains the change all over the picture:
@@ -39,7 +39,10 @@ class CameraMotion:
         self._sum: Shift = (0.0, 0.0)
 
     def shift(self, image: Picture, *, new_scene: bool) -> Shift:
-        """How far things that stand still have moved in the picture since the scene began, in pixels."""
+        """How far things that stand still have moved in the picture since the scene began, in pixels.
+
+        Call it for every picture in order. new_scene: the scene begins with this picture, so the sum begins at zero.
+        """
         luma = image.planes[0]
         step = max(1, min(luma.shape[0] // (2 * _SAMPLES[1]), luma.shape[1] // (2 * _SAMPLES[0])))
         samples = cv2.resize(luma[::step, ::step], _SAMPLES, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -53,7 +56,7 @@ class CameraMotion:
         return self._sum
 
     def _between(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> Shift:
-        """In samples; (0, 0) when no shift explains the change."""
+        """The shift between two pictures in samples; (0, 0) when no shift explains the change."""
         still = _change(before, after)
         if int((still >= _LEAST_CHANGE).sum()) < _QUARTERS_NEEDED:
             return 0.0, 0.0

@@ -167,7 +167,7 @@ class Tracker:
 
 
 def _steadied(found: Detection, shift: tuple[float, float]) -> Detection:
-    """As if the camera had not moved since the epoch began."""
+    """The detection as it would be if the camera had not moved since the epoch began."""
     if shift == (0.0, 0.0):
         return found
     back = -shift[0], -shift[1]
