@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from streamer.core.align import ARCFACE_112
 from streamer.core.errors import InputError, UsageError
 from streamer.core.picture import Picture
 from streamer.core.types import Detection, Points5
-from streamer.effects import Effect, Patch
+from streamer.effects import Effect, Patch, Reads
 from streamer.embedders import Crop, Embedder
 from streamer.evaluate.faces import Finder, Sample, people_in, read_picture
 from streamer.evaluate.reid import CONTROL, Attack, Study, attack_all, by_effect, by_program, rank1
@@ -34,8 +34,14 @@ POINTS = cast(Points5, tuple((x * 80 / 112 + 40, y * 80 / 112 + 36) for x, y in 
 class Nothing(Effect):
     """An effect that hides nothing."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def apply(self, patches: Sequence[Patch], t: float) -> None:
-        """Leave it."""
+        """Put back what was erased."""
+        for patch in patches:
+            assert patch.original is not None
+            for face, mask, samples in zip(patch.original, patch.masks, patch.samples, strict=True):
+                cv2.copyTo(face, mask, samples)
 
 
 class Fill(Effect):
@@ -51,11 +57,14 @@ class Fill(Effect):
 class Sum(Effect):
     """A coarse mosaic: four columns are left of a face, which is enough for somebody who knows the method."""
 
+    reads_face: ClassVar[Reads] = "always"
+
     def apply(self, patches: Sequence[Patch], t: float) -> None:
         """Average."""
         for patch in patches:
-            for samples, mask in zip(patch.samples, patch.masks, strict=True):
-                small = cv2.resize(samples, (10, 10), interpolation=cv2.INTER_AREA)
+            assert patch.original is not None
+            for face, mask, samples in zip(patch.original, patch.masks, patch.samples, strict=True):
+                small = cv2.resize(face, (10, 10), interpolation=cv2.INTER_AREA)
                 cv2.copyTo(cv2.resize(small, samples.shape[::-1], interpolation=cv2.INTER_NEAREST), mask, samples)
 
 
