@@ -25,7 +25,6 @@ __all__ = [
     "Planned",
     "Points5",
     "Reveal",
-    "Sound",
     "SourceInfo",
     "TrackBox",
     "Verdict",
@@ -69,14 +68,6 @@ class Captured:
     image: Picture
     name: str | None = None
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A stretch of sound on the same clock as the pictures beside it."""
-
-    t: float
-    samples: object
 
 
 @dataclass(frozen=True, slots=True)

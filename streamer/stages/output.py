@@ -23,11 +23,11 @@ from pydantic import Field
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
 from streamer.core.options import PartOptions
-from streamer.core.stats import Stats
+from streamer.core.run import RunContext
 from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
 
-__all__ = ["OutputOptions", "PlayOut", "SinkRunner"]
+__all__ = ["OutputOptions", "Permission", "PlayOut", "SinkRunner"]
 
 Kind = Literal["frame", "covered", "repeat", "slate"]
 
@@ -56,6 +56,14 @@ class OutputOptions(PartOptions):
     buffer_s: float = Field(
         2.0, gt=0, le=30, description="live source: what an output may lag behind before frames are dropped for it"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What may be shown at this moment: asked immediately before every write."""
+
+    cover_all: Callable[[], bool]
+    gallery_version: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,7 @@ class PlayOut:
 class SinkRunner:
     """One sink and what feeds it. `step()` is called in a loop by one thread: its worker, or the main thread.
 
-    live_source: frames come at their own time, and nothing may hold them up.
-    cover_all, gallery_version: asked immediately before every write.
+    format: where its source is live, frames come at their own time, and nothing may hold them up.
     on_command: told what the user asked for at a window.
     """
 
@@ -143,30 +150,24 @@ class SinkRunner:
         sink: Sink,
         format: StreamFormat,
         options: OutputOptions,
-        stats: Stats,
-        *,
-        live_source: bool,
-        clock: Callable[[], float],
-        cover_all: Callable[[], bool],
-        gallery_version: Callable[[], int] = lambda: 0,
+        run: RunContext,
+        permission: Permission,
         on_command: Callable[[Command], None],
     ) -> None:
         self.name = name
         self.sink = sink
         self._format = format
         self._options = options
-        self._stats = stats
-        self._live_source = live_source
-        self._clock = clock
-        self._cover_all = cover_all
-        self._gallery_version = gallery_version
+        self._stats = run.stats
+        self._clock = run.clock
+        self._permission = permission
         self._on_command = on_command
         self._period_s = 1 / format.fps
-        capacity = max(2, round(options.buffer_s * format.fps)) if live_source else 4
+        capacity = max(2, round(options.buffer_s * format.fps)) if format.live else 4
         self.channel: Channel[AnonymizedFrame] = Channel(
             capacity,
-            Full.DROP_OLDEST if live_source else Full.BLOCK,
-            on_drop=lambda frame: stats.dropped(f"{name}: too slow"),
+            Full.DROP_OLDEST if format.live else Full.BLOCK,
+            on_drop=lambda frame: run.stats.dropped(f"{name}: too slow"),
         )
         self._play_out = PlayOut(
             size=(format.width, format.height),
@@ -176,7 +177,7 @@ class SinkRunner:
         )
         self._last: AnonymizedFrame | None = None
         self._step = self._record
-        if live_source:
+        if format.live:
             self._step = self._play if sink.live else self._record_live
 
     def open(self) -> None:
@@ -253,8 +254,8 @@ class SinkRunner:
 
     def _write(self, frame: AnonymizedFrame, kind: Kind) -> None:
         # Somebody who was removed from the gallery may still be in frames that wait here.
-        outdated = frame.gallery_version is not None and frame.gallery_version != self._gallery_version()
-        if (outdated or self._cover_all()) and not frame.covered:
+        outdated = frame.gallery_version is not None and frame.gallery_version != self._permission.gallery_version()
+        if (outdated or self._permission.cover_all()) and not frame.covered:
             frame = slate(frame.seq, frame.t, frame.image.size, _COVER_TEXT, name=frame.name)
             kind = "covered"
         with self._stats.timed(f"write {self.name}"):

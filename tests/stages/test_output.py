@@ -11,11 +11,11 @@ from streamer.anonymize.frame import AnonymizedFrame, derive, slate
 from streamer.anonymize.gate import Freshness, MaskOptions, seal
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.stats import Stats
+from streamer.core.run import RunContext
 from streamer.core.types import Frame, Pass, Plan, Reveal, TrackBox
 from streamer.effects import solid
 from streamer.sinks import StreamFormat
-from streamer.stages.output import OutputOptions, PlayOut, SinkRunner
+from streamer.stages.output import OutputOptions, Permission, PlayOut, SinkRunner
 
 IMAGE = slate(-1, 0, (64, 48)).image
 
@@ -115,11 +115,9 @@ def runner(sink: RecordingSink, clock: Clock, *, live_source: bool, cover: bool 
         sink,
         StreamFormat(64, 48, 25, live_source, False, "test"),
         OutputOptions(),
-        Stats(),
-        live_source=live_source,
-        clock=clock,
-        cover_all=lambda: cover,
-        on_command=lambda command: None,
+        RunContext(clock=clock),
+        Permission(lambda: cover),
+        lambda command: None,
     )
     made.open()
     return made
@@ -208,12 +206,9 @@ def test_who_was_removed_is_not_repeated_either() -> None:
         sink,
         StreamFormat(64, 48, 25, True, False, "test"),
         OutputOptions(delay_s=0.0),
-        Stats(),
-        live_source=True,
-        clock=clock,
-        cover_all=lambda: False,
-        gallery_version=lambda: version[0],
-        on_command=lambda command: None,
+        RunContext(clock=clock),
+        Permission(lambda: False, lambda: version[0]),
+        lambda command: None,
     )
     feed.open()
     picture = Picture.blank(64, 48, luma=99).frozen()
