@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from streamer.core.picture import Picture
+from streamer.core.reasons import CoverReason
 
 __all__ = [
     "Box",
@@ -189,6 +190,7 @@ class Cover:
     """Hide this face."""
 
     why: str
+    """One of `HideReason`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class Planned:
 
     frame: Frame
     plan: Plan | None
-    why: str = field(default="")
+    why: CoverReason | None = None
     """Without a plan: the reason, for the statistics."""
 
 

@@ -11,6 +11,7 @@ from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
 from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
+from streamer.core.reasons import FailingPart
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Planned, Reveal, TrackBox, Verdict
@@ -37,9 +38,10 @@ class Settings:
 class _Failures:
     """Counts failures in a row of one part; its frames are covered, and too many end the run."""
 
-    def __init__(self, limit: int, stats: Stats) -> None:
-        self._limit = limit
-        self._stats = stats
+    def __init__(self, part: FailingPart, run: RunContext) -> None:
+        self._part = part
+        self._limit = run.max_failures
+        self._stats = run.stats
         self._in_a_row = 0
 
     def none(self) -> None:
@@ -49,7 +51,7 @@ class _Failures:
     def one(self, error: StreamerError) -> None:
         """It failed. Raises the error when it did so too often in a row."""
         self._in_a_row += 1
-        self._stats.count(type(error).__name__)
+        self._stats.failed(self._part)
         if self._in_a_row == 1:
             self._stats.note(str(error))
         if self._in_a_row >= self._limit:
@@ -69,9 +71,9 @@ class Planning:
         self._changed = channels.changed
         self._stats = run.stats
         self._clock = run.clock
-        self._failures = _Failures(run.max_failures, run.stats)
+        self._failures = _Failures(FailingPart.DETECTOR, run)
         self._pass_timeout_s = pass_timeout_s
-        self._embedder_failures = _Failures(run.max_failures, run.stats)
+        self._embedder_failures = _Failures(FailingPart.EMBEDDER, run)
         self._asked_at: float | None = None
         self._wished_at: float | None = None
         self._finished = False
@@ -149,7 +151,7 @@ class Planning:
             self._failures.one(look.error)
             return self._planner.failed(look.request, now)
         self._failures.none()
-        self._stats.count("passes")
+        self._stats.passed()
         return self._planner.passed(look, now)
 
     # -- what is wanted -----------------------------------------------------------------------------------------
@@ -263,7 +265,7 @@ class Render:
         self._decided = channels.decided
         self._sinks = channels.sinks
         self._stats = run.stats
-        self._failures = _Failures(run.max_failures, run.stats)
+        self._failures = _Failures(FailingPart.EFFECT, run)
         self._hiding = hiding
         self._present = _PresentEffect(effect, hiding, run.stats)
         self._last_shown = _LastShown()

@@ -24,6 +24,7 @@ from streamer.anonymize.gate import Freshness
 from streamer.config.parts import kinds, load
 from streamer.config.schema import Config
 from streamer.core.errors import StuckError
+from streamer.core.reasons import DropReason
 from streamer.core.report import Report, Status
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
@@ -183,12 +184,13 @@ class Pipeline:
         """How it goes."""
         assert self._info is not None, "start() comes first"
         now, stats = self._clock(), self._stats
+        counts = stats.counts()
         return Status(
             running=self._running() and not self._overdue(),  # what is stuck is no longer waited for
             info=self._info,
-            captured=stats.get("captured"),
-            sealed=stats.get("sealed"),
-            covered=stats.get("covered"),
+            captured=counts.captured,
+            sealed=counts.sealed,
+            covered=counts.covered,
             drops=stats.drops(),
             faces=stats.faces(),
             fps=stats.fps(now),
@@ -208,7 +210,7 @@ class Pipeline:
             "device": self._parts.device,
             "wall_s": round(wall_s, 3),
             "stopped": self._stop.is_set(),  # before the input's end
-            "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,
+            "fps": round(self._stats.counts().sealed / wall_s, 2) if wall_s > 0 else 0.0,
             **self._stats.summary(),
             **self._people.summary(wall_s),
         }
@@ -232,7 +234,7 @@ class Pipeline:
         """Channels, then threads, from the sinks upwards: whoever is started finds somebody to hand on to."""
         self._channels = channels = Channels.make(
             live=info.live,
-            on_drop=lambda frame: self._stats.dropped("capture: pipeline busy"),
+            on_drop=lambda frame: self._stats.dropped("capture", DropReason.PIPELINE_BUSY),
             sinks=[runner.channel for runner in self._runners],
             connect=self._people.connect,
         )

@@ -214,7 +214,7 @@ class Recognition:
         """For the report; nothing when everyone is hidden."""
         if self._recogniser is None:
             return {}
-        counts, embeddings = dict(self._counts), self._stats.get("embeddings")
+        counts, embeddings = dict(self._counts), self._stats.counts().embeddings
         frames = counts.get("track frames", 0)
         return {
             "identity": {

@@ -16,6 +16,7 @@ from streamer.core.channel import Channel, Closed
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
+from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
 from streamer.core.types import Captured, Frame
 from streamer.sources import Source
@@ -303,7 +304,7 @@ class Capture:
         now = self._clock()
         frame = self._framer.frame(captured, now)
         if frame is None:
-            self._stats.dropped("capture: above target_fps")
+            self._stats.dropped("capture", DropReason.ABOVE_TARGET)
             return True
         self._first_t = frame.t if self._first_t is None else self._first_t
         # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
@@ -324,8 +325,7 @@ class Capture:
 
     def _reconnect(self, lost: SourceLost) -> bool:
         """Open the source again, waiting longer each time. False when the run stops or its time is over meanwhile."""
-        self._stats.count("lost")
-        self._stats.note(f"lost: {lost}")
+        self._stats.lost(str(lost))
         self._close()
         since, pause = self._clock(), self._options.retry_first_s
         while True:
@@ -341,5 +341,5 @@ class Capture:
                 pause = min(pause * 2, self._options.retry_max_s)
                 continue
             self._framer.reconnected()
-            self._stats.count("reconnected")
+            self._stats.reconnected()
             return True

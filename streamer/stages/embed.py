@@ -74,7 +74,7 @@ def embed(
         with stats.timed("embed"):
             vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
         matches = iter(gallery.match(vectors, now=now()) if vectors is not None else [])
-        stats.count("embeddings", len(good))
+        stats.embedded(len(good))
     except EmbedderError as error:
         return EmbedFailed(error)
     except Exception as error:  # an embedder is a plug-in: any exception means that there is no evidence

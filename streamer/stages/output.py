@@ -16,20 +16,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
 from streamer.core.options import PartOptions
+from streamer.core.reasons import DropReason, Emission
 from streamer.core.run import RunContext
 from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
 
 __all__ = ["OutputOptions", "Permission", "PlayOut", "SinkRunner"]
-
-Kind = Literal["frame", "covered", "repeat", "slate"]
 
 _MARGIN_S = 0.005
 """Added to the measured delay, so that a frame as late as the latest one is still in time."""
@@ -71,7 +69,11 @@ class Shown:
     """What a live sink shows next."""
 
     frame: AnonymizedFrame
-    kind: Kind
+    kind: Emission
+
+
+def _kind(frame: AnonymizedFrame) -> Emission:
+    return Emission.COVERED if frame.covered else Emission.FRAME
 
 
 class PlayOut:
@@ -127,14 +129,14 @@ class PlayOut:
             due.append(self._queue.popleft())
         if due:
             self._shown, self._shown_at, self._size = due[-1], now, due[-1].image.size
-            return Shown(due[-1], "covered" if due[-1].covered else "frame"), len(due) - 1
+            return Shown(due[-1], _kind(due[-1])), len(due) - 1
         if self._shown_at is not None and now < self._shown_at + self._period_s * 1.5:
             return None, 0
         self._shown_at = now
         if self._shown is not None and now - self._shown.t <= self._stale_s + self.delay_s:
-            return Shown(self._shown, "repeat"), 0
+            return Shown(self._shown, Emission.REPEAT), 0
         self._shown = None
-        return Shown(slate(-1, now, self._size, _SLATE_TEXT), "slate"), 0
+        return Shown(slate(-1, now, self._size, _SLATE_TEXT), Emission.SLATE), 0
 
 
 class SinkRunner:
@@ -167,7 +169,7 @@ class SinkRunner:
         self.channel: Channel[AnonymizedFrame] = Channel(
             capacity,
             Full.DROP_OLDEST if format.live else Full.BLOCK,
-            on_drop=lambda frame: run.stats.dropped(f"{name}: too slow"),
+            on_drop=lambda frame: run.stats.dropped(name, DropReason.TOO_SLOW),
         )
         self._play_out = PlayOut(
             size=(format.width, format.height),
@@ -214,7 +216,7 @@ class SinkRunner:
         wait = min(timeout_s, _POLL_S) if self.sink.main_thread else timeout_s
         frame = self.channel.get(wait)
         if frame is not None:
-            self._write(frame, "covered" if frame.covered else "frame")
+            self._write(frame, _kind(frame))
 
     def _record_live(self, timeout_s: float) -> None:
         """Every frame with its own time, and slates in the gaps."""
@@ -222,18 +224,18 @@ class SinkRunner:
         if frame is None:
             self._fill(self._clock() - self._options.stale_s - _RECORD_PATIENCE_S)
         elif self._last is not None and frame.t <= self._last.t:
-            self._stats.dropped(f"{self.name}: came after its time was filled")
+            self._stats.dropped(self.name, DropReason.TIME_FILLED)
         else:
             # A gap that ended before it was noticed is filled as well, or the frame before it would stand there.
             if self._last is not None and frame.t - self._last.t > self._options.stale_s + self._period_s:
                 self._fill(frame.t - self._period_s)
-            self._write(frame, "covered" if frame.covered else "frame")
+            self._write(frame, _kind(frame))
             self._last = frame
 
     def _fill(self, until: float) -> None:
         while self._last is not None and self._last.t + self._period_s <= until:
             filler = slate(-1, self._last.t + self._period_s, self._last.image.size, _SLATE_TEXT)
-            self._write(filler, "slate")
+            self._write(filler, Emission.SLATE)
             self._last = filler
 
     def _play(self, timeout_s: float) -> None:
@@ -248,16 +250,16 @@ class SinkRunner:
                 self._play_out.offer(more, now)
         shown, skipped = self._play_out.show(now)
         if skipped:
-            self._stats.dropped(f"{self.name}: shown too late", skipped)
+            self._stats.dropped(self.name, DropReason.SHOWN_TOO_LATE, skipped)
         if shown is not None:
             self._write(shown.frame, shown.kind)
 
-    def _write(self, frame: AnonymizedFrame, kind: Kind) -> None:
+    def _write(self, frame: AnonymizedFrame, kind: Emission) -> None:
         # Somebody who was removed from the gallery may still be in frames that wait here.
         outdated = frame.gallery_version is not None and frame.gallery_version != self._permission.gallery_version()
         if (outdated or self._permission.cover_all()) and not frame.covered:
             frame = slate(frame.seq, frame.t, frame.image.size, _COVER_TEXT, name=frame.name)
-            kind = "covered"
+            kind = Emission.COVERED
         with self._stats.timed(f"write {self.name}"):
             self.sink.write(frame)
         self._stats.emitted(self.name, frame.seq, kind, self._clock())

@@ -171,7 +171,7 @@ def test_lost_source_is_opened_again_in_a_new_epoch() -> None:
         got.append(raw.get())
     assert [f.epoch for f in got if f] == [0] * 10 + [1] * 20
     assert opener.opened == 4
-    assert stats.get("reconnected") == 1
+    assert stats.counts().reconnected == 1
 
 
 def test_gives_up_after_retry_for_s() -> None:
