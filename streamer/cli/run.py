@@ -19,6 +19,7 @@ from streamer.config.schema import CHOICES, Config, load, parse_overrides, spell
 from streamer.core.errors import StreamerError, UsageError, redact
 from streamer.core.files import write_whole
 from streamer.core.options import Context
+from streamer.core.report_schema import VERSION
 from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.pipeline.assembly import Parts, device_of
@@ -198,7 +199,8 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
     try:
         pipeline.start()
     except StreamerError as error:
-        outcome.runs.append({"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"})
+        failed = {"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"}
+        outcome.runs.append({"schema": VERSION, **failed})
         raise
     signals.arm()
     told = Notes(terminal)
@@ -261,7 +263,7 @@ def _check_report(path: Path) -> None:
 
 def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
     """One run: its summary; a folder of videos: a list of them under `runs`."""
-    data = runs[0] if len(runs) == 1 else {"runs": runs}
+    data = runs[0] if len(runs) == 1 else {"schema": VERSION, "runs": runs}
     try:
         write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
     except OSError as error:

@@ -26,6 +26,7 @@ from streamer.config.schema import Config
 from streamer.core.errors import StuckError
 from streamer.core.reasons import DropReason
 from streamer.core.report import Report, Status
+from streamer.core.report_schema import VERSION
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Command, SourceInfo
@@ -204,6 +205,7 @@ class Pipeline:
         assert self._info is not None, "start() comes first"
         wall_s = (self._ended or time.monotonic()) - self._started
         summary = {
+            "schema": VERSION,
             "streamer": __version__,
             "input": {"name": self._info.name, "detail": self._info.detail, "live": self._info.live},
             "outputs": [runner.name for runner in self._runners],
