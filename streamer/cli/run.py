@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +21,7 @@ from streamer.config.endpoints import Endpoint, Job, default_output, jobs, parse
 from streamer.config.schema import CHOICES, Config, load, parse_overrides, spelled_out
 from streamer.core.errors import StreamerError, UsageError, redact
 from streamer.core.files import write_whole
+from streamer.core.logs import FORMATS, LEVELS, StreamLog, configure
 from streamer.core.options import Context
 from streamer.core.report_schema import VERSION
 from streamer.inference.devices import FORMS
@@ -41,6 +45,18 @@ class _Outcome:
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line says besides settings."""
+
+    input: str | None
+    outputs: list[str]
+    report: Path | None
+    preview: bool
+    accept_licence: bool
+    force: bool
 
 
 def run(
@@ -106,9 +122,14 @@ def run(
         bool, typer.Option("--quiet", "-q", help="say nothing but errors, and warnings about what stays visible")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors")] = False,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="write a log to stderr instead of messages: text or json")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="least level of that log: debug, info, warning or error")
+    ] = None,
 ) -> None:
     """Anonymize INPUT into every OUTPUT."""
-    terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     paths = {"gallery": gallery, "attendance": attendance, "audit": audit}
@@ -116,25 +137,49 @@ def run(
     short |= {name: None if path is None else str(path) for name, path in paths.items()}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
-    if accept_licence:
+    asked = _Asked(input, output or [], report, preview, accept_licence, force)
+    with _terminal(log_format, log_level, quiet=quiet, verbose=verbose) as terminal:
+        _anonymize(asked, config, terminal)
+
+
+@contextmanager
+def _terminal(log_format: str | None, log_level: str | None, *, quiet: bool, verbose: bool) -> Iterator[Terminal]:
+    """Where messages go: to the screen, or to the log where one is asked for."""
+    if log_format is None and log_level is None:
+        yield Terminal(quiet=quiet, verbose=verbose)
+        return
+    chosen, level = log_format or "text", log_level or "info"
+    for option, given, known in (("--log-format", chosen, FORMATS), ("--log-level", level, LEVELS)):
+        if given not in known:
+            raise UsageError(f"{option} is one of {', '.join(known)}, not {given!r}")
+    handler = configure(sys.stderr, format="json" if chosen == "json" else "text", level=level)
+    try:
+        yield Terminal(quiet=quiet, verbose=verbose, log=StreamLog())
+    finally:
+        logging.getLogger("streamer").removeHandler(handler)
+
+
+def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
+    """All runs of one command."""
+    if asked.accept_licence:
         config = _accepted(config, terminal)
     obtained = device_of(config)  # before anything is fetched or opened
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
-    source = parse_input(input if input is not None else first_camera())
-    outputs = chosen_outputs(source, output or [], preview=preview)
+    source = parse_input(asked.input if asked.input is not None else first_camera())
+    outputs = chosen_outputs(source, asked.outputs, preview=asked.preview)
     if source.kind == "demo":
         config = demo_settings(config, outputs, terminal)
-    if report is not None:
-        _check_report(report)
-    outcome, todo = _Outcome(), jobs(source, outputs, force=force)
+    if asked.report is not None:
+        _check_report(asked.report)
+    outcome, todo = _Outcome(), jobs(source, outputs, force=asked.force)
     if len(todo) > 1 and config.identity.attendance is not None:
         raise UsageError(f"attendance lists who was on one video; {source.text} holds {len(todo)}: give one at a time")
     try:
         _run_all(todo, config, terminal, outcome)
     finally:
-        if report is not None and outcome.runs:
-            _write_report(report, outcome.runs)
+        if asked.report is not None and outcome.runs:
+            _write_report(asked.report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 

@@ -78,3 +78,8 @@ class FailingPart(StrEnum):
     DETECTOR = "DetectorError"
     EMBEDDER = "EmbedderError"
     EFFECT = "EffectError"
+
+    @property
+    def stage(self) -> str:
+        """Where in the log it is told of."""
+        return "render" if self is FailingPart.EFFECT else self.name.lower()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from streamer.core.logs import StreamLog
 from streamer.core.stats import Stats
 
 __all__ = ["RunContext"]
@@ -29,3 +30,8 @@ class RunContext:
     """The run ends after so many seconds of the input; None: with the input."""
     max_failures: int = 1
     """So many failures of one part in a row end the run."""
+
+    @property
+    def log(self) -> StreamLog:
+        """What the stream says, beside its tallies."""
+        return self.stats.log

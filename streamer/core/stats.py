@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from streamer.core.logs import StreamLog
 from streamer.core.reasons import CoverReason, DropReason, Emission, FailingPart
 from streamer.core.report import Note
 
@@ -43,9 +45,13 @@ class Counts:
 
 
 class Stats:
-    """Thread-safe tallies. Times passed in are seconds on one monotonic clock."""
+    """Thread-safe tallies. Times passed in are seconds on one monotonic clock.
 
-    def __init__(self) -> None:
+    log: told the notes as they come.
+    """
+
+    def __init__(self, log: StreamLog | None = None) -> None:
+        self.log = StreamLog() if log is None else log
         self._lock = threading.Lock()
         self._counts = Counts()
         self._failures: Counter[FailingPart] = Counter()
@@ -107,12 +113,13 @@ class Stats:
         """A live source broke off."""
         with self._lock:
             self._counts.lost += 1
-        self.note(f"lost: {why}")
+        self.note(f"lost: {why}", stage="capture")
 
     def reconnected(self) -> None:
         """It was opened again."""
         with self._lock:
             self._counts.reconnected += 1
+        self.log.say("capture", logging.INFO, "opened again")
 
     def emitted(self, sink: str, seq: int, kind: Emission, now: float) -> None:
         """A sink took a frame."""
@@ -135,8 +142,9 @@ class Stats:
                 self._stage_s[stage] += spent
                 self._stage_n[stage] += 1
 
-    def note(self, text: str, *, warning: bool = False) -> None:
-        """Something a person should read, also in the report. warning: it concerns privacy."""
+    def note(self, text: str, *, warning: bool = False, stage: str = "run") -> None:
+        """Something a person should read, also in the report and the log. warning: it concerns privacy."""
+        self.log.say(stage, logging.WARNING if warning else logging.INFO, "%s", text)
         with self._lock:
             if len(self._notes) < _NOTES:
                 self._notes.append(Note(text, warning))

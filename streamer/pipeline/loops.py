@@ -53,7 +53,7 @@ class _Failures:
         self._in_a_row += 1
         self._stats.failed(self._part)
         if self._in_a_row == 1:
-            self._stats.note(str(error))
+            self._stats.note(str(error), stage=self._part.stage)
         if self._in_a_row >= self._limit:
             raise error
 
@@ -230,7 +230,7 @@ class _PresentEffect:
         if wanted not in self._not_had:
             self._not_had.add(wanted)
             reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
-            self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._kind} stays")
+            self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._kind} stays", stage="render")
 
 
 class _LastShown:

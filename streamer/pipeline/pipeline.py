@@ -13,6 +13,7 @@ the stages (`capture`, `planner`, `detect`, `anonymize`, `output`), which start 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -75,7 +76,7 @@ class Pipeline:
             self._stats, clock, self._stop.wait, duration_s=config.run.duration_s, max_failures=config.run.max_failures
         )
         self._stopped_at: float | None = None
-        self._workers = Workers(on_failure=lambda error: self._abort())
+        self._workers = Workers(on_failure=self._failed)
         self._channels: Channels | None = None
         self._runners: list[SinkRunner] = []
         self._pumped: list[SinkRunner] = []
@@ -95,6 +96,7 @@ class Pipeline:
         recogniser: Recogniser | None = None
         try:
             self._info = info = source.info
+            self._run.log.stream = info.name
             detector = self._parts.detector()
             detect.warm_up(detector, (info.width, info.height))
             recogniser = self._parts.recogniser()
@@ -111,6 +113,8 @@ class Pipeline:
             for runner in self._runners:
                 runner.sink.close()
             raise
+        outputs = ", ".join(runner.name for runner in self._runners)
+        self._run.log.say("run", logging.INFO, "started, into %s", outputs)
         self._wire(source, detector, effect, info)
 
     def poll(self, timeout_s: float) -> Status:
@@ -154,14 +158,18 @@ class Pipeline:
         for runner in self._pumped:
             runner.sink.close()
         self._pumped.clear()
-        self._ended = self._ended or time.monotonic()
+        if not self._ended:
+            self._ended = time.monotonic()
+            counts, drops = self._stats.counts(), self._stats.drops()
+            words = "ended: %s frames, covered whole %s, dropped %s"
+            self._run.log.say("run", logging.INFO, words, counts.sealed, counts.covered, drops)
         try:
             self._workers.join(timeout_s=_LAST_GRACE_S)
         except StuckError as stuck:
             # A source that blocks is no failure once everything captured is written: the thread ends with the program.
             if not (self._stop.is_set() and self._workers.alive() == ["capture"]):
                 raise
-            self._stats.note(f"source: {stuck}")
+            self._stats.note(f"source: {stuck}", stage="capture")
         if self._people.failure is not None:
             raise self._people.failure
         return self.report()
@@ -174,6 +182,9 @@ class Pipeline:
         if "effect" in changes:
             load("effects", changes["effect"])
         self._settings = replace(self._settings, **changes)
+        self._run.log.say(
+            "run", logging.INFO, "set: %s", ", ".join(f"{name} {value}" for name, value in changes.items())
+        )
         return self._settings
 
     @property
@@ -306,6 +317,10 @@ class Pipeline:
         elif command is Command.NEXT_EFFECT:
             effects = kinds("effects")
             self.update(effect=effects[(effects.index(self._settings.effect) + 1) % len(effects)])
+
+    def _failed(self, error: BaseException) -> None:
+        self._run.log.say("run", logging.ERROR, "failed", error=error)
+        self._abort()
 
     def _abort(self) -> None:
         if self._stopped_at is None:  # a thread that hangs must not keep a failed run from ending, either

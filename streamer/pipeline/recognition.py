@@ -111,7 +111,9 @@ class Recognition:
         _check_records(options)
         people, _ = recogniser.gallery.current()
         if not len(people):
-            self._stats.note("nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE")
+            self._stats.note(
+                "nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE", stage="identity"
+            )
         self.identity = IdentityCache(
             options,
             recogniser.embedder.thresholds,
@@ -171,7 +173,7 @@ class Recognition:
                     self._attendance.write()
                 except StreamerError as error:  # tried again, and for good at the end
                     if not missed:
-                        self._stats.note(str(error))
+                        self._stats.note(str(error), stage="records")
                     missed = True
 
     def saw(

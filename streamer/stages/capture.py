@@ -317,7 +317,7 @@ class Capture:
     def _close(self) -> None:
         self._source.close()
         while self._source.warnings:  # each is said once, also when the source was closed before
-            self._stats.note(self._source.warnings.pop(0))
+            self._stats.note(self._source.warnings.pop(0), stage="capture")
 
     def _left_s(self) -> float:
         """Seconds until a live run's time is over."""
