@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["CoverReason", "DropReason", "Emission", "FailingPart", "HideReason"]
+__all__ = ["CoverReason", "DropReason", "Emission", "FailingPart", "HideReason", "SinkState", "SinkTrouble"]
 
 
 class CoverReason(StrEnum):
@@ -83,3 +83,22 @@ class FailingPart(StrEnum):
     def stage(self) -> str:
         """Where in the log it is told of."""
         return "render" if self is FailingPart.EFFECT else self.name.lower()
+
+
+class SinkState(StrEnum):
+    """Whether an output takes frames."""
+
+    OPEN = "open"
+    FAILING = "failing"
+    STOPPED = "stopped"
+    """Closed, or not opened yet."""
+
+
+class SinkTrouble(StrEnum):
+    """What an output failed at."""
+
+    OPENING = "could not be opened"
+    WRITING = "could not be written"
+    ATTENDING = "could not be attended to"
+    """A window's keys."""
+    FINISHING = "could not be finished"

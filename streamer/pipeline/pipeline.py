@@ -111,7 +111,7 @@ class Pipeline:
                 detector.close()
             self._people.close(recogniser)
             for runner in self._runners:
-                runner.sink.close()
+                runner.close()
             raise
         outputs = ", ".join(runner.name for runner in self._runners)
         self._run.log.say("run", logging.INFO, "started, into %s", outputs)
@@ -156,7 +156,7 @@ class Pipeline:
         if self._running():
             self._abort()
         for runner in self._pumped:
-            runner.sink.close()
+            runner.close()
         self._pumped.clear()
         if not self._ended:
             self._ended = time.monotonic()
@@ -307,7 +307,7 @@ class Pipeline:
             going = False
         if not going:
             self._pumped.remove(runner)
-            runner.sink.close()
+            runner.close()
 
     def _obey(self, command: Command) -> None:
         if command is Command.QUIT:

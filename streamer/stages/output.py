@@ -13,21 +13,24 @@ Cover-all is looked at immediately before every write of every sink.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
+from streamer.core.errors import redact
 from streamer.core.options import PartOptions
-from streamer.core.reasons import DropReason, Emission
+from streamer.core.reasons import DropReason, Emission, SinkState, SinkTrouble
 from streamer.core.run import RunContext
 from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
 
-__all__ = ["OutputOptions", "Permission", "PlayOut", "SinkRunner"]
+__all__ = ["OutputOptions", "Permission", "PlayOut", "SinkHealth", "SinkRunner"]
 
 _MARGIN_S = 0.005
 """Added to the measured delay, so that a frame as late as the latest one is still in time."""
@@ -139,8 +142,21 @@ class PlayOut:
         return Shown(slate(-1, now, self._size, _SLATE_TEXT), Emission.SLATE), 0
 
 
+@dataclass(frozen=True, slots=True)
+class SinkHealth:
+    """How an output is doing."""
+
+    state: SinkState
+    since: float
+    """On the run's clock."""
+    trouble: SinkTrouble | None = None
+    """What it failed at first; it stays when the output is closed after that."""
+    error: str = ""
+
+
 class SinkRunner:
-    """One sink and what feeds it. `step()` is called in a loop by one thread: its worker, or the main thread.
+    """One sink, what feeds it, and how it is doing. `step()` is called in a loop by one thread: its worker, or the main
+    thread.
 
     format: where its source is live, frames come at their own time, and nothing may hold them up.
     on_command: told what the user asked for at a window.
@@ -177,6 +193,8 @@ class SinkRunner:
             delay_s=options.delay_s,
             stale_s=options.stale_s,
         )
+        self._health = SinkHealth(SinkState.STOPPED, run.clock())
+        self._log = run.log
         self._last: AnonymizedFrame | None = None
         self._step = self._record
         if format.live:
@@ -184,7 +202,34 @@ class SinkRunner:
 
     def open(self) -> None:
         """Open the sink. Raises what the sink raises."""
-        self.sink.open(self._format)
+        with self._trouble(SinkTrouble.OPENING):
+            self.sink.open(self._format)
+        self._health = SinkHealth(SinkState.OPEN, self._clock())
+
+    def close(self) -> None:
+        """Close the sink. Raises what the sink raises; calling it twice is fine."""
+        try:
+            with self._trouble(SinkTrouble.FINISHING):
+                self.sink.close()
+        finally:
+            if self._health.state is not SinkState.STOPPED:
+                self._health = replace(self._health, state=SinkState.STOPPED, since=self._clock())
+
+    @property
+    def health(self) -> SinkHealth:
+        """How it is doing; may be asked from any thread."""
+        return self._health
+
+    @contextmanager
+    def _trouble(self, kind: SinkTrouble) -> Iterator[None]:
+        """Around every call of the sink: a failure is kept, said, and passed on."""
+        try:
+            yield
+        except Exception as error:
+            if self._health.trouble is None:  # what comes after it follows from it
+                self._health = SinkHealth(SinkState.FAILING, self._clock(), kind, redact(str(error)))
+            self._log.say("output", logging.ERROR, "%s %s", self.name, kind.value, error=error)
+            raise
 
     def run(self) -> None:
         """A worker's whole life; the sink is closed whatever happens."""
@@ -192,7 +237,7 @@ class SinkRunner:
             while self.step(timeout_s=1.0):
                 pass
         finally:
-            self.sink.close()
+            self.close()
 
     def step(self, timeout_s: float) -> bool:
         """Do what is due, waiting for it at most timeout_s. False when the end was reached."""
@@ -205,7 +250,9 @@ class SinkRunner:
                 if now - self._last.t > self._options.stale_s + _RECORD_PATIENCE_S:
                     self._fill(now)
             return False
-        for command in self.sink.poll():
+        with self._trouble(SinkTrouble.ATTENDING):
+            commands = self.sink.poll()
+        for command in commands:
             self._on_command(command)
         return True
 
@@ -260,6 +307,6 @@ class SinkRunner:
         if (outdated or self._permission.cover_all()) and not frame.covered:
             frame = slate(frame.seq, frame.t, frame.image.size, _COVER_TEXT, name=frame.name)
             kind = Emission.COVERED
-        with self._stats.timed(f"write {self.name}"):
+        with self._trouble(SinkTrouble.WRITING), self._stats.timed(f"write {self.name}"):
             self.sink.write(frame)
         self._stats.emitted(self.name, frame.seq, kind, self._clock())
