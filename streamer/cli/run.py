@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +24,9 @@ from streamer.config.problems import parse_yaml
 from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
 from streamer.core.errors import StreamerError, UsageError, redact
 from streamer.core.files import write_whole
+from streamer.core.logs import FORMATS, LEVELS, StreamLog, configure
 from streamer.core.options import Context
+from streamer.core.report_schema import VERSION
 from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.pipeline.assembly import Parts, device_of
@@ -43,6 +48,18 @@ class _Outcome:
 
     runs: list[dict[str, Any]] = field(default_factory=list)
     exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line says besides settings."""
+
+    inputs: list[str]
+    outputs: list[str]
+    report: Path | None
+    preview: bool
+    accept_licence: bool
+    force: bool
 
 
 def run(
@@ -166,9 +183,20 @@ def run(
             rich_help_panel=SETTINGS,
         ),
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", help="write a log to stderr instead of messages: text or json", rich_help_panel=SAID
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL", help="least level of that log: debug, info, warning or error", rich_help_panel=SAID
+        ),
+    ] = None,
 ) -> None:
     """Anonymize every INPUT into every OUTPUT."""
-    terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     paths = {"gallery": gallery, "attendance": attendance, "audit": audit}
@@ -178,25 +206,49 @@ def run(
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     if strength is not None:
         config = _with_strength(config, strength)
-    if accept_licence:
+    asked = _Asked(inputs or [], output or [], report, preview, accept_licence, force)
+    with _terminal(log_format, log_level, quiet=quiet, verbose=verbose) as terminal:
+        _anonymize(asked, config, terminal)
+
+
+@contextmanager
+def _terminal(log_format: str | None, log_level: str | None, *, quiet: bool, verbose: bool) -> Iterator[Terminal]:
+    """Where messages go: to the screen, or to the log where one is asked for."""
+    if log_format is None and log_level is None:
+        yield Terminal(quiet=quiet, verbose=verbose)
+        return
+    chosen, level = log_format or "text", log_level or "info"
+    for option, given, known in (("--log-format", chosen, FORMATS), ("--log-level", level, LEVELS)):
+        if given not in known:
+            raise UsageError(f"{option} is one of {', '.join(known)}, not {given!r}")
+    handler = configure(sys.stderr, format="json" if chosen == "json" else "text", level=level)
+    try:
+        yield Terminal(quiet=quiet, verbose=verbose, log=StreamLog())
+    finally:
+        logging.getLogger("streamer").removeHandler(handler)
+
+
+def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
+    """All runs of one command."""
+    if asked.accept_licence:
         config = _accepted(config, terminal)
     obtained = device_of(config)  # before anything is fetched or opened
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
-    sources = [parse_input(text) for text in inputs or [first_camera()]]
-    wanted = [chosen_outputs(source, output or [], preview=preview) for source in sources]
+    sources = [parse_input(text) for text in asked.inputs or [first_camera()]]
+    wanted = [chosen_outputs(source, asked.outputs, preview=asked.preview) for source in sources]
     if sources[0].kind == "demo":
         config = demo_settings(config, wanted[0], terminal)
-    if report is not None:
-        _check_report(report)
-    outcome, todo = _Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=force)
+    if asked.report is not None:
+        _check_report(asked.report)
+    outcome, todo = _Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=asked.force)
     if len(todo) > 1 and config.identity.attendance is not None:
         raise UsageError(f"attendance lists who was on one video, and there are {len(todo)}: give one at a time")
     try:
         _run_all(todo, config, terminal, outcome)
     finally:
-        if report is not None and outcome.runs:
-            _write_report(report, outcome.runs)
+        if asked.report is not None and outcome.runs:
+            _write_report(asked.report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 
@@ -268,7 +320,8 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
     try:
         pipeline.start()
     except StreamerError as error:
-        outcome.runs.append({"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"})
+        failed = {"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"}
+        outcome.runs.append({"schema": VERSION, **failed})
         raise
     signals.arm()
     told = Notes(terminal)
@@ -331,7 +384,7 @@ def _check_report(path: Path) -> None:
 
 def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
     """One run: its summary; a folder of videos: a list of them under `runs`."""
-    data = runs[0] if len(runs) == 1 else {"runs": runs}
+    data = runs[0] if len(runs) == 1 else {"schema": VERSION, "runs": runs}
     try:
         write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
     except OSError as error:

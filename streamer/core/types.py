@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from streamer.core.picture import Picture
+from streamer.core.reasons import CoverReason
 
 __all__ = [
     "Box",
@@ -25,7 +26,6 @@ __all__ = [
     "Planned",
     "Points5",
     "Reveal",
-    "Sound",
     "SourceInfo",
     "TrackBox",
     "Verdict",
@@ -69,14 +69,6 @@ class Captured:
     image: Picture
     name: str | None = None
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A stretch of sound on the same clock as the pictures beside it."""
-
-    t: float
-    samples: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +190,7 @@ class Cover:
     """Hide this face."""
 
     why: str
+    """One of `HideReason`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +225,7 @@ class Planned:
 
     frame: Frame
     plan: Plan | None
-    why: str = field(default="")
+    why: CoverReason | None = None
     """Without a plan: the reason, for the statistics."""
 
 

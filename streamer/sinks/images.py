@@ -17,8 +17,8 @@ from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import check_folder, check_output, put, write_error
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
+from streamer.sinks._unattended import Unattended
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
 
@@ -42,11 +42,10 @@ class Options(PartOptions):
     quality: int = Field(95, ge=1, le=100, description="of JPEG and WebP, higher is better and larger")
 
 
-class ImagesSink:
+class ImagesSink(Unattended):
     """Writes every frame as a picture of its own. Each appears whole under its name, or not at all."""
 
     live = False
-    main_thread = False
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -79,13 +78,6 @@ class ImagesSink:
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
-
-    def close(self) -> None:
-        """Every picture was finished when it was written."""
 
     def _target(self, frame: AnonymizedFrame) -> Path:
         """The file for one frame."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.options import Context, PartOptions
-from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
+from streamer.sinks._unattended import Unattended
 
 __all__ = ["NullSink", "Options", "build"]
 
@@ -14,11 +14,10 @@ class Options(PartOptions):
     """There is nothing to set."""
 
 
-class NullSink:
+class NullSink(Unattended):
     """Takes every frame and forgets it."""
 
     live = False
-    main_thread = False
 
     def __init__(self) -> None:
         self.written = 0
@@ -33,13 +32,6 @@ class NullSink:
         """Count one frame."""
         self.written += 1
         self.covered += frame.covered
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
-
-    def close(self) -> None:
-        """Nothing to finish."""
 
 
 def build(options: Options, ctx: Context) -> Sink:

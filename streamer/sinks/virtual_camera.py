@@ -14,9 +14,9 @@ from streamer.core import install
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import BT601, even
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._fit import Fitter
+from streamer.sinks._unattended import Unattended
 
 if TYPE_CHECKING:
     import pyvirtualcam
@@ -51,11 +51,10 @@ class _Device(Protocol):
     def close(self) -> None: ...
 
 
-class VirtualCameraSink:
+class VirtualCameraSink(Unattended):
     """Feeds one virtual camera. Its size is fixed when it is opened; pictures of other sizes are letterboxed."""
 
     live = True
-    main_thread = False
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -89,10 +88,6 @@ class VirtualCameraSink:
             raise SinkError("the virtual camera was written to before it was opened")
         self._device.write(self._fit(frame).image.buffer)
         self.written += 1
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
 
     def close(self) -> None:
         """Let go of the device."""

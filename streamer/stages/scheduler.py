@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from streamer.core.options import PartOptions
+from streamer.core.reasons import CoverReason
 from streamer.core.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
 from streamer.identity.decide import Identity
 from streamer.tracking.tracker import Tracker
@@ -278,7 +279,7 @@ class Planner:
             if known or not self._options.lookahead:
                 ready.append(self._planned(held.frame, epoch))
             else:  # also when only the looks to look back from are wanting: nothing is relaxed under load
-                ready.append(Planned(held.frame, None, "no pass in time"))
+                ready.append(Planned(held.frame, None, CoverReason.NO_PASS_IN_TIME))
         return ready
 
     def _hopeless(self, frame: Frame) -> bool:
@@ -298,17 +299,17 @@ class Planner:
 
     def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
         if frame.seq in epoch.failed:
-            return Planned(frame, None, "detector failed")
+            return Planned(frame, None, CoverReason.DETECTOR_FAILED)
         if frame.t - epoch.began_t < self._cover_first_s - _SLACK_S:
-            return Planned(frame, None, "scene just began")
+            return Planned(frame, None, CoverReason.SCENE_BEGAN)
         # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame
         # is covered. Without lookahead that risk was chosen.
         bracketed = bool(epoch.passes) and epoch.passes[-1].t >= frame.t
         passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not passes:
-            return Planned(frame, None, "no pass in time")
+            return Planned(frame, None, CoverReason.NO_PASS_IN_TIME)
         if self._changed_unwatched(frame, epoch):
-            return Planned(frame, None, "a face came or went between rare looks")
+            return Planned(frame, None, CoverReason.CHANGED_UNWATCHED)
         tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s, frame.shift))
         return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))
 

@@ -22,6 +22,7 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
 from streamer.effects import Effect, solid
@@ -33,7 +34,8 @@ from streamer.effects.replace import Options, Replace
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
-from streamer.pipeline.loops import Render, Settings
+from streamer.pipeline.channels import Channels
+from streamer.pipeline.loops import Hiding, Render, Settings
 from streamer.pipeline.pipeline import Pipeline
 from streamer.pipeline.recognition import Recognition
 
@@ -218,19 +220,10 @@ def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: 
         plan = Plan(n, 0, (look,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
-    Render(
-        decided,
-        [written],
-        effect("pixelate"),
-        effect,
-        MASK,
-        lambda: Freshness(0.25, 0),
-        ZoneOptions(),
-        stats,
-        Recognition(Config(), stats, hide_everyone),
-        settings=lambda: Settings(next(settings)),
-        max_failures=1,
-    ).work()
+    channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])
+    hiding = Hiding(effect, lambda: Settings(next(settings)), MASK, ZoneOptions(), lambda: Freshness(0.25, 0))
+    people = Recognition(Config(), stats, hide_everyone)
+    Render(replace(channels, decided=decided), RunContext(stats), hiding, effect("pixelate"), people).work()
     assert asked == ["pixelate", "replace", "pixelate", "replace", "solid", "box", "replace", "pixelate"]
     assert [note.text for note in stats.notes()] == [
         f"effect replace cannot be had (effect.image: {tmp_path}/gone.png cannot be read: No such file or directory); "

@@ -16,6 +16,7 @@ from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.schema import Config
 from streamer.core.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.core.options import Context
+from streamer.core.report_schema import RunReport
 from streamer.core.types import Detection, Frame, TrackBox, Verdict
 from streamer.effects import Effect, Patch, solid
 from streamer.identity.decide import Identity, hide_everyone
@@ -71,6 +72,7 @@ class Scene:
             error = raised
         assert self.sink.closed
         assert self.live_sink.closed
+        RunReport.model_validate(pipeline.report().summary)
         return pipeline.report(), error
 
     def leaks(self) -> list[int]:
