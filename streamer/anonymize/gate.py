@@ -28,7 +28,7 @@ class Freshness:
     """What a plan must fulfil for its frame to be shown."""
 
     max_gap_s: float
-    """Largest distance in capture time between the frame and any pass its plan rests on."""
+    """Largest distance in capture time between the frame and any detection its plan rests on."""
     gallery_version: int = 0
     """The present version of the gallery; a reveal decided on another one is void."""
 
@@ -39,13 +39,13 @@ def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> str | None:
         return "no plan"
     if (plan.seq, plan.epoch) != (frame.seq, frame.epoch):
         return "plan of another frame"
-    if not plan.passes:
+    if not plan.results:
         return "no pass"
-    for look in plan.passes:
-        if not look.full or look.epoch != frame.epoch:
+    for result in plan.results:
+        if not result.full or result.epoch != frame.epoch:
             return "pass of another kind or epoch"
         # Written so that a time that is no number objects, too.
-        if not abs(look.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
+        if not abs(result.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
             return "pass too far away"
     for track, _ in plan.tracks:
         if not all(map(math.isfinite, (*track.box, track.spread_px))):

@@ -1,4 +1,4 @@
-"""More than one look at a picture: overlapping tiles, mirrored and enlarged copies, merged into one answer.
+"""More than one view of a picture: overlapping tiles, mirrored and enlarged copies, merged into one answer.
 
 `Views` is a detector around a detector. It shows the inner one several views of each picture, all in one batch, and
 brings what was found there back into the picture. The picture itself is always among them, so nothing that the inner
@@ -27,7 +27,7 @@ _SAME_FACE_SHARE = 0.5
 _EDGE_SHARE = 0.1
 """A face that comes this near to the edge of its tile, in face sizes, may go on beyond it."""
 _OVERLAP = 1.25
-"""Overlap of tiles in sizes of the smallest face that the look at the whole picture finds: larger ones are found there,
+"""Overlap of tiles in sizes of the smallest face that the view of the whole picture finds: larger ones are found there,
 smaller ones lie whole in one of the tiles."""
 _MOST_OVERLAP = 0.5
 """The same as a share of the tile."""
@@ -40,12 +40,12 @@ _LARGEST_ENLARGEMENT = 2.0
 _TOGETHER = 16
 """Views that are made at once: bounds the memory that a large photograph takes."""
 _HALF_FROM_PX = 320
-"""Pictures whose longer side is less are not looked at at half size."""
+"""Pictures whose longer side is less are not examined at half size."""
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """One way to look at a picture."""
+    """One way to see a picture."""
 
     window: tuple[int, int, int, int] | None = None
     """x0, y0, x1, y1; even, except at the picture's far edges. None: all of it."""
@@ -60,7 +60,7 @@ def in_views(inner: Detector, options: DetectorOptions) -> Detector:
 
 
 class Views:
-    """A detector that looks more than once. See `Detector` for the contract."""
+    """A detector that examines several views. See `Detector` for the contract."""
 
     def __init__(self, inner: Detector, options: DetectorOptions) -> None:
         self._inner = inner
@@ -90,7 +90,7 @@ class Views:
 
 
 def _views(size: tuple[int, int], options: DetectorOptions) -> list[_View]:
-    """How a picture of this width and height is looked at; the picture itself first."""
+    """How a picture of this width and height is seen; the picture itself first."""
     longer = max(size)
     whole = min(1.0, options.longer_px(size) / longer)
     tiles = list(_tiled(size, options, whole))
@@ -114,9 +114,9 @@ def _tiled(size: tuple[int, int], options: DetectorOptions, whole: float) -> Ite
 
 
 def _tiles(size: tuple[int, int], options: DetectorOptions, whole: float, scale: float) -> Iterator[_View]:
-    """Tiles in which the picture is seen at this scale; none when the look at the whole picture sees it as large.
+    """Tiles in which the picture is seen at this scale; none when the view of the whole picture sees it as large.
 
-    whole: scale of the look at the whole picture.
+    whole: scale of the view of the whole picture.
     """
     if scale <= whole * _WORTH_IT:
         return

@@ -19,7 +19,7 @@ from streamer.config.schema import Config
 from streamer.core.errors import InputError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.types import Frame, Pass
+from streamer.core.types import DetectionResult, Frame
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
@@ -34,7 +34,7 @@ _INPUTS_PX = (640, 960, 1280)
 _DETECTORS = ("yunet", "centerface")
 """Those that need no further library, and whose weights anybody may use."""
 _LIVE = {"detect.look_back_s": 0.0}
-"""What a live source has by default: no waiting beyond the next look."""
+"""What a live source has by default: no waiting beyond the next detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _timed(config: Config, source: Endpoint, ctx: Context) -> Report:
 def waiting_frames(config: Config, fps: float, *, frames: int = 240) -> tuple[float, int]:
     """How many later frames must have been captured before a frame may leave: the mean, and the most.
 
-    Counted on a live planner whose detector answers at once; the time of a look comes on top.
+    Counted on a live planner whose detector answers at once; the time of a detection comes on top.
     """
     planner = Planner(config.detect, lambda: Tracker(config.track, 0.4), hide_everyone, live=True)
     image = Picture.blank(16, 16).frozen()
@@ -173,6 +173,6 @@ def waiting_frames(config: Config, fps: float, *, frames: int = 240) -> tuple[fl
         t = number / fps
         left = planner.offer(Frame(number, 0, t, image), t)
         while (request := planner.next_request()) is not None:
-            left += planner.passed(Pass(request.frame.seq, 0, request.frame.t, ()), t)
+            left += planner.detected(DetectionResult(request.frame.seq, 0, request.frame.t, ()), t)
         waits += [number - planned.frame.seq for planned in left]
     return sum(waits) / max(1, len(waits)), max(waits, default=0)

@@ -1,4 +1,4 @@
-"""The two loops between the channels: frames and looks into the planner, planned frames through the gate."""
+"""The two loops between the channels: frames and detection results into the planner, planned frames to the gate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
 from streamer.core.stats import Stats
-from streamer.core.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
+from streamer.core.types import DetectionRequest, Frame, IdentityRequest, Planned, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
-from streamer.stages.detect import Failed, Look
+from streamer.stages.detect import DetectionFailed, DetectionOutcome
 from streamer.stages.embed import Answer, EmbedFailed
 from streamer.stages.scheduler import Planner
 
@@ -62,8 +62,8 @@ class Planning:
         self,
         planner: Planner,
         raw: Channel[Frame],
-        requests: Channel[PassRequest],
-        looks: Channel[Look],
+        requests: Channel[DetectionRequest],
+        results: Channel[DetectionOutcome],
         decided: Channel[Planned],
         changed: threading.Condition,
         stats: Stats,
@@ -76,7 +76,7 @@ class Planning:
         self._planner = planner
         self._raw = raw
         self._requests = requests
-        self._looks = looks
+        self._results = results
         self._decided = decided
         self._changed = changed
         self._stats = stats
@@ -93,7 +93,7 @@ class Planning:
     def work(self) -> None:
         """The thread; ends when the last held frame has left. Raises what ends the run."""
         try:
-            while not self._looks.drained:  # it is only after an abort
+            while not self._results.drained:  # it is only after an abort
                 with self._changed:
                     self._changed.wait_for(self._something, timeout=self._until_expiry())
                 now = self._clock()
@@ -113,16 +113,16 @@ class Planning:
 
     def _something(self) -> bool:
         may_read = not self._planner.full and len(self._raw) > 0
-        may_look = len(self._looks) > 0 and not self._planner.waits_for_identity
+        may_take_result = len(self._results) > 0 and not self._planner.waits_for_identity
         answered = self._answers is not None and len(self._answers) > 0
-        return answered or may_look or may_read or (self._raw.drained and not self._finished)
+        return answered or may_take_result or may_read or (self._raw.drained and not self._finished)
 
     def _until_expiry(self) -> float:
         expiry = self._planner.next_expiry()
         return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
 
     def _event(self, now: float) -> list[Planned]:
-        """Take in one thing that happened; answers and looks first, because held frames wait for them."""
+        """Take in one thing that happened; answers and results first, because held frames wait for them."""
         if self._answers is not None and len(self._answers) and (answer := self._answers.get(0)) is not None:
             self._wished_at = None
             if isinstance(answer, EmbedFailed):
@@ -130,15 +130,15 @@ class Planning:
                 return self._planner.identified(None, now)
             self._embedder_failures.none()
             return self._planner.identified(answer, now)
-        may_look = not self._planner.waits_for_identity
-        if may_look and len(self._looks) and (look := self._looks.get(0)) is not None:
+        may_take_result = not self._planner.waits_for_identity
+        if may_take_result and len(self._results) and (result := self._results.get(0)) is not None:
             self._asked_at = None
-            if isinstance(look, Failed):
-                self._failures.one(look.error)
-                return self._planner.failed(look.request, now)
+            if isinstance(result, DetectionFailed):
+                self._failures.one(result.error)
+                return self._planner.failed(result.request, now)
             self._failures.none()
             self._stats.count("passes")
-            return self._planner.passed(look, now)
+            return self._planner.detected(result, now)
         if not self._planner.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
             return self._planner.offer(frame, now)
         if self._raw.drained and not self._finished:

@@ -2,7 +2,7 @@
 
     capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
                      |     ^
-             requests|     |looks, and whose faces they are
+             requests|     |results, and whose faces they are
                      v     |
                      detector, embedder
 
@@ -27,7 +27,7 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import StuckError
 from streamer.core.report import Report, Status
 from streamer.core.stats import Stats
-from streamer.core.types import Command, Frame, PassRequest, Planned, SourceInfo
+from streamer.core.types import Command, DetectionRequest, Frame, Planned, SourceInfo
 from streamer.core.workers import Workers
 from streamer.detectors import Detector
 from streamer.effects import Effect
@@ -38,7 +38,7 @@ from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.stages import detect
 from streamer.stages.capture import Capture, Framer
-from streamer.stages.detect import Look
+from streamer.stages.detect import DetectionOutcome
 from streamer.stages.output import SinkRunner
 from streamer.stages.scheduler import Planner
 from streamer.tracking.tracker import Tracker
@@ -239,18 +239,18 @@ class Pipeline:
             on_drop=lambda frame: stats.dropped("capture: pipeline busy"),
             changed=changed,
         )
-        requests: Channel[PassRequest] = Channel(1, Full.BLOCK)
-        looks: Channel[Look] = Channel(1, Full.BLOCK, changed=changed)
+        requests: Channel[DetectionRequest] = Channel(1, Full.BLOCK)
+        results: Channel[DetectionOutcome] = Channel(1, Full.BLOCK, changed=changed)
         decided: Channel[Planned] = Channel(_DECIDED_FRAMES, Full.BLOCK)
         asked = self._people.connect(changed)
-        self._channels = [raw, requests, looks, decided, *(asked or ()), *(runner.channel for runner in self._runners)]
+        self._channels = [raw, requests, results, decided, *(asked or ()), *(one.channel for one in self._runners)]
         planner = Planner(
             config.detect,
             lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
             self._people.identity,
             live=info.live,
             stills=info.stills,
-            # Only of detectors that have such a key is it known what a second look at a real face comes to.
+            # Only of detectors that have such a key is it known what verifying a real face comes to.
             confirm=getattr(config.detector.options, "confirm", False),
         )
         framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
@@ -269,7 +269,7 @@ class Pipeline:
             planner,
             raw,
             requests,
-            looks,
+            results,
             decided,
             changed,
             stats,
@@ -299,7 +299,7 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, requests, looks, stats, scope))
+        spawn("detector", lambda: detect.work(detector, requests, results, stats, scope))
         if asked is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:

@@ -65,9 +65,9 @@ def _plan(frame: Frame, detector: Detector, config: Config) -> Plan | None:
     planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
     planned = planner.offer(frame, 0.0)
     while (request := planner.next_request()) is not None:
-        result = detect.look(detector, request, scope)
-        if isinstance(result, detect.Failed):
+        result = detect.examine(detector, request, scope)
+        if isinstance(result, detect.DetectionFailed):
             raise result.error
-        planned += planner.passed(result, 0.0)
+        planned += planner.detected(result, 0.0)
     planned += planner.finish(0.0)
     return planned[0].plan

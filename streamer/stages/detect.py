@@ -13,10 +13,10 @@ from streamer.core.errors import DetectorError
 from streamer.core.geometry import center, side
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
-from streamer.core.types import Box, Detection, Pass, PassRequest
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult
 from streamer.detectors import Detector, DetectorOptions
 
-__all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "warm_up", "work"]
+__all__ = ["EVERYTHING", "DetectionFailed", "DetectionOutcome", "Scope", "examine", "warm_up", "work"]
 
 _SURE_SCORE = 0.5
 """From this score on, a detection needs no second look."""
@@ -50,14 +50,14 @@ _SAME_SIZE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class DetectionFailed:
     """The detector could not examine the frame it was asked to."""
 
-    request: PassRequest
+    request: DetectionRequest
     error: DetectorError
 
 
-Look = Pass | Failed
+DetectionOutcome = DetectionResult | DetectionFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def look(detector: Detector, request: PassRequest, scope: Scope = EVERYTHING) -> Look:
+def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
     """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
     frame = request.frame
     try:
@@ -103,11 +103,11 @@ def look(detector: Detector, request: PassRequest, scope: Scope = EVERYTHING) ->
                 if not _needs_confirming(one, request, sure) or _confirmed(detector, frame.image, one, sure)
             ]
         found = [*found, *_second_looks(detector, frame.image, found, request)]
-        return Pass(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+        return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
     except DetectorError as error:
-        return Failed(request, error)
+        return DetectionFailed(request, error)
     except Exception as error:  # a detector is a plug-in: any exception means that the frame was not examined
-        return Failed(request, DetectorError(f"the detector failed: {type(error).__name__}: {error}"))
+        return DetectionFailed(request, DetectorError(f"the detector failed: {type(error).__name__}: {error}"))
 
 
 def _detect(detector: Detector, pictures: list[Picture]) -> list[list[Detection]]:
@@ -125,17 +125,19 @@ def _first_look(detector: Detector, image: Picture, zones: ZoneOptions) -> list[
     return [_moved(face, _origin(window), (1.0, 1.0)) for face in _detect(detector, [image.cropped(window)])[0]]
 
 
-def _second_looks(detector: Detector, image: Picture, found: list[Detection], request: PassRequest) -> list[Detection]:
+def _second_looks(
+    detector: Detector, image: Picture, found: list[Detection], request: DetectionRequest
+) -> list[Detection]:
     """Look once more, enlarged, where a known face was not found, and where a doubtful one was.
 
     A face that is small, turned or half hidden scores low in the whole frame and better in a window around it. What is
-    found there counts only near the place looked at: the rest of the window belongs to the look at the whole frame.
+    found there counts only near the place looked at: the rest of the window is the whole frame's.
     """
     sure = [one.box for one in found if one.score >= _SURE_SCORE]
     lost = [box for box in request.watch if not any(_near(box, other) for other in sure)]
     doubtful = [one.box for one in found if one.score < _SURE_SCORE and not any(_near(one.box, box) for box in lost)]
     windows = [(box, window) for box in [*lost, *doubtful] if (window := _window(box, image)) is not None]
-    # A crowd asks for more looks than there may be: the larger a face, the more of it can be recognised.
+    # A crowd asks for more detections than there may be: the larger a face, the more of it can be recognised.
     windows = [(box, window) for box, window in windows if side(box) < _SMALL_FACE_PX]
     windows = sorted(windows, key=lambda one: side(one[0]), reverse=True)[: request.second_looks]
     if not windows:
@@ -161,7 +163,7 @@ def _second_looks(detector: Detector, image: Picture, found: list[Detection], re
     return again
 
 
-def _needs_confirming(face: Detection, request: PassRequest, sure: list[Box]) -> bool:
+def _needs_confirming(face: Detection, request: DetectionRequest, sure: list[Box]) -> bool:
     """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much.
 
     sure: faces of the same look that are beyond doubt; what was known there speaks for nobody else.
@@ -176,10 +178,10 @@ def _confirmed(detector: Detector, image: Picture, face: Detection, sure: list[B
 
     A face with its hair and shoulders can pass for a larger one: to see the sure one again confirms nothing.
     """
-    looks = [(*look, 0, False) for look in _UPRIGHT_LOOKS] + [(*_TURNED_LOOK, turns, False) for turns in (1, 3)]
-    looks += [(*look, 0, True) for look in _UPRIGHT_LOOKS]
+    views = [(*seen_at, 0, False) for seen_at in _UPRIGHT_LOOKS] + [(*_TURNED_LOOK, turns, False) for turns in (1, 3)]
+    views += [(*seen_at, 0, True) for seen_at in _UPRIGHT_LOOKS]
     pictures, places, others = [], [], []
-    for faces, px, turns, mirrored in looks:
+    for faces, px, turns, mirrored in views:
         window = _window(face.box, image, faces)
         if window is None:
             return True
@@ -195,7 +197,7 @@ def _confirmed(detector: Detector, image: Picture, face: Detection, sure: list[B
     found = _detect(detector, pictures)
     double = any(_near(face.box, box) and _within(box, face.box) for box in sure)
     upright = _CONFIRMING_SCORE_DOUBLE if double else _CONFIRMING_SCORE
-    for (_, _, turns, _), place, known, seen in zip(looks, places, others, found, strict=True):
+    for (_, _, turns, _), place, known, seen in zip(views, places, others, found, strict=True):
         least = _CONFIRMING_SCORE_TURNED if turns else upright
         if any(one.score >= least and _is(one.box, place, known) for one in seen):
             return True
@@ -290,8 +292,8 @@ def warm_up(detector: Detector, size: tuple[int, int]) -> None:
 
 def work(
     detector: Detector,
-    requests: Channel[PassRequest],
-    looks: Channel[Look],
+    requests: Channel[DetectionRequest],
+    results: Channel[DetectionOutcome],
     stats: Stats,
     scope: Scope = EVERYTHING,
 ) -> None:
@@ -303,8 +305,8 @@ def work(
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = look(detector, request, scope)
-                looks.put(result)
+                    result = examine(detector, request, scope)
+                results.put(result)
     except Closed:
         return
     finally:

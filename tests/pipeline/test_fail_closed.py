@@ -128,7 +128,7 @@ def test_healthy(live: bool) -> None:
 
 @pytest.mark.parametrize("enter_at", [10, 11, 12])
 def test_face_is_covered_before_it_is_first_found(enter_at: int) -> None:
-    """The face appears on a frame that no pass looks at; lookahead covers it backwards."""
+    """The face appears on a frame that no detection looks at; lookahead covers it backwards."""
     source, sink = MovingFace(frames=30, enter_at=enter_at), RecordingSink()
     effect = solid.build(solid.Options(), Context())
     pipeline = Pipeline(Config(), Parts(lambda: source, Oracle, lambda kind: effect, [("record", lambda: sink)]))

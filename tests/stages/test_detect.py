@@ -16,10 +16,10 @@ from streamer.config.parts import build
 from streamer.core.geometry import center, side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.detectors import Detector
 from streamer.detectors.yunet import Options as YuNetOptions
-from streamer.stages.detect import Failed, look
+from streamer.stages.detect import DetectionFailed, examine
 
 FRAME = Frame(0, 0, 0.0, Picture.blank(640, 480).frozen())
 FACE: Box = (300.0, 200.0, 330.0, 240.0)
@@ -43,8 +43,8 @@ class Scripted:
 
 
 def seen(detector: Scripted, *watch: Box, second_looks: int = 4) -> tuple[Detection, ...]:
-    result = look(detector, PassRequest(FRAME, watch, second_looks))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, watch, second_looks))
+    assert isinstance(result, DetectionResult)
     return result.detections
 
 
@@ -75,7 +75,7 @@ def test_what_is_found_elsewhere_in_the_window_does_not_count() -> None:
 
 
 def test_larger_faces_come_first() -> None:
-    """In a crowd, small faces that were lost long ago must not use up the looks."""
+    """In a crowd, small faces that were lost long ago must not use up the detections."""
     small: list[Box] = [(x, 50.0, x + 10.0, 62.0) for x in (0.0, 100.0, 400.0)]
     detector = Scripted([], [Detection((60, 53, 100, 107), 0.6)])
     (found,) = seen(detector, *small, FACE, second_looks=1)
@@ -125,8 +125,8 @@ class Doubting(Scripted):
 
 
 def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
-    result = look(detector, PassRequest(FRAME, watch, 0, confirm=confirm))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, watch, 0, confirm=confirm))
+    assert isinstance(result, DetectionResult)
     return result.detections != ()
 
 
@@ -173,8 +173,8 @@ def test_sure_known_or_small_faces_count_at_once() -> None:
 def test_what_may_be_a_face_around_a_sure_one(score: float | None, size: float, counts: bool) -> None:
     sure = Detection((217.0, 170.0, 283.0, 236.0), 0.9)
     detector = Doubting(Detection(LARGE, 0.55), score, size=size, beside=[sure])
-    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, (sure.box,), 0, confirm=True))
+    assert isinstance(result, DetectionResult)
     assert (LARGE in [one.box for one in result.detections]) == counts
     assert sure in result.detections
 
@@ -182,8 +182,8 @@ def test_what_may_be_a_face_around_a_sure_one(score: float | None, size: float, 
 def test_somebody_half_behind_a_sure_face_is_confirmed_like_anybody() -> None:
     sure = Detection((260.0, 170.0, 330.0, 240.0), 0.9)
     detector = Doubting(Detection(LARGE, 0.55), 0.4, beside=[sure])
-    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, (sure.box,), 0, confirm=True))
+    assert isinstance(result, DetectionResult)
     assert LARGE in [one.box for one in result.detections]
 
 
@@ -204,8 +204,8 @@ def test_a_face_at_the_border_is_confirmed_where_it_is() -> None:
     for in_turned, in_mirrored in ((True, False), (False, True)):
         turned = Detection((8.0, 76.0, 84.0, 152.0), 0.9 if in_turned else 0.0)
         mirrored = Detection((76.0, 8.0, 152.0, 84.0), 0.9 if in_mirrored else 0.0)
-        result = look(Lying([Detection(box, 0.5)], []), PassRequest(FRAME, confirm=True))
-        assert isinstance(result, Pass)
+        result = examine(Lying([Detection(box, 0.5)], []), DetectionRequest(FRAME, confirm=True))
+        assert isinstance(result, DetectionResult)
         assert len(result.detections) == 1
 
 
@@ -225,7 +225,7 @@ def test_a_failing_second_look_fails_the_pass() -> None:
                 raise RuntimeError("broken")
             return [[]]
 
-    assert isinstance(look(Breaks([], []), PassRequest(FRAME, (FACE,), 4)), Failed)
+    assert isinstance(examine(Breaks([], []), DetectionRequest(FRAME, (FACE,), 4)), DetectionFailed)
 
 
 # -- real faces that are hard to see -----------------------------------------------------------------------------------
@@ -247,12 +247,12 @@ def test_most_real_faces_that_are_large_and_doubtful_are_confirmed(media: Path, 
         bgr = cv2.resize(bgr, None, fx=1.7, fy=1.7, interpolation=cv2.INTER_CUBIC)
         for hard in _hard_to_see(np.asarray(bgr, np.uint8), random):
             frame = Frame(0, 0, 0.0, Picture.from_bgr(hard, format="bgrp").frozen())
-            everything = look(found, PassRequest(frame))
-            assert isinstance(everything, Pass)
+            everything = examine(found, DetectionRequest(frame))
+            assert isinstance(everything, DetectionResult)
             faces = [one for one in everything.detections if _in_the_middle(one, hard) and 0.4 <= one.score < 0.65]
             if faces:
-                believed = look(found, PassRequest(frame, confirm=True))
-                assert isinstance(believed, Pass)
+                believed = examine(found, DetectionRequest(frame, confirm=True))
+                assert isinstance(believed, DetectionResult)
                 doubtful += len(faces)
                 confirmed += sum(one in believed.detections for one in faces)
     assert doubtful >= 20

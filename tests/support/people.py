@@ -24,10 +24,10 @@ from streamer.core.types import (
     Box,
     Captured,
     Detection,
+    DetectionResult,
     Frame,
     Identified,
     Likeness,
-    Pass,
     Planned,
     Points5,
     SourceInfo,
@@ -185,9 +185,9 @@ def _readable(image: Picture, box: Box, seed: int, before: Sequence[Box]) -> boo
 
 
 class StreetDetector:
-    """Knows by a frame's number where its faces are. before: called before every look; may raise or sleep."""
+    """Knows by a frame's number where its faces are. before: called before every detection; may raise or sleep."""
 
-    def __init__(self, street: Street, before: Callable[[int], None] = lambda look: None) -> None:
+    def __init__(self, street: Street, before: Callable[[int], None] = lambda result: None) -> None:
         self._street = street
         self._before = before
         self.looks = 0
@@ -246,7 +246,7 @@ def gallery_of(*seeds: int) -> Gallery:
 class Rehearsal:
     """Planner, identity cache and gate without threads: every event happens when it is told to.
 
-    every_look: answers come after so many further passes (live only); drop: frames that never arrive.
+    every_look: answers come after so many further detections (live only); drop: frames that never arrive.
     """
 
     street: Street
@@ -281,7 +281,7 @@ class Rehearsal:
         )
         self._effect = solid.build(solid.Options(), Context())
         self._late: list[tuple[int, Identified]] = []
-        self._passes = 0
+        self._results = 0
 
     def run(self) -> Rehearsal:
         """Every frame of the street; then `shown` and `false_reveals` say what came of it."""
@@ -317,9 +317,9 @@ class Rehearsal:
         while True:
             if not self.planner.waits_for_identity and (request := self.planner.next_request()) is not None:
                 n = request.frame.seq
-                look = Pass(n, request.frame.epoch, request.frame.t, tuple(self.street.detections(n)))
-                self._passes += 1
-                self._emit(self.planner.passed(look, now))
+                result = DetectionResult(n, request.frame.epoch, request.frame.t, tuple(self.street.detections(n)))
+                self._results += 1
+                self._emit(self.planner.detected(result, now))
                 self._answer_late(now)
             elif (wish := self.planner.next_identity()) is not None:
                 crops = [
@@ -333,13 +333,13 @@ class Rehearsal:
                     for face, match in zip(wish.faces, matches, strict=True)
                 )
                 answer = Identified(wish.frame.epoch, wish.frame.t, found, self.version)
-                self._late.append((self._passes + (self.lag if self.street.live else 0), answer))
+                self._late.append((self._results + (self.lag if self.street.live else 0), answer))
                 self._answer_late(now)
             else:
                 return
 
     def _answer_late(self, now: float) -> None:
-        while self._late and self._late[0][0] <= self._passes:
+        while self._late and self._late[0][0] <= self._results:
             self._emit(self.planner.identified(self._late.pop(0)[1], now))
 
     def _emit(self, planned: Sequence[Planned]) -> None:
