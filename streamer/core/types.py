@@ -117,7 +117,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class DetectionRequest:
-    """The planner's request: find the faces of this frame."""
+    """The scheduler's request: find the faces of this frame."""
 
     frame: Frame
     watch: tuple[Box, ...] = ()

@@ -66,7 +66,7 @@ Went = Mapping[int, Detection]
 
 
 class Identity(Protocol):
-    """What the planner asks of whoever decides. All calls come from its thread."""
+    """What the scheduler asks of whoever decides. All calls come from its thread."""
 
     @property
     def waiting(self) -> bool:

@@ -1,4 +1,4 @@
-"""The two loops between the channels: frames and detection results into the planner, planned frames to the gate."""
+"""The two loops between the channels: frames and detection results into the scheduler, planned frames to the gate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from streamer.core.types import DetectionRequest, Frame, IdentityRequest, Planne
 from streamer.effects import Effect
 from streamer.stages.detect import DetectionFailed, DetectionOutcome
 from streamer.stages.embed import Answer, EmbedFailed
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 
-__all__ = ["Planning", "Render", "Settings", "Witness"]
+__all__ = ["Render", "SchedulerLoop", "Settings", "Witness"]
 
 _TICK_S = 0.5
-"""The planner looks up at least so often, to notice a detector that does not answer."""
+"""The scheduler looks up at least so often, to notice a detector that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class _Failures:
             raise error
 
 
-class Planning:
-    """The planner's thread: whatever happens goes in as an event, and what was decided goes out in order."""
+class SchedulerLoop:
+    """The scheduler's thread: whatever happens goes in as an event, and what was decided goes out in order."""
 
     def __init__(
         self,
-        planner: Planner,
+        scheduler: Scheduler,
         raw: Channel[Frame],
         requests: Channel[DetectionRequest],
         results: Channel[DetectionOutcome],
@@ -73,7 +73,7 @@ class Planning:
         max_failures: int,
         pass_timeout_s: float,
     ) -> None:
-        self._planner = planner
+        self._scheduler = scheduler
         self._raw = raw
         self._requests = requests
         self._results = results
@@ -97,11 +97,11 @@ class Planning:
                 with self._changed:
                     self._changed.wait_for(self._something, timeout=self._until_expiry())
                 now = self._clock()
-                ready = [*self._planner.expire(now), *self._event(now)]
+                ready = [*self._scheduler.expire(now), *self._event(now)]
                 self._ask(now)
                 for planned in ready:
                     self._decided.put(planned)
-                if self._finished and self._planner.held == 0:
+                if self._finished and self._scheduler.held == 0:
                     return
         except Closed:
             return
@@ -112,13 +112,13 @@ class Planning:
             self._decided.close()
 
     def _something(self) -> bool:
-        may_read = not self._planner.full and len(self._raw) > 0
-        may_take_result = len(self._results) > 0 and not self._planner.waits_for_identity
+        may_read = not self._scheduler.full and len(self._raw) > 0
+        may_take_result = len(self._results) > 0 and not self._scheduler.waits_for_identity
         answered = self._answers is not None and len(self._answers) > 0
         return answered or may_take_result or may_read or (self._raw.drained and not self._finished)
 
     def _until_expiry(self) -> float:
-        expiry = self._planner.next_expiry()
+        expiry = self._scheduler.next_expiry()
         return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
 
     def _event(self, now: float) -> list[Planned]:
@@ -127,32 +127,32 @@ class Planning:
             self._wished_at = None
             if isinstance(answer, EmbedFailed):
                 self._embedder_failures.one(answer.error)
-                return self._planner.identified(None, now)
+                return self._scheduler.identified(None, now)
             self._embedder_failures.none()
-            return self._planner.identified(answer, now)
-        may_take_result = not self._planner.waits_for_identity
+            return self._scheduler.identified(answer, now)
+        may_take_result = not self._scheduler.waits_for_identity
         if may_take_result and len(self._results) and (result := self._results.get(0)) is not None:
             self._asked_at = None
             if isinstance(result, DetectionFailed):
                 self._failures.one(result.error)
-                return self._planner.failed(result.request, now)
+                return self._scheduler.failed(result.request, now)
             self._failures.none()
             self._stats.count("passes")
-            return self._planner.detected(result, now)
-        if not self._planner.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
-            return self._planner.offer(frame, now)
+            return self._scheduler.detected(result, now)
+        if not self._scheduler.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
+            return self._scheduler.offer(frame, now)
         if self._raw.drained and not self._finished:
             self._finished = True
-            return self._planner.finish(now)
+            return self._scheduler.finish(now)
         return []
 
     def _ask(self, now: float) -> None:
-        if (request := self._planner.next_request()) is not None:
+        if (request := self._scheduler.next_request()) is not None:
             self._asked_at = now
             self._requests.put(request)
         elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
             raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
-        if self._wishes is not None and (wish := self._planner.next_identity()) is not None:
+        if self._wishes is not None and (wish := self._scheduler.next_identity()) is not None:
             self._wished_at = now
             self._wishes.put(wish)
         elif self._wished_at is not None and now - self._wished_at > self._pass_timeout_s:

@@ -1,14 +1,14 @@
 """START HERE: one stream from its source to its sinks. Read it top to bottom.
 
-    capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
+    capture --raw--> scheduler --decided--> render --> one runner per sink (window: pumped by `poll`)
                      |     ^
              requests|     |results, and whose faces they are
                      v     |
                      detector, embedder
 
-Every arrow is a bounded channel. A live source may lose frames before the planner (`raw` drops the oldest) and before a
-sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is in
-the stages (`capture`, `planner`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
+Every arrow is a bounded channel. A live source may lose frames before the scheduler (`raw` drops the oldest) and before
+a sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is
+in the stages (`capture`, `scheduler`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streamer.core.workers import Workers
 from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.pipeline.assembly import Parts, detector_options
-from streamer.pipeline.loops import Planning, Render, Settings
+from streamer.pipeline.loops import Render, SchedulerLoop, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
@@ -40,14 +40,14 @@ from streamer.stages import detect
 from streamer.stages.capture import Capture, Framer
 from streamer.stages.detect import DetectionOutcome
 from streamer.stages.output import SinkRunner
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 from streamer.tracking.tracker import Tracker
 
 __all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
 
 _DEFAULT_FPS = 25.0
 _DECIDED_FRAMES = 8
-"""Frames that may wait between planner and render."""
+"""Frames that may wait between scheduler and render."""
 _LAST_GRACE_S = 0.5
 """Time for the threads to return once every channel is closed."""
 
@@ -244,7 +244,7 @@ class Pipeline:
         decided: Channel[Planned] = Channel(_DECIDED_FRAMES, Full.BLOCK)
         asked = self._people.connect(changed)
         self._channels = [raw, requests, results, decided, *(asked or ()), *(one.channel for one in self._runners)]
-        planner = Planner(
+        scheduler = Scheduler(
             config.detect,
             lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
             self._people.identity,
@@ -265,8 +265,8 @@ class Pipeline:
             wait=self._stop.wait,
             duration_s=config.run.duration_s,
         )
-        planning = Planning(
-            planner,
+        scheduling = SchedulerLoop(
+            scheduler,
             raw,
             requests,
             results,
@@ -304,7 +304,7 @@ class Pipeline:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:
             spawn("records", self._people.keep)
-        spawn("planner", planning.work)
+        spawn("scheduler", scheduling.work)
         spawn("capture", capture.work)
 
     # -- the window, and the end --------------------------------------------------------------------------------

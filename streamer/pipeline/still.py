@@ -15,7 +15,7 @@ from streamer.effects import Effect
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import detector_options
 from streamer.stages import detect
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 from streamer.tracking.tracker import Tracker
 
 __all__ = ["anonymized"]
@@ -62,12 +62,12 @@ def _plan(frame: Frame, detector: Detector, config: Config) -> Plan | None:
     options = detector_options(config)
     scope = detect.Scope.of(config.zones, options)
     tracker = Tracker(config.track, options.threshold)
-    planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
-    planned = planner.offer(frame, 0.0)
-    while (request := planner.next_request()) is not None:
+    scheduler = Scheduler(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
+    planned = scheduler.offer(frame, 0.0)
+    while (request := scheduler.next_request()) is not None:
         result = detect.examine(detector, request, scope)
         if isinstance(result, detect.DetectionFailed):
             raise result.error
-        planned += planner.detected(result, 0.0)
-    planned += planner.finish(0.0)
+        planned += scheduler.detected(result, 0.0)
+    planned += scheduler.finish(0.0)
     return planned[0].plan

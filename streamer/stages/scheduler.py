@@ -29,7 +29,7 @@ from streamer.core.types import DetectionRequest, DetectionResult, Frame, Identi
 from streamer.identity.decide import Identity
 from streamer.tracking.tracker import Tracker
 
-__all__ = ["Planner", "PlannerOptions"]
+__all__ = ["Scheduler", "SchedulerOptions"]
 
 _QUEUE_FOR_FILES = 2
 """Requests that may wait for the detector before a file is read further."""
@@ -39,8 +39,8 @@ _SLACK_S = 1e-6
 """Rounding of timestamps."""
 
 
-class PlannerOptions(PartOptions):
-    """Settings of the planner: when the detector looks, and how long a frame may wait for it."""
+class SchedulerOptions(PartOptions):
+    """Settings of the scheduler: when the detector looks, and how long a frame may wait for it."""
 
     every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 looks at every frame")
     second_looks: int = Field(
@@ -101,7 +101,7 @@ class _Epoch:
         return None, after
 
 
-class Planner:
+class Scheduler:
     """See the module.
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
@@ -111,7 +111,7 @@ class Planner:
 
     def __init__(
         self,
-        options: PlannerOptions,
+        options: SchedulerOptions,
         new_tracker: Callable[[], Tracker],
         identity: Identity,
         *,

@@ -264,7 +264,7 @@ def test_effect_raises_later_and_recovers() -> None:
     assert report.summary["covered"]["why"]["effect failed"] >= 10
 
 
-def test_planner_is_late() -> None:
+def test_scheduler_is_late() -> None:
     class Slow(type(hide_everyone)):  # type: ignore[misc]
         def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
             time.sleep(0.2 if frame.seq % 10 == 0 else 0)

@@ -1,4 +1,4 @@
-"""The planner, driven event by event: no threads, no clock."""
+"""The scheduler, driven event by event: no threads, no clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame, Planned
 from streamer.identity.decide import hide_everyone
-from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 IMAGE = Picture.blank(64, 48).frozen()
@@ -21,10 +21,10 @@ def frame(seq: int, t: float | None = None, epoch: int = 0) -> Frame:
     return Frame(seq, epoch, seq / 25 if t is None else t, IMAGE)
 
 
-def planner(*, live: bool = False, **options: object) -> Planner:
+def scheduler(*, live: bool = False, **options: object) -> Scheduler:
     options = {"look_back_s": 0.0, **options}
-    return Planner(
-        PlannerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
+    return Scheduler(
+        SchedulerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
     )
 
 
@@ -33,7 +33,7 @@ def seen(request: DetectionRequest, boxes: Sequence[Box] = ()) -> DetectionResul
     return DetectionResult(f.seq, f.epoch, f.t, tuple(Detection(box, 0.9) for box in boxes))
 
 
-def drive(machine: Planner, frames: Sequence[Frame]) -> tuple[list[Planned], list[int]]:
+def drive(machine: Scheduler, frames: Sequence[Frame]) -> tuple[list[Planned], list[int]]:
     """Every wish for a detection is fulfilled at once. Returns what left, and which frames were looked at."""
     left, looked = [], []
     for f in frames:
@@ -49,14 +49,14 @@ def drive(machine: Planner, frames: Sequence[Frame]) -> tuple[list[Planned], lis
 
 
 def test_looks_at_every_third_frame_and_at_the_last() -> None:
-    left, looked = drive(planner(), [frame(n) for n in range(11)])
+    left, looked = drive(scheduler(), [frame(n) for n in range(11)])
     assert looked == [0, 3, 6, 9, 10]
     assert [planned.frame.seq for planned in left] == list(range(11))
     assert all(planned.plan is not None for planned in left)
 
 
 def test_holds_frames_between_passes() -> None:
-    machine = planner()
+    machine = scheduler()
     machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
@@ -71,7 +71,7 @@ def test_holds_frames_between_passes() -> None:
 
 
 def test_frames_between_passes_rest_on_both() -> None:
-    left, _ = drive(planner(), [frame(n) for n in range(4)])
+    left, _ = drive(scheduler(), [frame(n) for n in range(4)])
     plan = left[1].plan
     assert plan is not None
     assert [result.seq for result in plan.results] == [0, 3]
@@ -83,7 +83,7 @@ def test_frames_between_passes_rest_on_both() -> None:
 @pytest.mark.parametrize(("fps", "expected"), [(30, 3), (25, 3), (10, 2), (5, 1), (2, 1)])
 def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
     """No two detections lie further apart than max_gap_s, whatever `every` says."""
-    _, looked = drive(planner(), [frame(n, n / fps) for n in range(13)])
+    _, looked = drive(scheduler(), [frame(n, n / fps) for n in range(13)])
     assert looked[1] - looked[0] == expected
 
 
@@ -101,7 +101,7 @@ def test_who_came_or_went_between_rare_looks_may_be_anywhere(
     at_first: list[Box], later: list[Box], expected: bool
 ) -> None:
     """Looks at 0 and 0.36 s: every frame between them is near enough to one of them, but nobody looked for long."""
-    machine = planner(live=True, max_gap_s=0.25)
+    machine = scheduler(live=True, max_gap_s=0.25)
     left = machine.offer(frame(0), 0.0)
     request = machine.next_request()
     assert request is not None
@@ -120,7 +120,7 @@ def test_who_came_or_went_between_rare_looks_may_be_anywhere(
 @pytest.mark.parametrize("live", [False, True])
 def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> None:
     """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the fifth of a second before is covered."""
-    machine = planner(live=live, look_back_s=None)
+    machine = scheduler(live=live, look_back_s=None)
     left: list[Planned] = []
 
     def serve(now: float) -> None:
@@ -141,7 +141,7 @@ def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> No
 
 def test_a_file_that_jumps_on_forgets_nobody() -> None:
     """The frame waits for a detection that comes seconds later; by then its face must not be forgotten."""
-    machine = planner(look_back_s=0.21)
+    machine = scheduler(look_back_s=0.21)
     left: list[Planned] = []
     for seq, t in enumerate((0.0, 0.04, 9.0)):
         left += machine.offer(frame(seq, t), t)
@@ -159,7 +159,7 @@ def test_a_file_that_jumps_on_forgets_nobody() -> None:
 
 def test_live_frames_that_cannot_wait_to_look_back_are_covered() -> None:
     """A slow detector: a frame held so long leaves before the detection that would find whom the last one missed."""
-    machine = planner(live=True, look_back_s=0.2, max_hold_s=0.5, every=1)
+    machine = scheduler(live=True, look_back_s=0.2, max_hold_s=0.5, every=1)
     machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
@@ -174,7 +174,7 @@ def test_live_frames_that_cannot_wait_to_look_back_are_covered() -> None:
 
 
 def test_looking_back_ends_where_the_scene_does() -> None:
-    machine = planner(look_back_s=0.25)
+    machine = scheduler(look_back_s=0.25)
     frames = [frame(n, epoch=n // 9) for n in range(18)]
     left, _ = drive(machine, frames)
     assert [p.frame.seq for p in left] == list(range(18))
@@ -182,7 +182,7 @@ def test_looking_back_ends_where_the_scene_does() -> None:
 
 
 def test_without_lookahead_only_frames_that_wait_for_their_own_pass_are_held() -> None:
-    machine = planner(lookahead=False)
+    machine = scheduler(lookahead=False)
     assert machine.offer(frame(0), 0) == []
     request = machine.next_request()
     assert request is not None
@@ -193,7 +193,7 @@ def test_without_lookahead_only_frames_that_wait_for_their_own_pass_are_held() -
 
 
 def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
-    machine = planner(live=True, max_hold_s=0.2)
+    machine = scheduler(live=True, max_hold_s=0.2)
     machine.offer(frame(0), 0)
     assert machine.next_request() is not None
     machine.offer(frame(1), 0.04)
@@ -206,7 +206,7 @@ def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
 @pytest.mark.parametrize("lookahead", [False, True])
 def test_frame_whose_hold_expires(lookahead: bool) -> None:
     """With lookahead it leaves without a plan: who came in since the last one is not known. Else by what is known."""
-    machine = planner(live=True, max_hold_s=0.2, max_gap_s=0.1, lookahead=lookahead)
+    machine = scheduler(live=True, max_hold_s=0.2, max_gap_s=0.1, lookahead=lookahead)
     left = machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
@@ -219,7 +219,7 @@ def test_frame_whose_hold_expires(lookahead: bool) -> None:
 
 
 def test_live_newest_wish_wins() -> None:
-    machine = planner(live=True)
+    machine = scheduler(live=True)
     for n in range(7):
         machine.offer(frame(n), n / 25)
         if n == 0:
@@ -230,7 +230,7 @@ def test_live_newest_wish_wins() -> None:
 
 
 def test_file_stops_reading_instead_of_skipping_passes() -> None:
-    machine = planner()
+    machine = scheduler()
     count = 0
     while not machine.full:
         machine.offer(frame(count), 0)
@@ -239,7 +239,7 @@ def test_file_stops_reading_instead_of_skipping_passes() -> None:
 
 
 def test_failed_pass_covers_its_frame() -> None:
-    machine = planner()
+    machine = scheduler()
     for n in range(4):
         machine.offer(frame(n), 0)
     request = machine.next_request()
@@ -253,7 +253,7 @@ def test_failed_pass_covers_its_frame() -> None:
 
 
 def test_nothing_stays_inside_when_the_last_pass_fails() -> None:
-    machine = planner()
+    machine = scheduler()
     for n in range(2):
         machine.offer(frame(n), 0)
     left = machine.finish(0)
@@ -264,7 +264,7 @@ def test_nothing_stays_inside_when_the_last_pass_fails() -> None:
 
 
 def test_nothing_is_carried_into_another_epoch() -> None:
-    machine = planner()
+    machine = scheduler()
     frames = [frame(n, epoch=n // 5) for n in range(10)]
     left = []
     for f in frames:
@@ -284,21 +284,21 @@ def test_nothing_is_carried_into_another_epoch() -> None:
 
 def test_a_scene_that_just_began_is_covered_whole() -> None:
     frames = [frame(n, epoch=n // 8) for n in range(16)]
-    left, looked = drive(planner(cover_first_s=0.12, every=1), frames)
+    left, looked = drive(scheduler(cover_first_s=0.12, every=1), frames)
     assert [p.frame.seq for p in left if p.plan is None] == [0, 1, 2, 8, 9, 10]
     assert {p.why for p in left if p.plan is None} == {"scene just began"}
     assert looked == list(range(16))
 
 
 def test_no_scene_begins_with_a_still() -> None:
-    options = PlannerOptions(cover_first_s=0.12)
-    machine = Planner(options, lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=False, stills=True)
+    options = SchedulerOptions(cover_first_s=0.12)
+    machine = Scheduler(options, lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=False, stills=True)
     left, _ = drive(machine, [frame(n, epoch=n) for n in range(3)])
     assert all(p.plan is not None for p in left)
 
 
 def test_every_shown_frame_was_looked_at_itself_where_no_gap_is_allowed() -> None:
-    machine = planner(live=True, every=1, max_gap_s=0.001)
+    machine = scheduler(live=True, every=1, max_gap_s=0.001)
     left: list[Planned] = []
     for n in range(9):
         left += machine.offer(frame(n), n / 25)
@@ -309,7 +309,7 @@ def test_every_shown_frame_was_looked_at_itself_where_no_gap_is_allowed() -> Non
 
 
 def test_stills_are_all_examined() -> None:
-    left, looked = drive(planner(), [frame(n, epoch=n) for n in range(5)])
+    left, looked = drive(scheduler(), [frame(n, epoch=n) for n in range(5)])
     assert looked == [0, 1, 2, 3, 4]
     assert len(left) == 5
 
@@ -328,8 +328,8 @@ def test_any_order_of_events(
     live: bool, lookahead: bool, back_s: float, every: int, steps: list[float], epochs: list[bool], answers: list[str]
 ) -> None:
     """Order and number of frames are kept; plans rest on full, near passes of their own epoch; nobody waits long."""
-    machine = planner(live=live, lookahead=lookahead, look_back_s=back_s, every=every)
-    options = PlannerOptions()
+    machine = scheduler(live=live, lookahead=lookahead, look_back_s=back_s, every=every)
+    options = SchedulerOptions()
     now, epoch, pending = 0.0, 0, None
     left: list[tuple[Planned, float]] = []
     offered: list[Frame] = []

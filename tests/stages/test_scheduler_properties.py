@@ -1,4 +1,4 @@
-"""What holds for every stream of events the planner can meet: jitter, drops, jumps of time, failures, slow detections.
+"""What holds for every stream of events the scheduler can meet: jitter, drops, jumps of time, failures, slowness.
 
 A run is simulated on one clock: frames arrive, detections take their time, held frames expire. People walk on lines of
 their own, so that where each of them is at any moment is known.
@@ -17,7 +17,7 @@ from streamer.core.geometry import grown, lerp, shifted
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame, Planned
 from streamer.identity.decide import hide_everyone
-from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 IMAGE = Picture.blank(64, 48).frozen()
@@ -36,9 +36,9 @@ class Step:
     after_s: float
     """Since the frame before; now and then a jump."""
     late_s: float
-    """From its capture to its arrival at the planner."""
+    """From its capture to its arrival at the scheduler."""
     dropped: bool
-    """Lost before the planner: its number is missing."""
+    """Lost before the scheduler: its number is missing."""
     new_epoch: bool
     look_s: float
     """If it is looked at, how long that takes."""
@@ -94,7 +94,7 @@ option_sets = st.fixed_dictionaries(
 class Run:
     """One simulated stream. `left` is what came out, and when."""
 
-    options: PlannerOptions
+    options: SchedulerOptions
     people: Sequence[Walker]
     live: bool
     now: float = 0.0
@@ -111,7 +111,7 @@ class Run:
     plans: dict[int, Step] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.machine = Planner(
+        self.machine = Scheduler(
             self.options,
             lambda: Tracker(TrackOptions(), 0.4, vouched_s=self.options.max_gap_s),
             hide_everyone,
@@ -164,7 +164,7 @@ class Run:
         self.now = max(self.now, then)
 
     def _wait_for_the_result(self) -> None:
-        assert self.in_flight is not None, "the planner waits for a result that it never asked for"
+        assert self.in_flight is not None, "the scheduler waits for a result that it never asked for"
         self._until(self.in_flight[0])
 
     def _ask(self) -> None:
@@ -210,7 +210,7 @@ def together(plan_boxes: Sequence[Box], box: Box) -> bool:
 @settings(max_examples=250, deadline=None)
 @given(stream=streams, people=walkers, chosen=option_sets, live=st.booleans())
 def test_what_always_holds(stream: list[Step], people: list[Walker], chosen: dict[str, object], live: bool) -> None:
-    options = PlannerOptions.model_validate(chosen)
+    options = SchedulerOptions.model_validate(chosen)
     run = Run(options, people, live)
     run.simulate(stream)
 
@@ -254,7 +254,7 @@ def test_cover_contains_everybody_between_two_sightings(
     stream: list[Step], people: list[Walker], chosen: dict[str, object], live: bool
 ) -> None:
     """Also over detections that missed somebody; at a detection, and before the first one as far as nobody looked."""
-    run = Run(PlannerOptions.model_validate(chosen), people, live)
+    run = Run(SchedulerOptions.model_validate(chosen), people, live)
     run.simulate(stream)
     judged = 0
     for (planned, _), known in zip(run.left, run.known, strict=True):
@@ -264,7 +264,7 @@ def test_cover_contains_everybody_between_two_sightings(
         # As if the camera stood still, as people's boxes are.
         away = -frame.shift[0], -frame.shift[1]
         cover = [shifted(grown(track.box, track.spread_px + 1e-6), *away) for track, _ in planned.plan.tracks]
-        # What the planner knew when it let this frame go.
+        # What the scheduler knew when it let this frame go.
         results = [result for result in run.results[:known] if result.epoch == frame.epoch]
         for person in people:
             found = [result.t for result in results if person.lane not in run.plans[result.seq].misses]
@@ -287,7 +287,7 @@ def test_cover_contains_everybody_between_two_sightings(
     event(f"{'many' if judged > 9 else 'some' if judged else 'no'} face-frames judged")
 
 
-def check_never_uncovered(options: PlannerOptions, runner: Walker, stream: Sequence[Step], live: bool) -> None:
+def check_never_uncovered(options: SchedulerOptions, runner: Walker, stream: Sequence[Step], live: bool) -> None:
     """Every detection finds somebody who runs before a camera that stands still: whatever is shown covers them."""
     run = Run(options, [runner], live)
     run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
@@ -306,7 +306,7 @@ def test_a_runner_whom_every_look_finds_is_never_uncovered(
     stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
 ) -> None:
     """However rare the detections: where nobody can say which way somebody ran, the whole frame is covered."""
-    check_never_uncovered(PlannerOptions.model_validate({**chosen, "lookahead": True}), runner, stream, live)
+    check_never_uncovered(SchedulerOptions.model_validate({**chosen, "lookahead": True}), runner, stream, live)
 
 
 sprinters = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-20 * FACE_PX, 20 * FACE_PX))
@@ -318,5 +318,5 @@ def test_between_rare_looks_nobody_is_uncovered_however_fast(
     stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
 ) -> None:
     """Between frequent ones somebody so fast is found within a leap."""
-    options = PlannerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
+    options = SchedulerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
     check_never_uncovered(options, runner, stream, live)
