@@ -122,10 +122,10 @@ class DetectionRequest:
     frame: Frame
     watch: tuple[Box, ...] = ()
     """Where known faces should be: detected again, enlarged, where the detection on the whole frame finds none."""
-    second_looks: int = 0
+    redetections: int = 0
     """How many such enlarged windows there may be."""
-    confirm: bool = False
-    """Whether a large, doubtful face where none was known has to be seen again, at other sizes, to count."""
+    verify: bool = False
+    """Whether a large, doubtful face where none was known has to be seen again, in other views, to count."""
 
 
 @dataclass(frozen=True, slots=True)

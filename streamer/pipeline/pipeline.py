@@ -251,7 +251,7 @@ class Pipeline:
             live=info.live,
             stills=info.stills,
             # Only of detectors that have such a key is it known what verifying a real face comes to.
-            confirm=getattr(config.detector.options, "confirm", False),
+            verify=getattr(config.detector.options, "confirm", False),
         )
         framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
         capture = Capture(

@@ -135,7 +135,7 @@ def test_both_are_covered_where_the_shift_has_it_and_where_the_looks_have_it(sta
 
 
 def test_a_picture_that_moves_as_a_whole_and_one_that_does_not_are_looked_at_where_faces_should_be() -> None:
-    """The places for second looks are those of the measured motion, as large as the faces were."""
+    """The places for re-detection are those of the measured motion, as large as the faces were."""
     tracker = Tracker(TrackOptions(), 0.4)
     tracker.observe(DetectionResult(0, 0, 0.0, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
     tracker.observe(DetectionResult(3, 0, 0.04, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
