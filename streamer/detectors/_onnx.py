@@ -21,7 +21,7 @@ from streamer.core.errors import DetectorError, ModelError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Detection, Points5
-from streamer.detectors import DetectorOptions
+from streamer.detectors import DetectorOptions, Scores
 from streamer.detectors._input import fitted_size, unscale
 from streamer.inference.onnx_graph import plain_graph
 from streamer.inference.providers import session
@@ -123,7 +123,10 @@ class _Scaled:
 class OnnxDetector:
     """A detector. See `Detector` for the contract."""
 
-    def __init__(self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions) -> None:
+    def __init__(
+        self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions, scores: Scores | None = None
+    ) -> None:
+        self.scores = scores
         self._session = runtime
         self._input_name = runtime.get_inputs()[0].name
         self._head = head

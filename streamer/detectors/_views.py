@@ -17,7 +17,7 @@ from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.core.view import View, Window
-from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors import Detector, DetectorOptions, scores_of
 
 __all__ = ["Views", "in_views"]
 
@@ -70,6 +70,7 @@ class Views:
     def __init__(self, inner: Detector, options: DetectorOptions) -> None:
         self._inner = inner
         self._options = options
+        self.scores = scores_of(inner)
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures; see `Detector.detect`."""

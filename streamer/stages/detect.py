@@ -19,30 +19,22 @@ from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult
 from streamer.core.view import View, Window
-from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, Verification, scores_of
 
-__all__ = ["EVERYTHING", "DetectionFailed", "DetectionOutcome", "Job", "Scope", "examine", "job", "warm_up", "work"]
+__all__ = [
+    "EVERYTHING", "SMALL_FACE_PX", "WINDOW_PX", "DetectionFailed", "DetectionOutcome", "Job", "Scope", "examine", "job",
+    "verification_views", "warm_up", "window_around", "work",
+]  # fmt: skip
 
-_SURE_SCORE = 0.5
-"""From this score on, a face is not detected again in a window around it."""
-_AGAIN_SCORE = 0.3
-"""Least score in such a window."""
-_SMALL_FACE_PX = 64
+SMALL_FACE_PX = 64
 """Only smaller faces gain from being enlarged; around larger ones a detector starts to see faces in blurred leaves."""
-_DOUBTFUL_SCORE = 0.65
-"""Below this score a large face that nobody knew of has to be verified."""
 _UPRIGHT_VIEWS = ((3.0, 160), (5.0, 224))
 """Side of the window in faces, and longer side as the detector sees it: two sizes at which it is at its best.
 Each also mirrored: of the faces that are otherwise not verified, half hidden or in the dark, that shows a third."""
 _TURNED_VIEW = (3.0, 160)
-_VERIFYING_SCORE, _VERIFYING_SCORE_TURNED = 0.3, 0.6
-"""Least scores. Measured on YuNet: faces had 0.36 and more upright, or 0.77 and more turned when they lie on their
-side; bottles and hands that passed for faces had 0.2 at most, and 0.52 turned."""
-_VERIFYING_SCORE_BESIDE = 0.5
-"""The same around a face that is beyond doubt: with hair and shoulders one passed for a larger one, with 0.34."""
 _TOGETHER = 8
 """Faces that are verified at once: bounds the memory that a crowd takes."""
-_WINDOW_PX = 160
+WINDOW_PX = 160
 """Longer side of an enlarged window as the detector sees it."""
 _WINDOW_FACES = 3.0
 """Side of a window in faces: the face then has about 50 px, where detectors are at their best."""
@@ -104,19 +96,19 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def job(request: DetectionRequest, scope: Scope = EVERYTHING) -> Job:
-    """Examine one frame."""
+def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = CAREFUL) -> Job:
+    """Examine one frame. scores: what those of the detector mean that examines the pictures."""
     frame = request.frame
     found = yield from _in_whole(frame.image, scope.zones)
-    if request.verify:
-        found = yield from _verified(frame.image, found, request)
-    found = [*found, *(yield from _again(frame.image, found, request))]
+    if request.verify and scores.verification is not None:
+        found = yield from _verified(frame.image, found, request, scores.verification)
+    found = [*found, *(yield from _again(frame.image, found, request, scores))]
     return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
 
 
 def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
     """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
-    steps = job(request, scope)
+    steps = job(request, scope, scores_of(detector) or CAREFUL)
     try:
         pictures = next(steps)
         while True:
@@ -152,54 +144,57 @@ def _in_whole(image: Picture, zones: ZoneOptions) -> _Step:
 # -- verification: large, doubtful, new faces -----------------------------------------------------------------------
 
 
-def _verified(image: Picture, found: list[Detection], request: DetectionRequest) -> _Step:
+def _verified(image: Picture, found: list[Detection], request: DetectionRequest, least: Verification) -> _Step:
     """Without the faces that are large, doubtful and new, and are not seen again in any of their views.
 
     A face with its hair and shoulders can pass for a larger one: to see the sure one again verifies nothing.
     """
-    sure = [one.box for one in found if one.score >= _DOUBTFUL_SCORE]
-    doubted = [face for face in found if _is_doubtful(face, request, sure)]
+    sure = [one.box for one in found if one.score >= least.doubtful]
+    doubted = [face for face in found if face.score < least.doubtful and _is_new(face, request, sure)]
     refuted: set[int] = set()
     for start in range(0, len(doubted), _TOGETHER):
-        views = [(face, view) for face in doubted[start : start + _TOGETHER] for view in _views_around(face, image)]
+        views = [
+            (face, view) for face in doubted[start : start + _TOGETHER] for view in verification_views(face, image)
+        ]
         if not views:
             continue
         answers = yield [view.image for _, view in views]
         seen = {
-            id(face) for (face, view), faces in zip(views, answers, strict=True) if _is_seen(face, view, faces, sure)
+            id(face)
+            for (face, view), faces in zip(views, answers, strict=True)
+            if _is_seen(face, view, faces, sure, least)
         }
         refuted |= {id(face) for face, _ in views} - seen
     return [face for face in found if id(face) not in refuted]
 
 
-def _is_doubtful(face: Detection, request: DetectionRequest, sure: list[Box]) -> bool:
-    """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much.
+def _is_new(face: Detection, request: DetectionRequest, sure: list[Box]) -> bool:
+    """Whether a face was not known, and is so large that hiding it for nothing would hide much.
 
     sure: faces of the same frame that are beyond doubt; what was known there speaks for nobody else.
     """
-    if face.score >= _DOUBTFUL_SCORE or side(face.box) < _SMALL_FACE_PX:
+    if side(face.box) < SMALL_FACE_PX:
         return False
     return not any(_is(known, face.box, sure) for known in request.watch)
 
 
-def _views_around(face: Detection, image: Picture) -> list[View]:
+def verification_views(face: Detection, image: Picture) -> list[View]:
     """A face at two sizes, turned to both sides, and mirrored; none when it lies outside the picture."""
     wanted = [(*view, 0, False) for view in _UPRIGHT_VIEWS] + [(*_TURNED_VIEW, turns, False) for turns in (1, 3)]
     wanted += [(*view, 0, True) for view in _UPRIGHT_VIEWS]
     views = []
     for faces, px, turns, mirrored in wanted:
-        window = _window(face.box, image, faces)
+        window = window_around(face.box, image, faces)
         if window is None:
             return []
         views.append(View.of(image, window, longer_px=px, turns=turns, mirrored=mirrored, full_color=True))
     return views
 
 
-def _is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box]) -> bool:
+def _is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box], scores: Verification) -> bool:
     """Whether a face was seen in a view of it, in its place and surely enough."""
     beside = any(_near(face.box, box) and _within(box, face.box) for box in sure)
-    upright = _VERIFYING_SCORE_BESIDE if beside else _VERIFYING_SCORE
-    least = _VERIFYING_SCORE_TURNED if view.turns else upright
+    least = scores.turned if view.turns else scores.beside if beside else scores.upright
     place, others = view.square(face.box), [view.square(box) for box in sure]
     return any(one.score >= least and _is(one.box, place, others) for one in seen)
 
@@ -207,28 +202,28 @@ def _is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box]
 # -- region re-detection: small faces that were lost or are doubtful ------------------------------------------------
 
 
-def _again(image: Picture, found: list[Detection], request: DetectionRequest) -> _Step:
+def _again(image: Picture, found: list[Detection], request: DetectionRequest, scores: Scores) -> _Step:
     """Faces found in enlarged windows, where a known face was not found and where a doubtful one was.
 
     A face that is small, turned or half hidden scores low in the whole frame and better in a window around it. What is
     found there counts only near the middle: the rest of the window is the whole frame's.
     """
-    sure = [one.box for one in found if one.score >= _SURE_SCORE]
-    regions = _regions(image, _unsure_places(found, sure, request.watch), request.redetections)
+    sure = [one.box for one in found if one.score >= scores.sure]
+    regions = _regions(image, _unsure_places(found, sure, request.watch, scores.sure), request.redetections)
     if not regions:
         return []
-    views = [View.of(image, window, longer_px=_WINDOW_PX) for _, window in regions]
+    views = [View.of(image, window, longer_px=WINDOW_PX) for _, window in regions]
     answers = yield [view.image for view in views]
     again = []
     for (box, _), view, faces in zip(regions, views, answers, strict=True):
-        again += [face for face in map(view.back, faces) if _counts_again(face, box, sure)]
+        again += [face for face in map(view.back, faces) if face.score >= scores.again and _is_again(face, box, sure)]
     return again
 
 
-def _unsure_places(found: list[Detection], sure: list[Box], watch: Sequence[Box]) -> list[Box]:
+def _unsure_places(found: list[Detection], sure: list[Box], watch: Sequence[Box], sure_score: float) -> list[Box]:
     """Where known faces were lost, then where doubtful ones were found."""
     lost = [box for box in watch if not any(_near(box, other) for other in sure)]
-    doubtful = [one.box for one in found if one.score < _SURE_SCORE and not any(_near(one.box, box) for box in lost)]
+    doubtful = [one.box for one in found if one.score < sure_score and not any(_near(one.box, box) for box in lost)]
     return [*lost, *doubtful]
 
 
@@ -237,16 +232,15 @@ def _regions(image: Picture, places: list[Box], most: int) -> list[tuple[Box, Wi
 
     A crowd asks for more than there may be: the larger a face, the more of it can be recognised.
     """
-    small = [box for box in places if side(box) < _SMALL_FACE_PX]
-    windows = [(box, window) for box in small if (window := _window(box, image)) is not None]
+    small = [box for box in places if side(box) < SMALL_FACE_PX]
+    windows = [(box, window) for box in small if (window := window_around(box, image)) is not None]
     return sorted(windows, key=lambda one: side(one[0]), reverse=True)[:most]
 
 
-def _counts_again(face: Detection, place: Box, sure: list[Box]) -> bool:
+def _is_again(face: Detection, place: Box, sure: list[Box]) -> bool:
     """Whether what was found in a window is the face that it was made for."""
-    if face.score < _AGAIN_SCORE or not (_near(face.box, place) and _alike(face.box, place)):
-        return False
-    return not any(_near(face.box, one) for one in sure)
+    same = _near(face.box, place) and _alike(face.box, place)
+    return same and not any(_near(face.box, one) for one in sure)
 
 
 # -- boxes ----------------------------------------------------------------------------------------------------------
@@ -282,7 +276,7 @@ def _alike(a: Box, b: Box) -> bool:
     return max(side(a), side(b)) < _SAME_SIZE * min(side(a), side(b))
 
 
-def _window(box: Box, image: Picture, faces: float = _WINDOW_FACES) -> Window | None:
+def window_around(box: Box, image: Picture, faces: float = _WINDOW_FACES) -> Window | None:
     """The square around a face, `faces` wide; None when it lies outside the picture."""
     (x, y), half = center(box), max(faces * side(box), _SMALLEST_WINDOW_PX) / 2
     window = math.floor(x - half), math.floor(y - half), math.ceil(x + half), math.ceil(y + half)
@@ -313,6 +307,8 @@ def work(
     """The detector's thread; ends when `requests` is closed, and closes the detector."""
     for note in scope.notes():
         stats.note(note, warning=True)
+    if scores_of(detector) is None:
+        stats.note("this detector's scores were not measured: more is examined again, and no face is doubted")
     try:
         while True:
             request = requests.get()

@@ -18,6 +18,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.detectors import Detector
+from streamer.detectors.yunet import SCORES as YUNET_SCORES
 from streamer.detectors.yunet import Options as YuNetOptions
 from streamer.stages.detect import DetectionFailed, examine, job
 
@@ -27,6 +28,8 @@ FACE: Box = (300.0, 200.0, 330.0, 240.0)
 
 class Scripted:
     """Finds `first` in the whole frame, and `again` (in the window's own pixels) in every enlarged window."""
+
+    scores = YUNET_SCORES
 
     def __init__(self, first: list[Detection], again: list[Detection]) -> None:
         self._first, self._again = first, again
@@ -283,7 +286,7 @@ def test_jobs_may_be_driven_together() -> None:
     """Two requests, whose pictures a shared detector sees in one batch: each gets what it would get alone."""
     detector = Scripted([Detection(LARGE, 0.5)], [Detection((60, 53, 100, 107), 0.6)])
     requests = [DetectionRequest(FRAME, verify=True), DetectionRequest(FRAME, (FACE,), 4)]
-    jobs = [job(request) for request in requests]
+    jobs = [job(request, scores=YUNET_SCORES) for request in requests]
     waiting = {number: next(one) for number, one in enumerate(jobs)}
     results: dict[int, DetectionResult] = {}
     while waiting:
