@@ -20,10 +20,9 @@ from streamer.config.schema import Config, spelled_out
 from streamer.core.errors import InputError, UsageError
 from streamer.core.picture import Picture
 from streamer.core.types import Captured
-from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.inference.models.store import Store
-from streamer.pipeline.assembly import Parts, detector_options
+from streamer.pipeline.assembly import Parts, detector_of, source_of
 from streamer.pipeline.pipeline import Pipeline, Report, Status
 from streamer.pipeline.still import anonymized
 
@@ -96,8 +95,7 @@ class Anonymizer:
         context = Store().context(chosen.run.device)
         self._context = context
         self._effect: Effect = parts.build("effects", chosen.effect.kind, chosen.effect.options, context)
-        options = detector_options(chosen).for_stills()
-        self._detector: Detector = parts.build("detectors", chosen.detector.kind, options, context)
+        self._detector = detector_of(chosen, context, stills=True)
         self._seq = 0
 
     def array(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -116,8 +114,7 @@ class Anonymizer:
         endpoint = parse_input(os.fspath(path))
         if not endpoint.stills or endpoint.path is None or endpoint.path.is_dir():
             raise InputError(f"{path} is not a picture")
-        options = self._config.options_for("source", endpoint.kind, endpoint.options)
-        source = parts.build("sources", endpoint.kind, options, self._context)
+        source = source_of(self._config, endpoint, self._context)
         try:
             captured = source.read()
         finally:
