@@ -26,7 +26,7 @@ from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.core.view import View
-from streamer.detectors import Detector
+from streamer.detectors import CAREFUL, Detector, DetectorOptions
 from streamer.evaluate.detectors import VARIANTS, made, read_boxes, read_pictures
 from streamer.inference.models.store import Store
 from streamer.stages.detect import SMALL_FACE_PX, WINDOW_PX, verification_views, window_around
@@ -42,6 +42,9 @@ _ALLOWED = 0.02
 """Share of pictures without a face in which something may pass for a sure one."""
 _ALLOWED_AGAIN = 0.05
 """Share of windows around nobody in which something may pass for a face."""
+_ENOUGH = 30
+"""Windows around nobody that are needed to say anything."""
+_STARTS: float = DetectorOptions.model_fields["threshold"].default
 _DOUBTFUL = 0.65
 """What is measured in other views: large faces below this score."""
 
@@ -62,12 +65,20 @@ class Measured:
 
     @property
     def sure(self) -> float:
-        """The least score, in steps of 0.05, that something reaches in few pictures without a face."""
-        return _least(self.whole_nobody, _ALLOWED)
+        """The least score, in steps of 0.05, that something reaches in few pictures without a face.
+
+        Never below the score from which a track starts by default: a weaker face has to be detected again.
+        """
+        return max(_STARTS, _least(self.whole_nobody, _ALLOWED))
 
     @property
     def again_from(self) -> float:
-        """The least score that something reaches in few windows around nobody; never above `sure`."""
+        """The least score that something reaches in few windows around nobody; never above `sure`.
+
+        With too few windows to say, the careful one.
+        """
+        if len(self.again_nobody) < _ENOUGH:
+            return CAREFUL.again
         return min(self.sure, _least(self.again_nobody, _ALLOWED_AGAIN))
 
 

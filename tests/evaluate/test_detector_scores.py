@@ -33,6 +33,8 @@ def test_faces_and_nobody_are_told_apart() -> None:
     result = measure("toy", Knows(), [(HERE, [FACE])], [NOWHERE])
     assert (result.whole, result.whole_nobody) == ([0.9], [0.3])
     assert (result.again, result.again_nobody) == ([0.6], [0.6])
-    assert result.sure == 0.35
-    assert result.again_from == 0.35, "never above what is sure"
+    assert result.sure == 0.4, "never below what starts a track"
+    assert result.again_from == 0.2, "too few windows to say more"
+    result.again_nobody *= 30
+    assert result.again_from == 0.4, "never above what is sure"
     assert "| toy | 1 / 1 | 100% |" in markdown([result])
