@@ -1,7 +1,7 @@
 """For programs that embed the pipeline: the same names and settings as on the command line.
 
-Settings may be given for short (`privacy`, `threshold`, `every`, `effect`, `target_fps`, `duration`, `device`,
-`realtime`, `who`, `gallery`, `labels`, `attendance`, `audit`); all others through `config`.
+Settings may be given for short (`privacy`, `threshold`, `every`, `effect`, `strength`, `target_fps`, `duration`,
+`device`, `realtime`, `who`, `gallery`, `labels`, `attendance`, `audit`); all others through `config`.
 """
 
 from __future__ import annotations

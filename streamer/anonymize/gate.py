@@ -61,6 +61,7 @@ def seal(
     mask: MaskOptions,
     rules: Freshness,
     zones: ZoneOptions = NO_ZONES,
+    revoked: bool = False,
     on_cover: Callable[[str], None] = lambda why: None,
     on_failure: Callable[[EffectError], None] = lambda error: None,
 ) -> AnonymizedFrame:
@@ -70,6 +71,7 @@ def seal(
     `Reveal` that is unexpired at the frame's own time and of the present gallery. Zones are covered last: nothing shows
     what is in them.
 
+    revoked: something that was shown before may not be seen any more; the effect forgets what it learned.
     on_cover: told why, when the whole frame was covered. on_failure: told the error, when the effect failed.
     """
     why = objection(frame, plan, rules)
@@ -77,6 +79,8 @@ def seal(
         hidden = [track for track, verdict in plan.tracks if not _may_show(verdict, frame.t, rules)]
         try:
             effect.enter(frame.epoch)
+            if revoked:
+                effect.forget()
             seen = [track for track, verdict in plan.tracks if _may_show(verdict, frame.t, rules)]
             image = paint(
                 frame.image,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamer.cli._verbs import group
 from streamer.cli.evaluate_options import print_missing, writable, write_chart, write_json
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
@@ -26,9 +27,7 @@ from streamer.pipeline.assembly import device_of
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="How good the hiding is, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("How good the hiding is, in numbers.")
 
 
 app.command("reid")(reid_command)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from streamer.cli._verbs import group
 from streamer.cli.evaluate_options import writable, write_json
 from streamer.cli.terminal import Terminal
 from streamer.config.parts import device_for
@@ -15,14 +16,13 @@ from streamer.config.schema import Config, parse_overrides
 from streamer.core.errors import DeviceError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
+from streamer.core.spelling import respelled
 from streamer.core.types import Box
 from streamer.evaluate import detectors, hard_cases
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="What the parts find and cost, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("What the parts find and cost, in numbers.")
 
 _Images = Annotated[Path | None, typer.Option(metavar="DIR", help="pictures with known faces; without it, drawn ones")]
 _Boxes = Annotated[
@@ -34,7 +34,10 @@ _Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="a setting, for example detector.careful=true; repeatable"),
 ]
 _Licence = Annotated[
-    bool, typer.Option("--accept-licence", help="the use is non-commercial research: measure such models, too")
+    bool,
+    typer.Option(
+        "--accept-licence", "--accept-license", help="the use is non-commercial research: measure such models, too"
+    ),
 ]
 _Device = Annotated[str, typer.Option(help="where the models run")]
 _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")]
@@ -134,7 +137,10 @@ def _chosen(
     if unknown := set(kinds or []) - {variant.kind for variant in detectors.VARIANTS}:
         known = ", ".join(dict.fromkeys(variant.kind for variant in detectors.VARIANTS))
         raise UsageError(f"--kind {', '.join(sorted(unknown))}: there are {known}")
-    values = parse_overrides(overrides or [])
+    fields = [f"detector.{name}" for variant in chosen for name in detectors.fields(variant)]
+    values, twice = respelled(parse_overrides(overrides or []), fields)
+    if twice:
+        raise UsageError(f"--set {twice[0]}: one key in two spellings; keep one of them")
     for path in values:
         if not path.startswith("detector.") or path == "detector.kind":
             raise UsageError(f"--set {path}: only settings of detectors can be set here; --kind chooses them")

@@ -29,10 +29,12 @@ from streamer.config.schema import parse_overrides
 from streamer.core.errors import InputError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.effects import Effect
-from streamer.evaluate import _chart, reid
+from streamer.evaluate import _chart, network, reid
 from streamer.evaluate.faces import census, embedders, people_in
 
 __all__ = ["reid_command"]
+
+_MOST_FRAMES = 1000
 
 
 def reid_command(
@@ -50,6 +52,9 @@ def reid_command(
     attack: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"{', '.join(reid.ATTACKS)}; repeatable; default: all")
     ] = None,
+    frames: Annotated[
+        str, typer.Option(metavar="N,N,...", help="frames of each face that the attackers have who watch a film")
+    ] = "1,20,60",
     embedder: Embedders = None,
     enrol: Annotated[int, typer.Option(min=1, help="pictures of each person that the attacker has enrolled")] = 3,
     min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6,
@@ -69,6 +74,7 @@ def reid_command(
         raise UsageError(f"--attack {', '.join(sorted(unknown))}: there are {', '.join(reid.ATTACKS)}")
     if enrol >= min_images:
         raise UsageError(f"--enrol {enrol} leaves no picture to ask with when --min-images is {min_images}")
+    counts = _counts(frames)
     writable(json_, plot)
     terminal = Terminal()
     config, ctx = settings(config_file, set_, terminal)
@@ -93,7 +99,7 @@ def reid_command(
         raise InputError(f"{folder}: fewer than two people have {min_images} pictures with a face")
     found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
     there = {kind: one for kind, one, _ in found if one is not None}
-    study = reid.Study(chosen, others, finder, enrol=enrol)
+    study = reid.Study(chosen, others, finder, enrol=enrol, mask=mask, frames=counts)
     rows: list[reid.Row] = []
     for row in reid.attack_all(study, control, targets, there, attacks, say=terminal.say):
         if not rows:
@@ -101,23 +107,38 @@ def reid_command(
         _print_row(row)
         rows.append(row)
     print_missing(found)
+    print_missing([("network", None, why)] if "network" in attacks and (why := network.missing()) else [])
     write_json(json_, {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]})
     if plot is not None:
         _plot_reid(plot, rows)
 
 
+def _counts(text: str) -> list[int]:
+    """`1,20,60` -> numbers, from the smallest on."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and 1 <= int(word) <= _MOST_FRAMES for word in words):
+        raise UsageError(f"--frames {text}: numbers of frames from 1 to {_MOST_FRAMES}, with commas between them")
+    return sorted({int(word) for word in words})
+
+
 def _print_head(first: reid.Row) -> None:
     print(f"{first.people} people, {first.queries} queries, chance {first.chance_percent} %\n")
-    print("| effect | embedder | attack | rank-1, % | 95 % interval | above the grey fill | still seen, % |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| effect | embedder | attack | frames | rank-1, % | 95 % interval | grey fill, % | difference, points "
+        "| at most | above the grey fill | still seen, % |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
 
 
 def _print_row(row: reid.Row) -> None:
     above = {True: "yes", False: "no", None: "-"}[row.above_grey]
+    numbers = (row.grey_percent, row.difference_points, row.upper_points)
+    grey, apart, upper = ("-" if number is None else f"{number:.1f}" for number in numbers)
+    seen = "-" if row.seen_percent is None else f"{row.seen_percent:.0f}"
     print(
-        f"| {row.effect} | {row.embedder} | {row.attack} | {row.rank1_percent:.1f} "
-        f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {above} | {row.seen_percent:.0f} |",
-        flush=True,  # an effect takes a minute: whoever waits sees what there is
+        f"| {row.effect} | {row.embedder} | {row.attack} | {row.frames} | {row.rank1_percent:.1f} "
+        f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {grey} | {apart} | {upper} | {above} | {seen} |",
+        flush=True,  # an effect takes minutes: whoever waits sees what there is
     )
 
 
@@ -125,6 +146,8 @@ def _plot_reid(path: Path, rows: Sequence[reid.Row]) -> None:
     """Per effect and strength, the strongest attack."""
     worst: dict[str, float] = {}
     for row in rows:
+        if row.effect == reid.MASKS:
+            continue
         worst[row.effect] = max(worst.get(row.effect, 0.0), row.rank1_percent)
     lines: dict[str, list[_chart.Point]] = {}
     for name, percent in worst.items():

@@ -36,6 +36,7 @@ def reveal_command(
         Path | None,
         typer.Option(
             "--enrol",
+            "--enroll",
             metavar="DIR",
             help="one folder of pictures per person: enrolled one after the other, alone, a run for each; default: one "
             "run with the configured gallery",

@@ -12,7 +12,18 @@ from typing import Any
 from streamer.core.errors import InputError, UsageError, redact
 from streamer.core.files import PICTURES, check_folder, check_output
 
-__all__ = ["VIDEOS", "Endpoint", "Job", "default_output", "jobs", "parse_input", "parse_output"]
+__all__ = [
+    "SCHEME",
+    "VIDEOS",
+    "Endpoint",
+    "Job",
+    "default_output",
+    "files_in",
+    "jobs",
+    "parse_input",
+    "parse_output",
+    "video_device",
+]
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 """File names' endings under which video is written."""
@@ -33,7 +44,7 @@ _SEARCHED: tuple[str, ...] = (
 _SEARCHED += (".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".vob", ".mxf")
 """Endings that are taken for videos when a folder is searched."""
 
-_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://")
+SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _NETWORK = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 _DEVICE = re.compile(r"^/dev/video\d+$")
 _INPUTS = (
@@ -88,9 +99,9 @@ def parse_input(text: str) -> Endpoint:
         return Endpoint("demo", text=text)
     if text.isascii() and text.isdecimal():
         return Endpoint("camera", {"device": text}, f"camera {text}")
-    if device := _device(text):
+    if device := video_device(text):
         return Endpoint("camera", {"device": device}, text)
-    if scheme := _SCHEME.match(text):
+    if scheme := SCHEME.match(text):
         if scheme[1].lower() not in _NETWORK:
             raise UsageError(f"input scheme {scheme[1]}:// is not known; an input may be {_INPUTS}")
         return Endpoint("rtsp", {"url": text}, redact(text))
@@ -114,16 +125,16 @@ def _path_input(path: Path) -> Endpoint:
 
 
 def _holds(folder: Path, endings: Sequence[str]) -> bool:
-    return next(_files(folder, endings), None) is not None
+    return next(files_in(folder, endings), None) is not None
 
 
-def _files(folder: Path, endings: Sequence[str]) -> Iterator[Path]:
+def files_in(folder: Path, endings: Sequence[str]) -> Iterator[Path]:
     """Files below a folder with one of these endings, in order of their names; hidden ones are left out."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():  # a link may lead round in a circle
-            yield from _files(path, endings)
+            yield from files_in(path, endings)
         elif path.suffix.lower() in endings and path.is_file():
             yield path
 
@@ -131,10 +142,11 @@ def _files(folder: Path, endings: Sequence[str]) -> Iterator[Path]:
 # -- output -------------------------------------------------------------------------------------------------------
 
 
-def parse_output(text: str, *, source: Endpoint, force: bool = False) -> Endpoint:
+def parse_output(text: str, *, source: Endpoint, force: bool = False, batch: bool = False) -> Endpoint:
     """Which sink an output names, for this input; a `folder` keeps the names of what is put into it.
 
-    force: existing files may be replaced. Raises UsageError naming the output and what there is.
+    force: existing files may be replaced. batch: a folder may be yet to be made.
+    Raises UsageError naming the output and what there is.
     """
     if text == "window":
         return Endpoint("window", text=text)
@@ -142,15 +154,15 @@ def parse_output(text: str, *, source: Endpoint, force: bool = False) -> Endpoin
         return Endpoint("null", text=text)
     if text == "virtual":
         return Endpoint("virtual_camera", text=text)
-    if device := _device(text):
+    if device := video_device(text):
         if source.kind == "camera" and device == _device_path(source):
             raise UsageError(f"output {text} is the input itself; choose another device")
         return Endpoint("virtual_camera", {"device": device}, text)
-    if scheme := _SCHEME.match(text):
+    if scheme := SCHEME.match(text):
         raise UsageError(f"output scheme {scheme[1]}:// is not known; an output may be {_OUTPUTS}")
     if not text.strip():
         raise UsageError(f"the output is empty; it may be {_OUTPUTS}")
-    return _path_output(text, source, force)
+    return _path_output(text, source, force, batch)
 
 
 def default_output(source: Endpoint) -> str:
@@ -174,7 +186,7 @@ def _writable_ending(path: Path, source: Endpoint) -> str:
     return ending if source.stills or ending in VIDEOS else ".mp4"
 
 
-def _device(text: str) -> str | None:
+def video_device(text: str) -> str | None:
     """The video device a path names, also through a link as below /dev/v4l; None when it names none."""
     if _DEVICE.match(text):
         return text
@@ -189,12 +201,12 @@ def _device_path(camera: Endpoint) -> str:
     return f"/dev/video{device}" if device.isdecimal() else device
 
 
-def _path_output(text: str, source: Endpoint, force: bool) -> Endpoint:
+def _path_output(text: str, source: Endpoint, force: bool, batch: bool) -> Endpoint:
     path, ending = Path(text).expanduser(), Path(text).suffix.lower()
     of_folder = source.kind == "folder" or (source.path is not None and source.path.is_dir())
     try:
         if of_folder or path.is_dir() or text.endswith(os.sep):
-            return _folder_output(text, path, source, of_folder, force)
+            return _folder_output(text, path, source, of_folder, force, batch)
         kind = "images" if ending in PICTURES else "file" if ending in VIDEOS else None
         if kind is None:
             what = f"its ending {ending!r} is not known" if ending else "it has no ending and is no folder"
@@ -209,20 +221,22 @@ def _path_output(text: str, source: Endpoint, force: bool) -> Endpoint:
     return Endpoint(kind, {"path": str(path), "force": force}, text)
 
 
-def _folder_output(text: str, path: Path, source: Endpoint, of_folder: bool, force: bool) -> Endpoint:
+def _folder_output(text: str, path: Path, source: Endpoint, of_folder: bool, force: bool, batch: bool) -> Endpoint:
     """A folder: it takes a folder's files under their own names, or one file under its own."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"output {text} is a file, but {source.text} is a folder; name a folder")
     if of_folder and path.suffix.lower() in VIDEOS + PICTURES and not path.is_dir():
         raise UsageError(f"output {text} names a file, but {source.text} is a folder; name a folder")
-    check_folder(path.absolute().parent if of_folder or source.stills else path)
+    yet_to_be_made = of_folder or source.stills or (batch and not path.exists())
+    check_folder(path.absolute().parent if yet_to_be_made else path)
     origin = source.path
     if origin is None:
         raise UsageError(f"output {text} is a folder, but {source.text} has no file name; name a file in the folder")
     if not of_folder and not source.stills:
         file = path / f"{origin.stem}{_writable_ending(origin, source)}"
         _refuse_input(str(file), file, source)
-        check_output(file.absolute(), force=force)
+        if path.exists():
+            check_output(file.absolute(), force=force)
         return Endpoint("file", {"path": str(file), "force": force}, str(file))
     _refuse_input(text, path if of_folder else path / origin.name, source)
     if source.stills and not force:
@@ -247,7 +261,9 @@ def _refuse_input(text: str, path: Path, source: Endpoint) -> None:
 
 def _refuse_existing(text: str, folder: Path, origin: Path) -> None:
     """Said before the first picture is written, not in the middle."""
-    names = [path.relative_to(origin) for path in _files(origin, PICTURES)] if origin.is_dir() else [Path(origin.name)]
+    names = [Path(origin.name)]
+    if origin.is_dir():
+        names = [path.relative_to(origin) for path in files_in(origin, PICTURES)]
     if there := [name for name in names if (folder / name).exists()]:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise UsageError(f"output {text} holds {there[0]}{more}; choose another folder, or --force to replace them")
@@ -263,12 +279,13 @@ def _same(one: Path, other: Path) -> bool:
 # -- both together ------------------------------------------------------------------------------------------------
 
 
-def jobs(source: Endpoint, outputs: Sequence[str], *, force: bool = False) -> list[Job]:
+def jobs(source: Endpoint, outputs: Sequence[str], *, force: bool = False, batch: bool = False) -> list[Job]:
     """The runs that an input and its outputs come to: one, or for a folder of videos one per video.
 
+    batch: other inputs go to the same outputs.
     Raises UsageError for outputs that cannot be, or that are one and the same.
     """
-    sinks = [parse_output(text, source=source, force=force) for text in outputs]
+    sinks = [parse_output(text, source=source, force=force, batch=batch) for text in outputs]
     _refuse_twins(sinks)
     if source.kind != "folder":
         return [Job(source, tuple(sinks))]
@@ -277,7 +294,7 @@ def jobs(source: Endpoint, outputs: Sequence[str], *, force: bool = False) -> li
     if _holds(folder, PICTURES):
         pictures = tuple(Endpoint("images", sink.options, sink.text) if sink.path else sink for sink in sinks)
         made.append(Job(Endpoint("images", source.options, source.text), pictures))
-    for video in _files(folder, _SEARCHED):
+    for video in files_in(folder, _SEARCHED):
         name = video.relative_to(folder)
         # The whole name stays: a.mov and a.mpg in one folder must not become one file.
         name = name if name.suffix.lower() in VIDEOS else name.with_name(f"{name.name}.mp4")

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from streamer.core._suggest import suggest
 from streamer.core.errors import ConfigError
+from streamer.core.spelling import respelled
 
 __all__ = ["checked", "choices_of", "parse_yaml", "section", "shown", "unknown"]
 
@@ -69,8 +70,12 @@ def unknown(path: str, key: str, choices: list[str]) -> str:
 def checked(model: type[BaseModel], values: Mapping[str, Any], path: str, problems: list[str]) -> Any:
     """Plain data, as YAML gives it, as a `model`; None, with lines added to `problems`, when it does not fit.
 
-    Nothing is guessed: text is no number, and 1 is not true.
+    Keys may be spelled the British or the American way. Nothing is guessed: text is no number, and 1 is not true.
     """
+    values, twice = respelled(values, model.model_fields)
+    if twice:
+        problems += [f"{path}: {keys} are one key; keep one of them" for keys in twice]
+        return None
     try:
         # JSON is the form in which pydantic is strict about numbers and still lets lists fill tuples.
         return model.model_validate_json(json.dumps(dict(values), default=str), strict=True)

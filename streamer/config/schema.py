@@ -26,6 +26,7 @@ from streamer.config.problems import checked, explained, parse_yaml, section, sh
 from streamer.core._suggest import nearest
 from streamer.core.errors import ConfigError
 from streamer.core.options import PartOptions
+from streamer.core.spelling import plain_spelling
 from streamer.identity.evidence import IdentityOptions
 from streamer.inference import devices
 from streamer.stages.capture import CaptureOptions
@@ -102,6 +103,7 @@ SHORT_NAMES = {
     "threshold": ("detector.threshold",),
     "every": ("detect.every",),
     "effect": ("effect.kind",),
+    "strength": ("effect.strength",),
     "target_fps": ("run.target_fps",),
     "duration": ("run.duration_s",),
     "device": ("run.device",),
@@ -187,6 +189,8 @@ class Config:
                 target = target[name]
             if key == "kind" and target.get("kind") != values[path]:
                 target.clear()
+            for other in [name for name in target if plain_spelling(str(name)) == plain_spelling(key)]:
+                del target[other]
             target[key] = values[path]
         return self.from_mapping(data)
 

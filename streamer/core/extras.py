@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from streamer.core import install
 from streamer.core.errors import UsageError
 
 __all__ = ["load_extra", "without_torchvision"]
@@ -36,7 +37,7 @@ def load_extra(module: str, *, part: str, extra: str) -> ModuleType:
     except ImportError as error:
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         missing = error.name or module
-        raise UsageError(f"{part} needs {missing}, which {reason}; run: scripts/extras {extra}") from error
+        raise UsageError(f"{part} needs {missing}, which {reason}; run: {install.library(extra)}") from error
 
 
 @contextmanager

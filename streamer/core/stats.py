@@ -95,7 +95,9 @@ class Stats:
                 self._stage_n[stage] += 1
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Something a person should read, also in the report. warning: it concerns privacy."""
+        """Something a person should read, also in the report; empty: nothing. warning: it concerns privacy."""
+        if not text:
+            return
         with self._lock:
             if len(self._notes) < _NOTES:
                 self._notes.append(Note(text, warning))

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 from pydantic import Field
 
+from streamer.core import install
 from streamer.core.errors import DetectorError, DeviceError, ModelError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -44,7 +45,7 @@ def build(options: Options, ctx: Context) -> Detector:
     if kind is None or not (Path(folder) / _CASCADE).is_file():
         raise DeviceError(
             f"detector 'haar' needs OpenCV 4, and OpenCV {cv2.__version__} is installed; take another detector, or "
-            "run: pip install 'opencv-python<5'"
+            f"run: {install.packages('opencv-python<5')}"
         )
     if ctx.device != "cpu":
         raise DeviceError(f"detector 'haar' runs on the CPU only, not on {ctx.device!r}; run with --device cpu")

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer.core import install
 from streamer.core.errors import DeviceError, EmbedderError, ModelError
 from streamer.core.extras import load_extra
 from streamer.core.options import Context
@@ -62,7 +63,8 @@ def _packaged() -> Path:
         path = Path(place) / "models" / _WEIGHTS
         if path.is_file():
             return path
-    raise ModelError(f"{_WEIGHTS} is not on this machine; run: scripts/extras dlib, or name it with embedder.path")
+    remedy = install.library("dlib")
+    raise ModelError(f"{_WEIGHTS} is not on this machine; run: {remedy}, or name it with embedder.path")
 
 
 class Dlib:

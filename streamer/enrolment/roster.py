@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.config import parts
+from streamer.core import install
 from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
 from streamer.core.files import PICTURES
 from streamer.core.options import Context
@@ -138,7 +139,7 @@ def _sheet(path: Path) -> Iterator[list[str]]:
         import openpyxl
     except ImportError as error:
         raise UsageError(
-            ".xlsx lists need openpyxl; run: pip install 'streamer[roster]', or save the list as .csv"
+            f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
         ) from error
     with path.open("rb"):
         pass  # its own errors name no reason

@@ -4,22 +4,22 @@
     parrot      enrolled and asked with pictures anonymized alike: the attacker knows the method
     reconstruct enrolled from clean pictures, asked with anonymized ones that a map learned on other people restored
     reconstruct-parrot   enrolled and asked with restored ones
+    temporal, gaussian, network, outline   see `attackers`
 
 The attacker always has the landmarks of the clean picture, so that a detection that fails never looks like privacy.
-What hair, ears and clothes give away is told by a constant grey fill of the same mask: no effect can do better than it,
-and an effect is called good when its rate does not exceed the 95 % interval of the grey fill's.
+What hair, ears and clothes give away is told by a constant grey fill of the same mask: no effect can do better than it.
+So query by query an effect is compared with the fill (`paired`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamer.anonymize.gate import paint
 from streamer.anonymize.masks import MaskOptions
@@ -29,13 +29,18 @@ from streamer.core.picture import Picture
 from streamer.core.types import TrackBox
 from streamer.effects import Effect
 from streamer.embedders import Crop, Embedder, Vectors
+from streamer.evaluate.attackers import FAMILIES, Films, FilmStudy, Finding, numbers_of
+from streamer.evaluate.clips import Shot, film, still
+from streamer.evaluate.deals import SPLITS, Owners, Verdicts, by_cosine, verdicts
 from streamer.evaluate.faces import Finder, Sample, crop_of, read_picture
+from streamer.evaluate.paired import difference, holm_upper
 from streamer.evaluate.restore import LEAST_PICTURES, Restorer
 from streamer.evaluate.scores import wilson
 
 __all__ = [
     "ATTACKS",
     "CONTROL",
+    "MASKS",
     "Attack",
     "Row",
     "Study",
@@ -47,13 +52,12 @@ __all__ = [
     "rank1",
 ]
 
-Attack = Literal["naive", "parrot", "reconstruct", "reconstruct-parrot"]
-ATTACKS: tuple[Attack, ...] = ("naive", "parrot", "reconstruct", "reconstruct-parrot")
+Attack = Literal["naive", "parrot", "reconstruct", "reconstruct-parrot", "temporal", "gaussian", "network", "outline"]
+ATTACKS: tuple[Attack, ...] = get_args(Attack)
 CONTROL = "grey fill"
-_SPLITS = 5
-"""How often the pictures of each person are dealt anew into enrolled ones and queries; the rates are means."""
+MASKS = "masks alone"
+_NOTHING = "none"
 _SAME_FACE_IOU = 0.3
-_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,9 @@ class Target:
 
     name: str
     anonymized: Callable[[Sample], Picture]
+    filmed: Films
+    films: bool = True
+    """Whether it can hide films; else there is one frame of each: the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +78,28 @@ class Row:
     effect: str
     embedder: str
     attack: str
+    frames: int
+    """Of each face, that the attacker had."""
     rank1_percent: float
     low_percent: float
     high_percent: float
     """95 % interval, from as many queries as one split has."""
     queries: int
+    """In all deals together."""
     people: int
     chance_percent: float
-    seen_percent: float
-    """Pictures in which the detector still finds the face where it was."""
-    above_grey: bool | None
-    """Whether the rate is above the grey fill's interval; None for controls."""
+    seen_percent: float | None
+    """Pictures in which the detector still finds the face where it was; None where there is nothing to find it in."""
+    above_grey: bool | None = None
+    """Whether the rate is above the grey fill's interval; None for controls, as is all that follows."""
+    grey_percent: float | None = None
+    """The grey fill's rank-1 under the same attack."""
+    difference_points: float | None = None
+    """In percentage points, query by query."""
+    upper_points: float | None = None
+    """One-sided upper bound of the difference, at `level`."""
+    level: float | None = None
+    """5 % shared by Holm's procedure over all attacks on this effect; see `paired`."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -90,7 +108,7 @@ class Row:
 
 def clean() -> Target:
     """The control on the other side: nothing hidden."""
-    return Target("none", lambda sample: read_picture(sample.path))
+    return Target(_NOTHING, lambda s: read_picture(s.path), lambda s, n: ((shot, shot.picture) for shot in film(s, n)))
 
 
 def by_effect(name: str, effect: Effect, mask: MaskOptions) -> Target:
@@ -103,7 +121,12 @@ def by_effect(name: str, effect: Effect, mask: MaskOptions) -> Target:
         faces = [one for one in (sample.face, *sample.others) if one is not None]
         return paint(picture, [TrackBox(i, one.box, one.landmarks) for i, one in enumerate(faces)], effect, mask, 0.0)
 
-    return Target(name, anonymized)
+    def filmed(sample: Sample, frames: int) -> Iterator[tuple[Shot, Picture]]:
+        effect.enter(next(epochs))
+        for shot in film(sample, frames):
+            yield shot, paint(shot.picture, shot.faces, effect, mask, shot.t)
+
+    return Target(name, anonymized, filmed)
 
 
 def by_program(name: str, folder: Path, root: Path) -> Target:
@@ -118,27 +141,20 @@ def by_program(name: str, folder: Path, root: Path) -> Target:
             raise InputError(f"{folder / sample.path.relative_to(root)} has another size than the original")
         return picture
 
-    return Target(name, anonymized)
+    def filmed(sample: Sample, frames: int) -> Iterator[tuple[Shot, Picture]]:
+        yield still(sample), anonymized(sample)
+
+    return Target(name, anonymized, filmed, films=False)
 
 
-def rank1(enrolled: Vectors, asked: Vectors, owner: NDArray[np.int64], *, enrol: int) -> tuple[float, int]:
+def rank1(enrolled: Vectors, asked: Vectors, owner: Owners, *, enrol: int) -> tuple[float, int]:
     """Share of queries whose best person is the right one, and the number of queries in a split.
 
     enrolled, asked: (N, D), the same pictures in the same order. owner: (N,) person of each. From every person `enrol`
     pictures are drawn; their mean is the person's template. Every other picture is a query.
     """
-    rng = np.random.default_rng(_SEED)
-    names = np.unique(owner)
-    shares = []
-    for _ in range(_SPLITS):
-        chosen = np.zeros(len(owner), bool)
-        for name in names:
-            chosen[rng.permutation(np.flatnonzero(owner == name))[:enrol]] = True
-        templates = np.stack([enrolled[chosen & (owner == name)].mean(axis=0) for name in names])
-        templates /= np.maximum(np.linalg.norm(templates, axis=1, keepdims=True), 1e-9)
-        best = names[(asked[~chosen] @ templates.T).argmax(axis=1)]
-        shares.append(float((best == owner[~chosen]).mean()))
-    return float(np.mean(shares)), int((~chosen).sum())
+    found = verdicts(by_cosine(enrolled, asked, owner), owner, enrol)
+    return found.share, found.queries // SPLITS
 
 
 class Study:
@@ -147,14 +163,24 @@ class Study:
     gallery: people with several pictures each, all with a face. others: of other people, to learn from.
     """
 
-    def __init__(self, gallery: Sequence[Sample], others: Sequence[Sample], finder: Finder, *, enrol: int) -> None:
+    def __init__(
+        self,
+        gallery: Sequence[Sample],
+        others: Sequence[Sample],
+        finder: Finder,
+        *,
+        enrol: int,
+        mask: MaskOptions | None = None,
+        frames: Sequence[int] = (1,),
+    ) -> None:
         self.gallery = list(gallery)
         self._others = list(others)
         self._finder = finder
         self._enrol = enrol
-        names = sorted({sample.person for sample in gallery})
-        self._owner = np.array([names.index(sample.person) for sample in gallery], np.int64)
-        self.people = len(names)
+        self._owner = numbers_of([sample.person for sample in gallery])
+        self.people = len(np.unique(self._owner))
+        self._films = FilmStudy(gallery, others, finder, mask or MaskOptions(), enrol=enrol)
+        self._frames = frames
         self._clean: tuple[str, list[Crop]] = ("", [])
         """Of the other people, as the embedder of that model wants them."""
 
@@ -167,11 +193,31 @@ class Study:
             seen += bool((iou(stack([sample.face.box]), stack(found)) >= _SAME_FACE_IOU).any())
         return 100 * seen / len(self.gallery)
 
-    def rates(
+    def findings(
+        self, target: Target, embedder: Embedder, attacks: Sequence[Attack], clean_vectors: Vectors, *, floor: bool
+    ) -> Iterator[Finding]:
+        """Attack by attack. Those that need more other people are left out.
+
+        floor: the target is the control, which is attacked in every way that another target may be.
+        """
+        yield from self._pictured(target, embedder, attacks, clean_vectors)
+        counts = self._frames if target.films and target.name != _NOTHING else self._frames[:1]
+        families = [attack for attack in attacks if attack in FAMILIES]
+        if {"temporal", "gaussian", "network"} & set(families):
+            yield from self._films.findings(target, embedder, clean_vectors, families, counts, blocks=floor)
+
+    def outline(self) -> Iterator[Finding]:
+        """What the masks alone tell."""
+        return self._films.outline(self._frames)
+
+    def _pictured(
         self, target: Target, embedder: Embedder, attacks: Sequence[Attack], clean_vectors: Vectors
-    ) -> Iterator[tuple[Attack, float, int]]:
-        """Rank-1 share and number of queries, attack by attack. Attacks that need more other people are left out."""
-        crops = self._crops(self.gallery, target, embedder)
+    ) -> Iterator[Finding]:
+        """The attacks on single pictures with an embedder."""
+        if target.name == _NOTHING:
+            yield Finding("naive", 1, self._verdicts(clean_vectors, clean_vectors))
+            return
+        crops = self._crops(self.gallery, target, embedder) if set(attacks) - set(FAMILIES) else []
         alike = embedder.embed(crops) if {"naive", "parrot"} & set(attacks) else None
         restored = None
         if {"reconstruct", "reconstruct-parrot"} & set(attacks) and len(self._others) >= LEAST_PICTURES:
@@ -179,10 +225,14 @@ class Study:
             restored = embedder.embed(restorer.restore(crops))
         asked = {"naive": alike, "parrot": alike, "reconstruct": restored, "reconstruct-parrot": restored}
         for attack in attacks:
-            vectors = asked[attack]
+            vectors = asked.get(attack)
             if vectors is not None:
-                enrolled = vectors if attack.endswith("parrot") else clean_vectors
-                yield attack, *rank1(enrolled, vectors, self._owner, enrol=self._enrol)
+                yield Finding(
+                    attack, 1, self._verdicts(vectors if attack.endswith("parrot") else clean_vectors, vectors)
+                )
+
+    def _verdicts(self, enrolled: Vectors, asked: Vectors) -> Verdicts:
+        return verdicts(by_cosine(enrolled, asked, self._owner), self._owner, self._enrol)
 
     def _clean_others(self, embedder: Embedder) -> list[Crop]:
         if self._clean[0] != embedder.model:
@@ -192,10 +242,6 @@ class Study:
     def clean_vectors(self, embedder: Embedder) -> Vectors:
         """Of the gallery as it is."""
         return embedder.embed(self._crops(self.gallery, clean(), embedder))
-
-    def clean_rank1(self, vectors: Vectors) -> tuple[float, int]:
-        """How well the people are recognised when nothing is hidden."""
-        return rank1(vectors, vectors, self._owner, enrol=self._enrol)
 
     def _crops(self, samples: Sequence[Sample], target: Target, embedder: Embedder) -> list[Crop]:
         return [crop_of(target.anonymized(s), s.face, embedder) for s in samples if s.face is not None]
@@ -210,36 +256,52 @@ def attack_all(
     *,
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Row]:
-    """Every target and the control under every attack and embedder; the rows of no effect and of the control lead."""
+    """Every target and the control under every attack and embedder.
+
+    The rows of the masks alone, of no effect, and of the control lead.
+    """
+    if "outline" in attacks:
+        say("the masks alone")
+        yield from (_row(MASKS, "-", one, study.people, None) for one in study.outline())
     seen: dict[str, float] = {}
     for kind, embedder in embedders.items():
-        say(f"{kind}: clean")
         vectors = study.clean_vectors(embedder)
-        yield _row("none", kind, "naive", *study.clean_rank1(vectors), study.people, 100.0, None)
-        grey: dict[str, float] = {}
-        for target in (control, *targets):
+        grey: dict[tuple[str, int], Finding] = {}
+        for target in (clean(), control, *targets):
             say(f"{kind}: {target.name}")
             if target.name not in seen:
-                seen[target.name] = study.seen_percent(target)
-            for attack, share, queries in study.rates(target, embedder, attacks, vectors):
-                if target is control:
-                    grey[attack] = wilson(share * queries, queries)[1]
-                above = None if target is control else share > grey[attack]
-                yield _row(target.name, kind, attack, share, queries, study.people, seen[target.name], above)
+                seen[target.name] = 100.0 if target.name == _NOTHING else study.seen_percent(target)
+            found = list(study.findings(target, embedder, attacks, vectors, floor=target is control))
+            rows = [_row(target.name, kind, one, study.people, seen[target.name]) for one in found]
+            if target is control:
+                grey = {(one.attack, one.frames): one for one in found}
+            yield from rows if target is control or target.name == _NOTHING else _paired(rows, found, grey)
 
 
-def _row(
-    effect: str,
-    embedder: str,
-    attack: str,
-    share: float,
-    queries: int,
-    people: int,
-    seen_percent: float,
-    above: bool | None,
-) -> Row:
-    low, high = wilson(share * queries, queries)
-    percent, lowest, highest = (round(100 * value, 2) for value in (share, low, high))
-    chance = round(100 / people, 2)
-    seen = round(seen_percent, 1)
-    return Row(effect, embedder, attack, percent, lowest, highest, queries, people, chance, seen, above)
+def _paired(rows: Sequence[Row], found: Sequence[Finding], grey: Mapping[tuple[str, int], Finding]) -> Iterator[Row]:
+    """The rows of one effect, compared with the control's."""
+    floors = [grey[one.attack, one.frames].verdicts for one in found]
+    apart = [difference(one.verdicts, floor) for one, floor in zip(found, floors, strict=True)]
+    for row, one, floor, step, (upper, level) in zip(rows, found, floors, apart, holm_upper(apart), strict=True):
+        yield replace(
+            row,
+            above_grey=one.verdicts.share > _interval(floor)[1],
+            grey_percent=round(100 * floor.share, 2),
+            difference_points=round(100 * step.mean, 2),
+            upper_points=round(100 * upper, 2),
+            level=round(level, 5),
+        )
+
+
+def _interval(found: Verdicts) -> tuple[float, float]:
+    """95 %, from as many queries as one deal has: the deals ask with the same pictures again."""
+    queries = found.queries // SPLITS
+    return wilson(found.share * queries, queries)
+
+
+def _row(effect: str, embedder: str, one: Finding, people: int, seen_percent: float | None) -> Row:
+    share = one.verdicts.share
+    percent, lowest, highest = (round(100 * value, 2) for value in (share, *_interval(one.verdicts)))
+    seen = None if seen_percent is None else round(seen_percent, 1)
+    queries, chance = one.verdicts.queries, round(100 / people, 2)
+    return Row(effect, embedder, one.attack, one.frames, percent, lowest, highest, queries, people, chance, seen)

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from streamer.core import install
 from streamer.core.errors import DeviceError
 
 __all__ = ["FORMS", "PROVIDERS", "Device", "Runtime", "installed", "obtained", "onnxruntime", "parse", "spelled"]
@@ -44,10 +45,10 @@ _AUTO = ("cuda", "directml", "cpu")
 input, so these two have to be asked for."""
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 _SOURCE_OF = {
-    "cuda": "pip install 'streamer[gpu]'",
-    "tensorrt": "pip install 'streamer[gpu]' tensorrt-cu13",
+    "cuda": install.ours("gpu"),
+    "tensorrt": install.ours("gpu", "tensorrt-cu13"),
     "coreml": "onnxruntime has it on macOS only",
-    "directml": "pip install onnxruntime-directml (Windows only)",
+    "directml": f"{install.packages('onnxruntime-directml')} (Windows only)",
 }
 _CUDA_NO_DEVICE, _CUDA_MISMATCH = 100, 803
 """Results of cuInit (CUDA driver API, CUresult)."""
@@ -124,7 +125,7 @@ def onnxruntime() -> ModuleType:
     except ImportError as error:
         broken = "is installed but cannot be loaded" if installed() else "is not installed"
         raise DeviceError(
-            f"ONNX Runtime {broken}; install one: pip install 'streamer[cpu]', or 'streamer[gpu]' for CUDA"
+            f"ONNX Runtime {broken}; install one: {install.ours('cpu')}, or for CUDA {install.ours('gpu')}"
         ) from error
     runtime: ModuleType = onnxruntime
     return runtime
@@ -164,12 +165,12 @@ def _no_provider(wanted: Device, provider: str) -> tuple[str, str]:
     if len(packages) > 1:
         return (
             f"{' and '.join(packages)} are both installed and overwrite each other",
-            f"pip uninstall -y {' '.join(name.split()[0] for name in packages)}; {_SOURCE_OF[wanted.kind]}",
+            f"{install.without(*(name.split()[0] for name in packages))}; {_SOURCE_OF[wanted.kind]}",
         )
     has = " and ".join(packages) or "ONNX Runtime"
     remedy = _SOURCE_OF[wanted.kind]
-    if packages and remedy.startswith("pip install"):
-        remedy = f"pip uninstall -y {packages[0].split()[0]}; {remedy}"
+    if packages and wanted.kind != "coreml":
+        remedy = f"{install.without(packages[0].split()[0])}; {remedy}"
     return f"the installed {has} has no {provider}", remedy
 
 
@@ -202,10 +203,12 @@ def _demand_libraries(wanted: Device, runtime: ModuleType) -> None:
     for kind in ("cuda",) if wanted.kind == "cuda" else ("cuda", "tensorrt"):
         library = Path(str(runtime.__file__)).parent / "capi" / f"libonnxruntime_providers_{kind}.so"
         if missing := _missing_library(library):
-            remedy = "pip install 'onnxruntime-gpu[cuda,cudnn]'" if kind == "cuda" else "pip install tensorrt-cu13"
+            remedy = install.packages("onnxruntime-gpu[cuda,cudnn]" if kind == "cuda" else "tensorrt-cu13")
             raise _refused(wanted, f"{missing} cannot be loaded", remedy)
     if missing := _missing_library("libcudnn.so.9"):  # opened by the provider only when it is used
-        raise _refused(wanted, f"cuDNN is missing ({missing} cannot be loaded)", "pip install 'onnxruntime-gpu[cudnn]'")
+        raise _refused(
+            wanted, f"cuDNN is missing ({missing} cannot be loaded)", install.packages("onnxruntime-gpu[cudnn]")
+        )
 
 
 def _missing_library(library: Path | str) -> str:

@@ -244,26 +244,23 @@ class Render:
                 reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
                 self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._present} stays")
 
-    def _forget_revoked(self, planned: Planned, rules: Freshness) -> None:
-        """Have the effect forget what it learned when a face that was shown is hidden now, or the gallery is another.
-
-        What may no longer be seen may be in it.
-        """
+    def _revoked(self, planned: Planned, rules: Freshness) -> bool:
+        """Whether a face that was shown is hidden now, or the gallery is another."""
         tracks = () if planned.plan is None else planned.plan.tracks
         seen = {track.track_id for track, _ in shown(tracks, planned.frame.t, rules)}
         there = {track.track_id for track, _ in tracks}
         now = planned.frame.epoch, rules.gallery_version
-        # A new epoch is told by `enter`; whose track has ended is not revoked.
-        if now != self._shown_under or self._shown & (there - seen):
-            self._effect.forget()
+        # A track that has ended is not revoked.
+        revoked = now != self._shown_under or bool(self._shown & (there - seen))
         self._shown, self._shown_under = seen, now
+        return revoked
 
     def _render(self, planned: Planned) -> None:
         if (wanted := self._settings().effect) != self._kind:
             self._take(wanted)
         failed: list[EffectError] = []
         rules = self._rules()
-        self._forget_revoked(planned, rules)
+        revoked = self._revoked(planned, rules)
         with self._stats.timed("seal"):
             sealed = seal(
                 planned.frame,
@@ -272,6 +269,7 @@ class Render:
                 mask=self._mask,
                 rules=rules,
                 zones=self._zones,
+                revoked=revoked,
                 on_cover=lambda why: self._stats.covered(planned.why or why),
                 on_failure=failed.append,
             )

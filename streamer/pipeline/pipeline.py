@@ -31,6 +31,7 @@ from streamer.core.types import Command, DetectionRequest, Frame, Planned, Sourc
 from streamer.core.workers import Workers
 from streamer.detectors import Detector
 from streamer.effects import Effect
+from streamer.effects._measured import weakness
 from streamer.pipeline.assembly import Parts, detector_options
 from streamer.pipeline.loops import Render, SchedulerLoop, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
@@ -97,6 +98,7 @@ class Pipeline:
             recogniser = self._parts.recogniser()
             self._people.open(recogniser, detector_options(self._config).threshold, info)
             effect = self._parts.effect(self._settings.effect)
+            self._stats.note(weakness(self._settings.effect))
             for name, make in self._parts.sinks:
                 self._runners.append(runner := self._runner(name, make(), info))
                 runner.open()
@@ -170,6 +172,7 @@ class Pipeline:
         """
         if "effect" in changes:
             load("effects", changes["effect"])
+            self._stats.note(weakness(changes["effect"]))
         self._settings = replace(self._settings, **changes)
         return self._settings
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core import install
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import BT601, even
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "VirtualCameraSink", "build", "probe"]
 
-_PYVIRTUALCAM = "pip install --no-deps pyvirtualcam (GPL-2.0)"
+_PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
 
 
 class Options(PartOptions):

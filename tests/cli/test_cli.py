@@ -60,7 +60,10 @@ def frames_in(path: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-@pytest.mark.parametrize("arguments", [["run", "a.mp4", "rtsp://ann:s3cret@h/x"], ["rtsp://ann:s3cret@h/x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["config", "rtsp://ann:s3cret@h/x"], ["rtsp://ann:s3cret@h/x"], ["run", "rtsp://ann:s3cret@h/x", "rtsp://h/y"]],
+)
 def test_wrong_usage_does_not_repeat_a_login(call: Call, arguments: list[str]) -> None:
     code, _, err = call(*arguments)
     assert code == 2

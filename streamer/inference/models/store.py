@@ -18,9 +18,10 @@ from pathlib import Path
 from streamer.core._cache import cache_root
 from streamer.core.errors import ModelError
 from streamer.core.files import write_whole
+from streamer.core.locks import locked
 from streamer.core.options import Context
 from streamer.inference.models.catalogue import CATALOGUE, Model, Package, find
-from streamer.inference.models.fetch import OnProgress, brought, locked, sha256_of, unpacked, work_folder
+from streamer.inference.models.fetch import OnProgress, brought, sha256_of, unpacked, work_folder
 
 __all__ = ["FOLDER_VARIABLE", "Found", "Store", "default_cache"]
 
@@ -131,9 +132,8 @@ class Store:
         """Put the origin's catalogued files into the cache, each in one step, so that nobody sees half a file."""
         try:
             folder = work_folder(self.cache, model)
-            with locked(
-                folder, lambda: self._say(f"another process is fetching {model.source.origin}; waiting for it")
-            ):
+            waiting = f"another process is fetching {model.source.origin}; waiting for it"
+            with locked(folder / "lock", on_wait=lambda: self._say(waiting)):
                 path = self.cache / model.file
                 if _state(path, model) is Found.GOOD:  # by whoever held the lock before
                     return
