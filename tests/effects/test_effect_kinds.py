@@ -24,7 +24,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
+from streamer.core.types import Command, Cover, Detection, DetectionResult, Frame, Plan, Planned, TrackBox
 from streamer.effects import Effect, solid
 from streamer.effects.mosaic_noise import MosaicNoise
 from streamer.effects.mosaic_noise import Options as NoiseOptions
@@ -216,8 +216,8 @@ def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: 
     decided: Channel[Planned] = Channel(len(wanted), Full.BLOCK)
     written: Channel[AnonymizedFrame] = Channel(len(wanted), Full.BLOCK)
     for n in range(len(wanted)):
-        look = Pass(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
-        plan = Plan(n, 0, (look,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
+        result = DetectionResult(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
+        plan = Plan(n, 0, (result,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
     channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])
