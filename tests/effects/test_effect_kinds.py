@@ -90,24 +90,21 @@ def test_noise_does_not_change_when_many_faces_were_seen_in_between() -> None:
     effect = MosaicNoise(NoiseOptions())
     effect.enter(1)
     first = noise_of(effect, *person())
+    picture, track = person()
     for number in range(2, 600):
-        paint(*person_of(number), effect, MASK, 0.0)
+        paint(picture, [replace(track, track_id=number)], effect, MASK, 0.0)
     assert np.array_equal(noise_of(effect, *person()), first)
     for number in range(600, 1700):
-        paint(*person_of(number), effect, MASK, 0.0)
+        paint(picture, [replace(track, track_id=number)], effect, MASK, 0.0)
     assert len(effect._of_face) <= 1024, "memory is bounded"
-
-
-def person_of(track_id: int) -> tuple[Picture, list[TrackBox]]:
-    picture, track = person(track_id=track_id)
-    return picture, [track]
 
 
 def test_later_frames_of_a_face_are_not_measured_anew() -> None:
     """Blocks slide along with the face: what the face looks like later is not in the picture at all."""
     effect = MosaicNoise(NoiseOptions())
     effect.enter(1)
-    paint(*person_of(1), effect, MASK, 0.0)
+    picture, track = person()
+    paint(picture, [track], effect, MASK, 0.0)
     for step in range(1, 9):
         bgr = room(240, 240)
         track = replace(drawn(bgr, (120 + 3.3 * step, 118 + step), 80 + 2 * step, 11), track_id=1)
