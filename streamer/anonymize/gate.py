@@ -29,7 +29,7 @@ class Freshness:
     """What a plan must fulfil for its frame to be shown."""
 
     max_gap_s: float
-    """Largest distance in capture time between the frame and any pass its plan rests on."""
+    """Largest distance in capture time between the frame and any detection its plan rests on."""
     gallery_version: int = 0
     """The present version of the gallery; a reveal decided on another one is void."""
 
@@ -40,9 +40,9 @@ def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> CoverReason 
         return CoverReason.NO_PLAN
     if (plan.seq, plan.epoch) != (frame.seq, frame.epoch):
         return CoverReason.OTHER_FRAME
-    if not plan.passes:
+    if not plan.results:
         return CoverReason.NO_PASS
-    for look in plan.passes:
+    for look in plan.results:
         if not look.full or look.epoch != frame.epoch:
             return CoverReason.OTHER_PASS
         # Written so that a time that is no number objects, too.

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamer.config.endpoints import (
-    PICTURES,
     SCHEME,
     VIDEOS,
     Endpoint,
@@ -18,6 +17,7 @@ from streamer.config.endpoints import (
     video_device,
 )
 from streamer.core.errors import UsageError
+from streamer.core.files import PICTURES
 
 __all__ = ["all_jobs"]
 

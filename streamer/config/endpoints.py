@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from streamer.core.errors import InputError, UsageError, redact
-from streamer.core.files import check_folder, check_output
+from streamer.core.files import PICTURES, check_folder, check_output
 
 __all__ = [
-    "PICTURES",
     "SCHEME",
     "VIDEOS",
     "Endpoint",
@@ -28,8 +27,6 @@ __all__ = [
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 """File names' endings under which video is written."""
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""File names' endings under which pictures are read and written."""
 _SEARCHED: tuple[str, ...] = (
     *VIDEOS,
     ".m4v",

@@ -9,15 +9,15 @@ from typing import Any
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.channel import Channel, Full
-from streamer.core.types import Frame, IdentityRequest, PassRequest, Planned
-from streamer.stages.detect import Look
+from streamer.core.types import DetectionRequest, Frame, IdentityRequest, Planned
+from streamer.stages.detect import DetectionOutcome
 from streamer.stages.embed import Answer
 
 __all__ = ["Asked", "Channels"]
 
 _RAW_FRAMES = 2
 _DECIDED_FRAMES = 8
-"""Frames that may wait between planner and render."""
+"""Frames that may wait between scheduler and render."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Channels:
     """From capture to the sinks."""
 
     raw: Channel[Frame]
-    requests: Channel[PassRequest]
-    looks: Channel[Look]
+    requests: Channel[DetectionRequest]
+    results: Channel[DetectionOutcome]
     decided: Channel[Planned]
     sinks: tuple[Channel[AnonymizedFrame], ...]
     identity: Asked | None
     """None: nobody asks whose faces these are."""
     changed: threading.Condition
-    """Told whenever something happens that the planner takes in."""
+    """Told whenever something happens that the scheduler takes in."""
 
     @classmethod
     def make(
@@ -62,7 +62,7 @@ class Channels:
         return cls(
             raw=Channel(_RAW_FRAMES, full, on_drop=on_drop, changed=changed),
             requests=Channel(1, Full.BLOCK),
-            looks=Channel(1, Full.BLOCK, changed=changed),
+            results=Channel(1, Full.BLOCK, changed=changed),
             decided=Channel(_DECIDED_FRAMES, Full.BLOCK),
             sinks=tuple(sinks),
             identity=connect(changed),
@@ -72,6 +72,6 @@ class Channels:
     def abort(self) -> None:
         """Throw everything away and wake everybody."""
         asked = () if self.identity is None else (self.identity.requests, self.identity.answers)
-        every: tuple[Channel[Any], ...] = (self.raw, self.requests, self.looks, self.decided, *asked, *self.sinks)
+        every: tuple[Channel[Any], ...] = (self.raw, self.requests, self.results, self.decided, *asked, *self.sinks)
         for channel in every:
             channel.abort()

@@ -1,4 +1,4 @@
-"""The two loops between the channels: frames and looks into the planner, planned frames through the gate."""
+"""The two loops between the channels: frames and detection results into the scheduler, planned frames to the gate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from streamer.core.stats import Stats
 from streamer.core.types import Planned, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
 from streamer.pipeline.channels import Channels
-from streamer.stages.detect import Failed, Look
+from streamer.stages.detect import DetectionFailed, DetectionOutcome
 from streamer.stages.embed import Answer, EmbedFailed
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 
-__all__ = ["Hiding", "Planning", "Render", "Settings", "Witness"]
+__all__ = ["Hiding", "Render", "SchedulerLoop", "Settings", "Witness"]
 
 _TICK_S = 0.5
-"""The planner looks up at least so often, to notice a detector that does not answer."""
+"""The scheduler results up at least so often, to notice a detector that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class _Failures:
             raise error
 
 
-class Planning:
-    """The planner's thread: whatever happens goes in as an event, and what was decided goes out in order."""
+class SchedulerLoop:
+    """The scheduler's thread: whatever happens goes in as an event, and what was decided goes out in order."""
 
-    def __init__(self, planner: Planner, channels: Channels, run: RunContext, *, pass_timeout_s: float) -> None:
-        self._planner = planner
+    def __init__(self, scheduler: Scheduler, channels: Channels, run: RunContext, *, pass_timeout_s: float) -> None:
+        self._scheduler = scheduler
         self._raw = channels.raw
         self._requests = channels.requests
-        self._looks = channels.looks
+        self._results = channels.results
         self._decided = channels.decided
         self._identity = channels.identity
         self._changed = channels.changed
@@ -81,15 +81,15 @@ class Planning:
     def work(self) -> None:
         """The thread; ends when the last held frame has left. Raises what ends the run."""
         try:
-            while not self._looks.drained:  # it is only after an abort
+            while not self._results.drained:  # it is only after an abort
                 with self._changed:
                     self._changed.wait_for(self._something, timeout=self._until_expiry())
                 now = self._clock()
-                ready = [*self._planner.expire(now), *self._event(now)]
+                ready = [*self._scheduler.expire(now), *self._event(now)]
                 self._ask(now)
                 for planned in ready:
                     self._decided.put(planned)
-                if self._finished and self._planner.held == 0:
+                if self._finished and self._scheduler.held == 0:
                     return
         except Closed:
             return
@@ -107,11 +107,11 @@ class Planning:
 
     @property
     def _looked(self) -> bool:
-        return len(self._looks) > 0 and not self._planner.waits_for_identity
+        return len(self._results) > 0 and not self._scheduler.waits_for_identity
 
     @property
     def _captured(self) -> bool:
-        return len(self._raw) > 0 and not self._planner.full
+        return len(self._raw) > 0 and not self._scheduler.full
 
     @property
     def _at_end(self) -> bool:
@@ -121,48 +121,48 @@ class Planning:
         return self._answered or self._looked or self._captured or self._at_end
 
     def _until_expiry(self) -> float:
-        expiry = self._planner.next_expiry()
+        expiry = self._scheduler.next_expiry()
         return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
 
     def _event(self, now: float) -> list[Planned]:
-        """Take in one thing that happened; answers and looks first, because held frames wait for them."""
+        """Take in one thing that happened; answers and results first, because held frames wait for them."""
         if self._answered and self._identity is not None and (answer := self._identity.answers.get(0)) is not None:
             return self._take_answer(answer, now)
-        if self._looked and (look := self._looks.get(0)) is not None:
+        if self._looked and (look := self._results.get(0)) is not None:
             return self._take_look(look, now)
         if self._captured and (frame := self._raw.get(0)) is not None:
-            return self._planner.offer(frame, now)
+            return self._scheduler.offer(frame, now)
         if self._at_end:
             self._finished = True
-            return self._planner.finish(now)
+            return self._scheduler.finish(now)
         return []
 
     def _take_answer(self, answer: Answer, now: float) -> list[Planned]:
         self._wished_at = None
         if isinstance(answer, EmbedFailed):
             self._embedder_failures.one(answer.error)
-            return self._planner.identified(None, now)
+            return self._scheduler.identified(None, now)
         self._embedder_failures.none()
-        return self._planner.identified(answer, now)
+        return self._scheduler.identified(answer, now)
 
-    def _take_look(self, look: Look, now: float) -> list[Planned]:
+    def _take_look(self, look: DetectionOutcome, now: float) -> list[Planned]:
         self._asked_at = None
-        if isinstance(look, Failed):
+        if isinstance(look, DetectionFailed):
             self._failures.one(look.error)
-            return self._planner.failed(look.request, now)
+            return self._scheduler.failed(look.request, now)
         self._failures.none()
         self._stats.passed()
-        return self._planner.passed(look, now)
+        return self._scheduler.detected(look, now)
 
     # -- what is wanted -----------------------------------------------------------------------------------------
 
     def _ask(self, now: float) -> None:
-        if (request := self._planner.next_request()) is not None:
+        if (request := self._scheduler.next_request()) is not None:
             self._asked_at = now
             self._requests.put(request)
         elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
             raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
-        if self._identity is not None and (wish := self._planner.next_identity()) is not None:
+        if self._identity is not None and (wish := self._scheduler.next_identity()) is not None:
             self._wished_at = now
             self._identity.requests.put(wish)
         elif self._wished_at is not None and now - self._wished_at > self._pass_timeout_s:

@@ -1,14 +1,14 @@
 """START HERE: one stream from its source to its sinks. Read it top to bottom.
 
-    capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
+    capture --raw--> scheduler --decided--> render --> one runner per sink (window: pumped by `poll`)
                      |     ^
-             requests|     |looks, and whose faces they are
+             requests|     |results, and whose faces they are
                      v     |
                      detector, embedder
 
-Every arrow is a bounded channel. A live source may lose frames before the planner (`raw` drops the oldest) and before a
-sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is in
-the stages (`capture`, `planner`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
+Every arrow is a bounded channel. A live source may lose frames before the scheduler (`raw` drops the oldest) and before
+a sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is
+in the stages (`capture`, `scheduler`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from streamer.effects import Effect
 from streamer.effects._measured import weakness
 from streamer.pipeline.assembly import Parts, detector_options
 from streamer.pipeline.channels import Channels
-from streamer.pipeline.loops import Hiding, Planning, Render, Settings
+from streamer.pipeline.loops import Hiding, Render, SchedulerLoop, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.stages import detect
 from streamer.stages.capture import Capture, Framer
 from streamer.stages.output import Permission, SinkRunner
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 from streamer.tracking.tracker import Tracker
 
 __all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
@@ -255,7 +255,9 @@ class Pipeline:
             connect=self._people.connect,
         )
         capture = self._capture(source, channels, info)
-        planning = Planning(self._planner(info), channels, self._run, pass_timeout_s=self._config.detect.pass_timeout_s)
+        scheduling = SchedulerLoop(
+            self._scheduler(info), channels, self._run, pass_timeout_s=self._config.detect.pass_timeout_s
+        )
         render = Render(channels, self._run, self._hiding(), effect, self._people)
         scope = detect.Scope.of(self._config.zones, detector_options(self._config))
         self._started = time.monotonic()
@@ -265,12 +267,12 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, channels.requests, channels.looks, self._stats, scope))
+        spawn("detector", lambda: detect.work(detector, channels.requests, channels.results, self._stats, scope))
         if channels.identity is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:
             spawn("records", self._people.keep)
-        spawn("planner", planning.work)
+        spawn("scheduler", scheduling.work)
         spawn("capture", capture.work)
 
     def _capture(self, source: Source, channels: Channels, info: SourceInfo) -> Capture:
@@ -278,16 +280,16 @@ class Pipeline:
         framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=target_fps)
         return Capture(source, self._parts.source, framer, channels.raw, self._config.capture, self._run)
 
-    def _planner(self, info: SourceInfo) -> Planner:
+    def _scheduler(self, info: SourceInfo) -> Scheduler:
         config = self._config
-        return Planner(
+        return Scheduler(
             config.detect,
             lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
             self._people.identity,
             live=info.live,
             stills=info.stills,
-            # Only of detectors that have such a key is it known what a second look at a real face comes to.
-            confirm=getattr(config.detector.options, "confirm", False),
+            # Only of detectors that have such a key is it known what verifying a real face comes to.
+            verify=getattr(config.detector.options, "confirm", False),
         )
 
     def _hiding(self) -> Hiding:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.errors import SinkError, UsageError
-from streamer.core.files import check_folder, check_output, put, write_error
+from streamer.core.files import PICTURES, check_folder, check_output, write_error, write_whole
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
 from streamer.sinks import StreamFormat
@@ -22,7 +22,7 @@ from streamer.sinks._unattended import Unattended
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+ENDINGS = PICTURES
 """File names' endings that can be written."""
 _LARGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Longest side a format can hold."""
@@ -74,7 +74,7 @@ class ImagesSink(Unattended):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             check_output(target, force=self._options.force)
-            put(target, data)
+            write_whole(target, data)
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.core.errors import SinkError, StreamerError, UsageError
-from streamer.core.files import check_folder, put, write_error
+from streamer.core.files import check_folder, write_error, write_whole
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import Picture
 from streamer.core.types import Command
@@ -159,7 +159,7 @@ class WindowSink:
                 number += 1
             _, data = cv2.imencode(".png", self._shown.image.bgr())
             try:
-                put(path, data.tobytes())
+                write_whole(path, data.tobytes())
             except OSError as error:
                 raise write_error(path, error) from None
         except StreamerError as error:

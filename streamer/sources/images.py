@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.core.errors import InputError
+from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
 from streamer.core.types import Captured, SourceInfo
@@ -25,7 +26,7 @@ from streamer.sources import Source
 
 __all__ = ["ENDINGS", "ImagesSource", "Options", "build"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+ENDINGS = PICTURES
 """File names' endings that are taken for pictures in a folder."""
 _WITH_PAGES = (".tif", ".tiff", ".webp")
 

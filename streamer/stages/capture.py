@@ -226,7 +226,7 @@ class Framer:
 class _Cuts:
     """Notices when one picture has nothing to do with the one before it: both are reduced to a few blurred samples.
 
-    A cut that is missed makes the tracker connect faces of two scenes; one that is imagined costs two more passes.
+    A cut that is missed makes the tracker connect faces of two scenes; one that is imagined costs two more detections.
     """
 
     def __init__(self) -> None:

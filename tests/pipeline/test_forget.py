@@ -18,7 +18,7 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import EffectError
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Cover, Frame, Pass, Plan, Planned, Reveal, TrackBox, Verdict
+from streamer.core.types import Cover, DetectionResult, Frame, Plan, Planned, Reveal, TrackBox, Verdict
 from streamer.effects import Effect, Patch
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.channels import Channels
@@ -58,7 +58,7 @@ def rendered(
         plan = None
         if verdicts is not None:
             tracks = tuple((TrackBox(i, (100, 60, 164, 124), None), verdict) for i, verdict in verdicts.items())
-            plan = Plan(n, 0, (Pass(n, 0, n / 25, ()),), tracks)
+            plan = Plan(n, 0, (DetectionResult(n, 0, n / 25, ()),), tracks)
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
     channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])

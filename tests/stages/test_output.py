@@ -15,7 +15,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.reasons import SinkState, SinkTrouble
 from streamer.core.run import RunContext
-from streamer.core.types import Frame, Pass, Plan, Reveal, TrackBox
+from streamer.core.types import DetectionResult, Frame, Plan, Reveal, TrackBox
 from streamer.effects import solid
 from streamer.sinks import StreamFormat
 from streamer.stages.output import OutputOptions, Permission, PlayOut, SinkHealth, SinkRunner
@@ -183,11 +183,11 @@ def test_cover_all_is_looked_at_before_every_write(live: bool) -> None:
     sink, clock = RecordingSink(live=live), Clock()
     feed = runner(sink, clock, live_source=live, cover=True)
     image = Picture.blank(64, 48, luma=99).frozen()
-    look = Pass(0, 0, 100.0, ())
+    result = DetectionResult(0, 0, 100.0, ())
     effect = solid.build(solid.Options(), Context())
     shown = seal(
         Frame(0, 0, 100.0, image),
-        Plan(0, 0, (look,), ()),
+        Plan(0, 0, (result,), ()),
         effect=effect,
         mask=MaskOptions(),
         rules=Freshness(0.25),
@@ -218,7 +218,7 @@ def test_who_was_removed_is_not_repeated_either() -> None:
     track = TrackBox(1, (8, 8, 24, 24), None)
     shown = seal(
         Frame(0, 0, 100.0, picture),
-        Plan(0, 0, (Pass(0, 0, 100.0, ()),), ((track, Reveal("Ada", 99.0, 101.0, 7)),)),
+        Plan(0, 0, (DetectionResult(0, 0, 100.0, ()),), ((track, Reveal("Ada", 99.0, 101.0, 7)),)),
         effect=solid.build(solid.Options(), Context()),
         mask=MaskOptions(),
         rules=Freshness(0.25, 7),
