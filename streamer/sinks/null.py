@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import Claim
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
 
-__all__ = ["NullSink", "Options", "build"]
+__all__ = ["FORMS", "NullSink", "Options", "build", "claims"]
+
+FORMS = "null"
 
 
 class Options(PartOptions):
@@ -40,6 +43,11 @@ class NullSink:
 
     def close(self) -> None:
         """Nothing to finish."""
+
+
+def claims(text: str) -> Claim | None:
+    """The word alone."""
+    return Claim(text=text) if text == "null" else None
 
 
 def build(options: Options, ctx: Context) -> Sink:
