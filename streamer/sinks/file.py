@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import VIDEOS, Claim, written_file
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import check_output
 from streamer.core.options import Context, PartOptions
@@ -19,7 +20,9 @@ from streamer.sinks._timeline import Timeline, nominal_rate
 from streamer.sinks._unattended import Unattended
 from streamer.sinks._video_file import VideoFile, VideoShape
 
-__all__ = ["FileSink", "Options", "build"]
+__all__ = ["FORMS", "FileSink", "Options", "build", "claims"]
+
+FORMS = f"a video ({' '.join(VIDEOS)})"
 
 
 class Options(PartOptions):
@@ -149,6 +152,11 @@ class _Writing:
         key = self._timeline.key_is_due(tick)
         self.file.write(self._fit(frame).image, tick, self._timeline.duration, key=key)
         return True
+
+
+def claims(text: str) -> Claim | None:
+    """Names of video files."""
+    return written_file(text, VIDEOS)
 
 
 def build(options: Options, ctx: Context) -> FileSink:

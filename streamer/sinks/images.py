@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import Claim, written_file
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import PICTURES, check_folder, check_output, write_error, write_whole
 from streamer.core.options import Context, PartOptions
@@ -20,7 +21,7 @@ from streamer.core.picture import Picture
 from streamer.sinks import StreamFormat
 from streamer.sinks._unattended import Unattended
 
-__all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
+__all__ = ["ENDINGS", "FORMS", "ImagesSink", "Options", "build", "claims"]
 
 ENDINGS = PICTURES
 """File names' endings that can be written."""
@@ -32,6 +33,8 @@ _QUALITY_KEY = {
     ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
     ".webp": cv2.IMWRITE_WEBP_QUALITY,
 }
+
+FORMS = f"a picture ({' '.join(PICTURES)})"
 
 
 class Options(PartOptions):
@@ -118,6 +121,11 @@ def _samples(picture: Picture, ending: str) -> NDArray[np.uint8]:
         return np.dstack([bgr, picture.alpha])
     share = picture.alpha[:, :, None].astype(np.uint16)
     return ((bgr * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def claims(text: str) -> Claim | None:
+    """Names of pictures."""
+    return written_file(text, PICTURES)
 
 
 def build(options: Options, ctx: Context) -> ImagesSink:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import Claim
 from streamer.core.options import Context, PartOptions
 from streamer.sinks import Sink, StreamFormat
 from streamer.sinks._unattended import Unattended
 
-__all__ = ["NullSink", "Options", "build"]
+__all__ = ["FORMS", "NullSink", "Options", "build", "claims"]
+
+FORMS = "null"
 
 
 class Options(PartOptions):
@@ -32,6 +35,11 @@ class NullSink(Unattended):
         """Count one frame."""
         self.written += 1
         self.covered += frame.covered
+
+
+def claims(text: str) -> Claim | None:
+    """The word alone."""
+    return Claim(text=text) if text == "null" else None
 
 
 def build(options: Options, ctx: Context) -> Sink:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core import install
+from streamer.core.addresses import Claim, video_device
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import BT601, even
@@ -21,9 +22,11 @@ from streamer.sinks._unattended import Unattended
 if TYPE_CHECKING:
     import pyvirtualcam
 
-__all__ = ["Options", "VirtualCameraSink", "build", "probe"]
+__all__ = ["FORMS", "Options", "VirtualCameraSink", "build", "claims", "probe"]
 
 _PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
+
+FORMS = "virtual, /dev/videoN"
 
 
 class Options(PartOptions):
@@ -162,6 +165,14 @@ def _remedy() -> str:
     if sys.platform.startswith("linux"):
         return f"make one with: {MODPROBE}"
     return "install OBS (https://obsproject.com) and start its virtual camera once"
+
+
+def claims(text: str) -> Claim | None:
+    """The word, which takes a device that is free, and video devices."""
+    if text == "virtual":
+        return Claim(text=text)
+    device = video_device(text)
+    return None if device is None else Claim({"device": device}, text)
 
 
 def build(options: Options, ctx: Context) -> VirtualCameraSink:
