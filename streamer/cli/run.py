@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from streamer.cli._runs import Outcome, check_report, run_all, write_report
 from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
 from streamer.cli.discover import first_camera, has_display
-from streamer.cli.signals import Signals
-from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
+from streamer.cli.terminal import Terminal
 from streamer.config.batch import all_jobs
-from streamer.config.endpoints import Endpoint, Job, default_output, parse_input
+from streamer.config.endpoints import Endpoint, default_output, parse_input
 from streamer.config.problems import parse_yaml
 from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
-from streamer.core.errors import StreamerError, UsageError, redact
-from streamer.core.files import write_whole
+from streamer.core.errors import UsageError
 from streamer.core.logs import FORMATS, LEVELS, StreamLog, configure
-from streamer.core.options import Context
-from streamer.core.report_schema import VERSION
 from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
-from streamer.pipeline.assembly import Parts, device_of
-from streamer.pipeline.pipeline import Pipeline, Status
+from streamer.pipeline.assembly import device_of
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
@@ -38,16 +32,7 @@ _EFFECTS = (
     "how faces are hidden: frosted, solid, silhouette, replace, background; made of the face: mosaic_noise, blur, box, "
     "median, bilateral, pixelate"
 )
-_POLL_S = 0.1
 _DEMO_S = 10
-
-
-@dataclass
-class _Outcome:
-    """What the runs of one command came to."""
-
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -240,15 +225,15 @@ def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
     if sources[0].kind == "demo":
         config = demo_settings(config, wanted[0], terminal)
     if asked.report is not None:
-        _check_report(asked.report)
-    outcome, todo = _Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=asked.force)
+        check_report(asked.report)
+    outcome, todo = Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=asked.force)
     if len(todo) > 1 and config.identity.attendance is not None:
         raise UsageError(f"attendance lists who was on one video, and there are {len(todo)}: give one at a time")
     try:
-        _run_all(todo, config, terminal, outcome)
+        run_all(todo, config, terminal, outcome)
     finally:
         if asked.report is not None and outcome.runs:
-            _write_report(asked.report, outcome.runs)
+            write_report(asked.report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 
@@ -289,103 +274,3 @@ def demo_settings(config: Config, outputs: list[str], terminal: Terminal) -> Con
         terminal.say(f"the drawn scene has no end; --duration says when to stop, otherwise after {_DEMO_S} s")
         return config.updated({"run.duration_s": _DEMO_S})
     return config
-
-
-def _run_all(todo: list[Job], config: Config, terminal: Terminal, outcome: _Outcome) -> None:
-    """One run after the other. A video that fails does not keep the next one from being done."""
-    context = terminal.store().context(config.run.device)
-    with Signals() as signals:
-        for job in todo:
-            try:
-                _run(job, config, context, terminal, signals, outcome)
-            except UsageError:
-                raise
-            except StreamerError as error:
-                if len(todo) == 1:
-                    terminal.error(str(error))
-                else:
-                    terminal.error(f"{job.source.text}: {error}")
-                outcome.exit_code = outcome.exit_code or error.exit_code
-            if signals.count:
-                break
-
-
-def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals: Signals, outcome: _Outcome) -> None:
-    """One run from start to summary. Raises the error that ended it, after its report was kept."""
-    pipeline = Pipeline(config, Parts.of(config, job.source, job.sinks, context))
-    for sink in job.sinks:
-        if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
-            sink.path.parent.mkdir(parents=True, exist_ok=True)
-    signals.disarm()
-    try:
-        pipeline.start()
-    except StreamerError as error:
-        failed = {"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"}
-        outcome.runs.append({"schema": VERSION, **failed})
-        raise
-    signals.arm()
-    told = Notes(terminal)
-    try:
-        _watch(pipeline, config, terminal, signals, told)
-        pipeline.join()
-    except BaseException as error:
-        pipeline.stop()  # whatever went wrong, also in showing how it goes: the outputs are finished
-        with suppress(StreamerError):
-            pipeline.join()
-        outcome.runs.append({**pipeline.report().summary, "error": redact(f"{type(error).__name__}: {error}")})
-        raise
-    summary = pipeline.report().summary
-    outcome.runs.append(summary)
-    told.tell(status := pipeline.status())
-    for text in summary["notes"][len(status.notes) :]:  # how many more there were
-        terminal.say(f"note: {text}")
-    terminal.say(summary_line(summary))
-    if (missing := _left_out(status, summary)) > 0:
-        raise StreamerError(f"{missing} of the pictures in {job.source.text} could not be read; the notes name them")
-
-
-def _left_out(status: Status, summary: dict[str, Any]) -> int:
-    """Pictures of a folder that were played to its end and not taken."""
-    if not status.info.stills or summary["stopped"] or status.info.frames is None:
-        return 0
-    return status.info.frames - status.captured
-
-
-def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals, told: Notes) -> None:
-    """Keep the windows alive and the progress fresh until the end; obey signals; tell the notes as they come."""
-    status = pipeline.status()
-    info, obeyed = status.info, 0
-    terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")
-    terminal.detail(f"input is {info.detail}" if info.detail else "")
-    told.tell(status)
-    if info.has_sound:
-        terminal.say("note: the input has sound; this version drops it")
-    with View(terminal, info, expected_frames(info, config.run.duration_s)) as view:
-        while status.running and obeyed < 2:
-            status = pipeline.poll(_POLL_S)
-            view.show(status)
-            told.tell(status)
-            if signals.count > obeyed:
-                obeyed = min(2, signals.count)
-                pipeline.stop(abort=obeyed == 2)
-                terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
-
-
-def _check_report(path: Path) -> None:
-    """Say before the run what would only fail after it. The ending keeps a slip from overwriting a video."""
-    if path.suffix.lower() != ".json":
-        raise UsageError(f"report {path}: name a file ending in .json")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"report folder {folder} does not exist; create it with: mkdir -p '{folder}'")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"report {path} cannot be written; choose another path")
-
-
-def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
-    """One run: its summary; a folder of videos: a list of them under `runs`."""
-    data = runs[0] if len(runs) == 1 else {"schema": VERSION, "runs": runs}
-    try:
-        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
-    except OSError as error:
-        raise StreamerError(f"report {path} could not be written: {error.strerror}") from error
