@@ -1,11 +1,11 @@
-"""Whether a track is, beyond doubt, still the same face: a state machine that every pass drives. No clock.
+"""Whether a track is, beyond doubt, still the same face: a state machine that every result drives. No clock.
 
-broken    the last pass was ambiguous: nothing that was seen before it counts
-clear     every pass since `Clear.since_t` found the face, beyond doubt the same
+broken    the last result was ambiguous: nothing that was seen before it counts
+clear     every result since `Clear.since_t` found the face, beyond doubt the same
 doubted   clear, but what is seen around the face has changed somewhat: from `Doubt.from_t` on it takes a match
 
 broken  --follow(): sure, alone-->               clear
-clear   --follow(): another look around it-->    doubted
+clear   --follow(): a change around it-->        doubted
 doubted --settle(): a match as new as that-->    clear
 any     --follow(): an ambiguity; break_off()--> broken
 """
@@ -25,19 +25,19 @@ __all__ = ["Ambiguity", "Clear", "Continuity", "Doubt", "Observation", "Sighting
 
 _ALONE_ROOM = 4.0
 """Without lookahead: no other face within so many face sizes, because nothing tells who comes near before the next
-look."""
+result."""
 _ALONE_S = 0.25
-"""Longest time for which a look says something of the frames after it."""
+"""Longest time for which a result says something of the frames after it."""
 _LONGEST_STEP_S = 0.5
-"""Two looks farther apart say nothing of each other."""
+"""Two results farther apart say nothing of each other."""
 _RECENT_S = 0.5
 _LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
-"""Correlation of what is seen around a face in two looks. Over 1,068 steps of 0.12 s in five clips, 82 % of one face's
-were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the middle.
-Below the second it takes a match, and so it does below the first where another face is nearby; below the third it is
-another face."""
+"""Correlation of what is seen around a face in two results. Over 1,068 steps of 0.12 s in five clips, 82 % of one
+face's were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the
+middle. Below the second it takes a match, and so it does below the first where another face is nearby; below the third
+it is another face."""
 _TRAIL = 64
-"""Passes kept: frames are held for no longer, not even where every frame is looked at."""
+"""Results kept: frames are held for no longer, not even where every frame is looked at."""
 
 Ambiguity = Literal["weak", "crowded", "lost", "jumped", "changed"]
 """Why a track may have become another face; see `streamer.identity.decide`."""
@@ -45,7 +45,7 @@ Ambiguity = Literal["weak", "crowded", "lost", "jumped", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one pass saw of a face."""
+    """What one result saw of a face."""
 
     t: float
     landmarks: Points5
@@ -54,12 +54,12 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one pass tells of one track."""
+    """What one result tells of one track."""
 
     t: float
     """Capture time in seconds."""
     step_s: float
-    """Since the pass before, in seconds."""
+    """Since the result before, in seconds."""
     box: Box
     sighting: Sighting | None
     """None: the face is too small to be compared, or has no landmarks."""
@@ -74,9 +74,9 @@ class Doubt:
     """From `from_t` on it takes a match of `since_t` or later. Capture times in seconds."""
 
     from_t: float
-    """The last pass before what is seen around the face changed."""
+    """The last result before what is seen around the face changed."""
     since_t: float
-    """The last pass in which it had changed."""
+    """The last result in which it had changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Clear:
     since_t: float
     until_t: float
     alone: bool
-    """Nobody can come near before the next pass."""
+    """Nobody can come near before the next result."""
     doubt: Doubt | None = None
 
 
@@ -97,15 +97,15 @@ class Continuity:
     clear: Clear | None = None
     """None while it is broken."""
     trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_TRAIL))
-    """The passes in which it was clear, oldest first."""
+    """The results in which it was clear, oldest first."""
     last: Observation | None = None
-    """The last pass that found it, clear or not."""
+    """The last result that found it, clear or not."""
 
     # -- states -------------------------------------------------------------------------------------------------
 
     @property
     def seen_t(self) -> float:
-        """Capture time of the last pass that found it; -inf before the first one."""
+        """Capture time of the last result that found it; -inf before the first one."""
         return -math.inf if self.last is None else self.last.t
 
     @property
@@ -114,17 +114,18 @@ class Continuity:
         return self.clear is not None and self.clear.doubt is not None
 
     def begins_at(self, t: float) -> bool:
-        """Whether no pass before time t counts."""
+        """Whether no result before time t counts."""
         return self.clear is None or t <= self.clear.since_t
 
     def is_clear_at(self, t: float) -> bool:
-        """Whether the pass of time t is the last one, and it was clear."""
+        """Whether the result of time t is the last one, and it was clear."""
         return self.clear is not None and self.clear.until_t == t
 
     def covers(self, t: float, *, stills: bool) -> bool:
-        """Whether a frame of time t lies between two clear passes, before any doubt.
+        """Whether a frame of time t lies between two clear results, before any doubt.
 
-        A face that was alone may be seen a little after the last pass, too, unless every picture stands alone (stills).
+        A face that was alone may be seen a little after the last result, too, unless every picture stands alone
+        (stills).
         """
         if self.clear is None:
             return False
@@ -133,7 +134,7 @@ class Continuity:
         return self.clear.since_t <= t <= until_t and before_doubt
 
     def looks_the_same(self, picture: Picture, t: float) -> bool:
-        """Whether the picture of time t shows there what the passes beside it saw.
+        """Whether the picture of time t shows there what the results beside it saw.
 
         Somebody else may have come and gone between them.
         """
@@ -146,7 +147,7 @@ class Continuity:
     # -- events -------------------------------------------------------------------------------------------------
 
     def follow(self, seen: Observation) -> Ambiguity | None:
-        """Take in where a pass found the face. Returns why it may be another one; None when it is the same."""
+        """Take in where a result holds the face. Returns why it may be another one; None when it is the same."""
         likeness = self._likeness(seen)
         why = self._ambiguity(seen, likeness)
         if why is not None:
@@ -179,7 +180,7 @@ class Continuity:
     def _likeness(self, seen: Observation) -> float:
         """How much what is seen around the face is what was seen of late, -1 to 1; 0 when there is nothing to compare.
 
-        Who nods or turns looks as before soon after: of the looks of the last half second the most alike counts.
+        Who nods or turns looks as before soon after: of the sightings of the last half second the most alike counts.
         """
         if seen.sighting is None:
             return 0.0
@@ -202,7 +203,7 @@ class Continuity:
         return "changed" if likeness < _LOOKS_CHANGED else None
 
     def _extend(self, seen: Observation, sighting: Sighting) -> None:
-        """The pass is clear."""
+        """The result is clear."""
         since_t = seen.t if self.clear is None else min(self.clear.since_t, seen.t)
         doubt = None if self.clear is None else self.clear.doubt
         self.clear = Clear(since_t, seen.t, seen.space >= _ALONE_ROOM + room(seen.step_s), doubt)

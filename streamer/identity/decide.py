@@ -7,11 +7,11 @@ frames that are held, and all votes start anew:
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a look at the picture did not find it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        what is seen around it is not at all what was seen a look ago
+    changed        what is seen around it is not at all what was seen a result ago
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
-`IdentityCache` asks for evidence and never waits for it; time comes in with frames and passes. A face that is not
+`IdentityCache` asks for evidence and never waits for it; time comes in with frames and results. A face that is not
 decided is hidden. `seal()` checks every `Reveal` against the frame and the present gallery once more.
 
     continuity.py  is a track still one face: the first five ambiguities
@@ -31,11 +31,11 @@ from streamer.core.types import (
     Candidate,
     Cover,
     Detection,
+    DetectionResult,
     Frame,
     Identified,
     IdentityRequest,
     Likeness,
-    Pass,
     Reveal,
     TrackBox,
     Verdict,
@@ -48,21 +48,23 @@ from streamer.identity.known import Decided, Gathering, Known
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 
 _FORGET_S = 10.0
-"""Seconds after its last pass after which a track is forgotten."""
+"""Seconds after its last result after which a track is forgotten."""
 _EPOCHS_KEPT = 8
 """Frames of so many epochs before may still be held."""
+Went = Mapping[int, Detection]
+"""Track -> the face that went to it."""
 
 
 class Identity(Protocol):
-    """Decides who may be seen. All calls come from the planner's thread."""
+    """Decides who may be seen. All calls come from the scheduler's thread."""
 
     @property
     def waiting(self) -> bool:
         """Whether evidence was asked for and has not come."""
         ...
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None:
-        """Take in a pass.
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None:
+        """Take in a detection result.
 
         went: its faces by number of track. tracks: where every track is at its time.
         """
@@ -86,7 +88,7 @@ class _HideEveryone:
 
     waiting = False
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None: ...
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None: ...
 
     def next_request(self) -> IdentityRequest | None:
         return None
@@ -132,7 +134,7 @@ class IdentityCache:
         self._stills = stills
         self.counts: Counter[str] = Counter() if counts is None else counts
         self._known: dict[tuple[int, int], Known] = {}
-        self._last_pass: dict[int, float] = {}
+        self._last_result_t: dict[int, float] = {}
         self._wish: IdentityRequest | None = None
         self._in_flight: IdentityRequest | None = None
 
@@ -143,26 +145,26 @@ class IdentityCache:
         """See `Identity.waiting`."""
         return self._wish is not None or self._in_flight is not None
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None:
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None:
         """See `Identity.observe`."""
         self._renew()
-        step_s = look.t - self._last_pass.get(look.epoch, look.t)
-        self._last_pass[look.epoch] = look.t
+        step_s = result.t - self._last_result_t.get(result.epoch, result.t)
+        self._last_result_t[result.epoch] = result.t
         for (epoch, track_id), known in self._known.items():
-            if epoch == look.epoch and track_id not in went and known.continuity.clear is not None:
+            if epoch == result.epoch and track_id not in went and known.continuity.clear is not None:
                 self._break_off(known, "lost")
         wanted: list[tuple[float, Candidate]] = []
         for track_id, found in went.items():
-            known = self._known.setdefault((look.epoch, track_id), Known())
-            observation = self._observation(frame, look, track_id, went, tracks, step_s)
+            known = self._known.setdefault((result.epoch, track_id), Known())
+            observation = self._observation(frame, result, track_id, went, tracks, step_s)
             if (why := known.continuity.follow(observation)) is not None:
                 self._restart(known, why)
-            if (urgency := self._urgency(known, found, look.t)) is not None:
+            if (urgency := self._urgency(known, found, result.t)) is not None:
                 wanted.append((urgency, Candidate(track_id, known.generation, found)))
         wanted.sort(key=lambda one: (-one[0], one[1].track_id))
         faces = tuple(candidate for _, candidate in wanted[: self._options.budget])
         self._wish = IdentityRequest(frame, faces) if faces else None
-        self._forget(look.epoch, look.t)
+        self._forget(result.epoch, result.t)
 
     def next_request(self) -> IdentityRequest | None:
         """See `Identity.next_request`."""
@@ -203,27 +205,27 @@ class IdentityCache:
     def _observation(
         self,
         frame: Frame,
-        look: Pass,
+        result: DetectionResult,
         track_id: int,
-        went: Mapping[int, Detection],
+        went: Went,
         tracks: Sequence[TrackBox],
         step_s: float,
     ) -> Observation:
-        """What a pass tells of one of the faces that it found."""
+        """What a result tells of one of the faces that it found."""
         found = went[track_id]
         sighting = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
             seen = look_of(frame.image, found.landmarks)
-            sighting = None if seen is None else Sighting(look.t, found.landmarks, seen)
-        sure, space = found.score >= self._strong_score, self._space(found, look, went, tracks)
-        return Observation(look.t, step_s, found.box, sighting, sure=sure, space=space)
+            sighting = None if seen is None else Sighting(result.t, found.landmarks, seen)
+        sure, space = found.score >= self._strong_score, self._space(found, result, went, tracks)
+        return Observation(result.t, step_s, found.box, sighting, sure=sure, space=space)
 
-    def _space(self, found: Detection, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> float:
+    def _space(self, found: Detection, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> float:
         """Room between a face and the nearest other, in face sizes. Who was lost may be anywhere in their cover."""
         lost = [grown(track.box, track.uncertainty_px) for track in tracks if track.track_id not in went]
         if any(overlap(found.box, box) for box in lost):
             return 0.0
-        others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
+        others = [other.box for other in result.detections if other is not found and other.score >= self._weak_score]
         return gap(found.box, others)
 
     def _break_off(self, known: Known, why: str) -> None:
@@ -298,4 +300,4 @@ class IdentityCache:
         self._known = {
             key: known for key, known in self._known.items() if key[0] >= since and known.continuity.seen_t >= since_t
         }
-        self._last_pass = {number: moment for number, moment in self._last_pass.items() if number >= since}
+        self._last_result_t = {number: moment for number, moment in self._last_result_t.items() if number >= since}

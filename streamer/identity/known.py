@@ -116,7 +116,7 @@ class Known:
         return min(_MISS_MAX_S, _MISS_S * 2.0**self.misses)
 
     def urgency(self, t: float, size_px: float, recheck_s: float) -> float | None:
-        """How much a crop of the pass of time t is wanted, larger is more; None when it is not."""
+        """How much a crop of the result of time t is wanted, larger is more; None when it is not."""
         if not self.continuity.is_clear_at(t):
             return None
         if self.continuity.is_doubted and self.name is not None:

@@ -32,9 +32,9 @@ class Sighting:
     shift: tuple[float, float] = (0.0, 0.0)
     """The frame's, in pixels; `box` and `landmarks` are without it."""
     unseen_until: float = -math.inf
-    """Time of the look before."""
+    """Time of the detection result before."""
     missed_t: float = math.inf
-    """Time of the first look that had missed the face since the sighting before."""
+    """Time of the first result that had missed the face since the sighting before."""
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ class Track:
 
     track_id: int
     unseen_until: float
-    """Time of the full pass before the first detection: until then the face was not there."""
+    """Time of the last full result before the first detection: until then the face was not there."""
     seen: list[Sighting] = field(default_factory=list)
     best_score: float = 0.0
     missed_t: float = math.inf
-    """Time of the first look since it was last seen; infinite while it is not missed."""
+    """Time of the first result since it was last seen; infinite while it is not missed."""
     origin: Sighting | None = None
     """Where it may have leapt from before it was first seen: a face that was lost at that moment."""
     leapt_to: Track | None = None
@@ -60,7 +60,7 @@ class Track:
     ) -> None:
         """The face was detected at time t, so it is not missed any more and did not leap away.
 
-        unseen_until: time of the last look at a whole frame before t. needed_from_t: sightings before it are dropped,
+        unseen_until: time of the last full result before t. needed_from_t: sightings before it are dropped,
         but for the two latest, which carry the velocity.
         """
         self.leapt_to = None
@@ -71,7 +71,7 @@ class Track:
             self.seen.pop(0)
 
     def miss(self, t: float) -> None:
-        """A look at the whole frame of time t did not find the face."""
+        """The full result of time t does not hold the face."""
         self.missed_t = min(self.missed_t, t)
 
     def leap_to(self, other: Track) -> None:

@@ -1,4 +1,4 @@
-"""Stage: passes -> tracks. Where each face is at any moment, between and after the detector's looks.
+"""Stage: detection results -> tracks. Where each face is at any moment, between and after them.
 
 A face counts from its first detection, and stays covered for `keep_s` after its last. Everything here errs towards more
 cover: a doubtful match starts a new track beside the old one, and every box comes with its uncertainty in pixels.
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from streamer.core.geometry import center, hull, shifted, side
 from streamer.core.options import PartOptions
-from streamer.core.types import Box, Detection, Pass, Points5, TrackBox
+from streamer.core.types import Box, Detection, DetectionResult, Points5, TrackBox
 from streamer.tracking.associate import LEAP_SCORE, associate, leaps
 from streamer.tracking.track import Track
 from streamer.tracking.whereabouts import ONE_FACE, whereabouts
@@ -46,7 +46,7 @@ class TrackOptions(PartOptions):
 
 
 class Tracker:
-    """The faces of one epoch. Time comes in with the passes; nothing here reads a clock.
+    """The faces of one epoch. Time comes in with the results; nothing here reads a clock.
 
     start_score: a detection of at least this score starts a track.
     min_keep_s: every face is kept for at least this many seconds after its last detection, whatever `keep_s` says.
@@ -64,26 +64,26 @@ class Tracker:
     # -- events -------------------------------------------------------------------------------------------------
 
     def observe(
-        self, look: Pass, needed_from_t: float = math.inf, shift: tuple[float, float] = (0.0, 0.0)
+        self, result: DetectionResult, needed_from_t: float = math.inf, shift: tuple[float, float] = (0.0, 0.0)
     ) -> dict[int, Detection]:
-        """Take in one pass, and return which detection went to which track. Passes must come in the order of time.
+        """Take in one result, and return which detection went to which track. Results must come in the order of time.
 
         needed_from_t: nobody will ask any more for what was before; nothing later is forgotten, however long ago it is.
         shift: the frame's, in pixels. Faces are followed as if the camera stood still.
         """
-        self._forget_before_t = min(look.t - _HISTORY_S, needed_from_t)
-        steady = [_steadied(found, shift) for found in look.detections]
-        given = {id(still): found for still, found in zip(steady, look.detections, strict=True)}
+        self._forget_before_t = min(result.t - _HISTORY_S, needed_from_t)
+        steady = [_steadied(found, shift) for found in result.detections]
+        given = {id(still): found for still, found in zip(steady, result.detections, strict=True)}
         # Two thresholds (Zhang et al., ByteTrack, 2022): what is weak may go on with a track, but never starts one.
         strong = [found for found in steady if found.score >= self._start_score]
         weak = [found for found in steady if self._options.continue_score <= found.score < self._start_score]
-        continued, free, new = self._continue(self._kept(look.t), strong, look.t, shift)
-        continued_weakly, lost, _ = self._continue(free, weak, look.t, shift)
-        started = self._start(new, lost, look.t, shift)
-        if look.full:
-            self._last_full_t = look.t
+        continued, free, new = self._continue(self._kept(result.t), strong, result.t, shift)
+        continued_weakly, lost, _ = self._continue(free, weak, result.t, shift)
+        started = self._start(new, lost, result.t, shift)
+        if result.full:
+            self._last_full_t = result.t
             for track in lost:
-                track.miss(look.t)
+                track.miss(result.t)
         self._forget()
         return {track.track_id: given[id(found)] for track, found in (*continued, *continued_weakly, *started)}
 
@@ -139,15 +139,15 @@ class Tracker:
         A track whose sightings lie far apart has several boxes: they may be of two people.
 
         shift: that of the frame at this time, in pixels.
-        look_back_s: a face was there so long before it was first found, even if looks at the whole frame missed it.
+        look_back_s: a face was there so long before it was first found, even if full results missed it.
         """
         boxes = [(track, box) for track in self._tracks for box in self._boxes_at(track, t, look_back_s)]
         return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes]
 
     def changed_between(self, earlier_t: float, later_t: float) -> bool:
-        """Whether one of two looks that follow each other found a face that the other one did not.
+        """Whether one of two results that follow each other found a face that the other one did not.
 
-        Where it was between them, nobody knows, whatever other looks say of it.
+        Where it was between them, nobody knows, whatever other results say of it.
         """
         both = {earlier_t, later_t}
         return any(len(both.intersection(seen.t for seen in track.seen)) == 1 for track in self._tracks)
@@ -175,10 +175,10 @@ def _steadied(found: Detection, shift: tuple[float, float]) -> Detection:
 
 
 def _shift_as_seen(track: Track, t: float, shift: tuple[float, float]) -> tuple[float, float]:
-    """The frame's shift, as far as the looks at this face bear it out.
+    """The frame's shift, as far as the detections of this face bear it out.
 
     Pictures tell the same of a camera and of a train behind people who stand still. A face that went with the shift
-    between the two looks nearest to t proves it. Else it is even between two looks, and none before and after.
+    between the two detections nearest to t proves it. Else it is even between two, and none before and after.
     """
     origin = [] if track.origin is None or t <= track.origin.t else [track.origin]
     seen = [*origin, *track.seen]
@@ -196,7 +196,7 @@ def _shift_as_seen(track: Track, t: float, shift: tuple[float, float]) -> tuple[
 
 
 def _as_shown(track: TrackBox, shift: tuple[float, float], seen: tuple[float, float]) -> TrackBox:
-    """The way back into the picture: by the frame's shift, and by the one that looks bear out."""
+    """The way back into the picture: by the frame's shift, and by the one that detections bear out."""
     moved = shifted(track.box, *shift)
     box = hull(moved, shifted(track.box, *seen))
     one_face = side(box) < ONE_FACE * side(moved)  # an ellipse would cut the corners of a box that holds two

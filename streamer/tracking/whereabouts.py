@@ -17,7 +17,7 @@ ONE_FACE = 1.15
 """A box longer than this many faces holds two places of one face."""
 
 _JITTER = 0.05
-"""Share of a face's size by which a detector's box wobbles from look to look."""
+"""Share of a face's size by which a detector's box wobbles from one result to the next."""
 _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 _RUN_PER_S = 12.0
@@ -26,10 +26,10 @@ _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
 _LEAD = 0.5
 """So many face sizes may somebody who runs, or is doubtful and walks, be ahead of their cover: the mask's margin holds
-most of it. Between frequent looks nobody comes to be further ahead; between rare ones cover keeps up with them."""
+most of it. Between frequent detections nobody comes to be further ahead; between rare ones cover keeps up with them."""
 _SWERVE_PER_S2 = 8.0
 """Face sizes per second squared by which a head that nods or is shaken changes its pace: a fifth of a face to either
-side within a second. Between frequent looks that is next to nothing; over half a second it is a quarter of a face.
+side within a second. Between frequent detections that is next to nothing; over half a second it is a quarter of a face.
 """
 _SAME_PLACE = 0.75
 """Distance in face sizes beyond which two sightings of a track may be two people."""
@@ -41,8 +41,8 @@ def whereabouts(track: Track, t: float, *, keep_s: float, growth_per_s: float, l
     """Where a face may be at time t, the likeliest place first; empty when it is not there.
 
     keep_s: it is covered this long after its last sighting. growth_per_s: its cover grows by this share of its size
-    per second while nobody looks. look_back_s: it was there so long before its first sighting, also where a look at
-    the whole frame missed it.
+    per second between detection results. look_back_s: it was there so long before its first sighting, also where a full
+    result missed it.
     """
     first, last = track.seen[0], track.seen[-1]
     if t < first.t:
@@ -57,11 +57,11 @@ def whereabouts(track: Track, t: float, *, keep_s: float, growth_per_s: float, l
 
 
 def _before(track: Track, first: Sighting, t: float, look_back_s: float, growth_per_s: float) -> list[TrackBox]:
-    """A face found for the first time was perhaps there already, at least since the last full pass."""
+    """A face found for the first time was perhaps there already, at least since the last full result."""
     boxes = []
     if track.origin is not None and t > track.origin.t:
         boxes.append(_on_the_way(track, track.origin, first, t, growth_per_s))
-    # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts. A leap may
+    # Where a result missed it, it was hardly in plain sight: only the time in which nobody looked counts. A leap may
     # be none: then one face went when another came, and the other took no such way.
     if t > track.unseen_until or t >= first.t - look_back_s - _SLACK_S:
         boxes.append(_wandered(track, first, min(first.t - t, first.t - track.unseen_until)))
