@@ -86,7 +86,11 @@ ensure_venv() {
     fi
     stamp=$venv/.stamp-$(cat pyproject.toml - <<<"$extras" | fingerprint)
     [[ -e $stamp ]] && return 0
-    say "installing streamer[$extras] into .venv"
+    # Before it had its present name it was installed as `streamer`: removed later, that would take the command along.
+    if compgen -G "$venv/lib/python*/site-packages/streamer-[0-9]*.dist-info" >/dev/null; then
+        quietly "$venv/bin/python" -m pip uninstall --disable-pip-version-check --yes streamer
+    fi
+    say "installing streamer-anonymizer[$extras] into .venv"
     quietly "$venv/bin/python" -m pip install --disable-pip-version-check --editable ".[$extras]"
     touch "$stamp"
 }

@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamer.anonymize.frame import AnonymizedFrame
     from streamer.api import Anonymizer, anonymize_array, anonymize_image, anonymize_video, stream
-    from streamer.config import Config
-    from streamer.config import load as load_config
-    from streamer.errors import StreamerError
-    from streamer.pipeline import Pipeline, Report, Status
-    from streamer.sealed import AnonymizedFrame
+    from streamer.config.schema import Config
+    from streamer.config.schema import load as load_config
+    from streamer.core.errors import StreamerError
+    from streamer.pipeline.pipeline import Pipeline, Report, Status
 
 # ONNX Runtime, from 1.29 on, reports every model and session to its makers and keeps an identifier of the machine,
 # unless this is set before it is loaded. A program that hides people has nothing to report about them.
@@ -38,17 +38,17 @@ __all__ = [
 ]
 
 _WHERE = {
-    "AnonymizedFrame": ("streamer.sealed", "AnonymizedFrame"),
+    "AnonymizedFrame": ("streamer.anonymize.frame", "AnonymizedFrame"),
     "Anonymizer": ("streamer.api", "Anonymizer"),
-    "Config": ("streamer.config", "Config"),
-    "Pipeline": ("streamer.pipeline", "Pipeline"),
-    "Report": ("streamer.pipeline", "Report"),
-    "Status": ("streamer.pipeline", "Status"),
-    "StreamerError": ("streamer.errors", "StreamerError"),
+    "Config": ("streamer.config.schema", "Config"),
+    "Pipeline": ("streamer.pipeline.pipeline", "Pipeline"),
+    "Report": ("streamer.pipeline.pipeline", "Report"),
+    "Status": ("streamer.pipeline.pipeline", "Status"),
+    "StreamerError": ("streamer.core.errors", "StreamerError"),
     "anonymize_array": ("streamer.api", "anonymize_array"),
     "anonymize_image": ("streamer.api", "anonymize_image"),
     "anonymize_video": ("streamer.api", "anonymize_video"),
-    "load_config": ("streamer.config", "load"),
+    "load_config": ("streamer.config.schema", "load"),
     "stream": ("streamer.api", "stream"),
 }
 

@@ -8,7 +8,7 @@ import threading
 import traceback
 from contextlib import suppress
 
-from streamer.errors import StreamerError, printable, redact
+from streamer.core.errors import StreamerError, printable, redact
 
 __all__ = ["command", "main"]
 

@@ -1,7 +1,7 @@
 """For programs that embed the pipeline: the same names and settings as on the command line.
 
-Settings may be given for short (`privacy`, `threshold`, `every`, `effect`, `target_fps`, `duration`, `device`,
-`realtime`, `who`, `gallery`, `labels`, `attendance`, `audit`); all others through `config`.
+Settings may be given for short (`privacy`, `threshold`, `every`, `effect`, `strength`, `target_fps`, `duration`,
+`device`, `realtime`, `who`, `gallery`, `labels`, `attendance`, `audit`); all others through `config`.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import detect, parts
-from streamer.anonymize import Freshness, seal
-from streamer.assembly import Parts
-from streamer.config import Config, spelled_out
+from streamer.anonymize.gate import Freshness, seal
+from streamer.config import parts
+from streamer.config.endpoints import jobs, parse_input
+from streamer.config.schema import Config, spelled_out
+from streamer.core.errors import EffectError, InputError, UsageError
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, Frame
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
-from streamer.endpoints import jobs, parse_input
-from streamer.errors import EffectError, InputError, UsageError
-from streamer.identify import hide_everyone
-from streamer.models.store import Store
-from streamer.picture import Picture
-from streamer.pipeline import Pipeline, Report, Status
-from streamer.planner import Planner
-from streamer.track import Tracker
-from streamer.types import Captured, Frame
+from streamer.identity.decide import hide_everyone
+from streamer.inference.models.store import Store
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline, Report, Status
+from streamer.stages import detect
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Anonymizer", "anonymize_array", "anonymize_image", "anonymize_video", "stream"]
 

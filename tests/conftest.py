@@ -17,8 +17,8 @@ from support.lag import environment, lag, slowed
 from support.vm import Errand, sent
 from support.weights import MEDIA_ROOT, weights
 
-from streamer import detect
-from streamer.models.store import FOLDER_VARIABLE
+from streamer.inference.models.store import FOLDER_VARIABLE
+from streamer.stages import detect
 
 # Without the explanation of a failure: for it every example is traced line by line, also while it is made smaller, and
 # the smallest example, which says more, comes after minutes instead of seconds.

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Captured, Command, Detection, SourceInfo
 from streamer.sinks import StreamFormat
-from streamer.types import Box, Captured, Command, Detection, SourceInfo
 
 SIZE = (320, 240)
 FACE_PX = 64
@@ -93,7 +93,7 @@ class MovingFace:
 
     def read(self) -> Captured | None:
         """See `Source.read`."""
-        from streamer.errors import SourceLost
+        from streamer.core.errors import SourceLost
 
         if self.n in self.lose_at:
             self.lose_at = tuple(n for n in self.lose_at if n != self.n)

@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 import streamer
+from streamer.core.errors import ConfigError, DetectorError, EffectError, InputError, UsageError
+from streamer.core.types import Box
 from streamer.detectors._onnx import OnnxDetector
 from streamer.effects.solid import Options as SolidOptions
-from streamer.errors import ConfigError, DetectorError, EffectError, InputError, UsageError
 from streamer.evaluate.readable import is_readable
-from streamer.pipeline import Status
+from streamer.pipeline.pipeline import Status
 from streamer.sources.demo import Options, scene
-from streamer.types import Box
 
 pytestmark = pytest.mark.usefixtures("yunet")
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
 import streamer
-from streamer._reference import render_reference
 from streamer.cli.app import app
-from streamer.config import SHORT_NAMES, Config
-from streamer.parts import kinds
+from streamer.config.parts import kinds
+from streamer.config.reference import render_reference
+from streamer.config.schema import SHORT_NAMES, Config
+from streamer.evaluate import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SITE = ROOT / "scripts" / "site"
 
 
 def text_of(path: Path) -> str:
@@ -38,11 +45,102 @@ def test_the_reference_is_fresh() -> None:
     assert rest == render_reference()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def anchors(path: Path) -> set[str]:
+    """What a link may name after the `#`: the headings, in lower case and with hyphens."""
+    without_code = re.sub(r"^```.*?^```", "", text_of(path), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", without_code, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text_of(path)):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target
+    for target, _, anchor in re.findall(r"\]\(([^)#\s]*)(#([^)]*))?\)", text_of(path)):
+        if "://" in target:
+            continue
+        wanted = path.parent / target if target else path
+        assert wanted.exists(), target
+        if anchor:
+            assert anchor in anchors(wanted), f"{target}#{anchor}"
+
+
+def test_the_code_names_documents_that_exist() -> None:
+    for path in [*(ROOT / "streamer").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        for name in re.findall(r"\bdocs/[\w/]+\.(?:md|jpg|png)", text_of(path)):
+            assert (ROOT / name).exists(), f"{path}: {name}"
+
+
+def test_pictures_are_small() -> None:
+    for path in [*(ROOT / "docs").glob("*.jpg"), *(ROOT / "docs").glob("*.png")]:
+        assert path.stat().st_size <= pictures.MOST_BYTES, path
+    assert {path.name for path in (ROOT / "docs").glob("*.jpg")} == pictures.PICTURES.keys()
+
+
+def test_the_picture_of_before_and_after_hides_faces(yunet: Path) -> None:
+    both = pictures.before_and_after()
+    before, after = both[:, : both.shape[1] // 2 - 4], both[:, both.shape[1] // 2 + 4 :]
+    changed = np.abs(before.astype(np.int16) - after.astype(np.int16)).max(axis=2) > 30
+    assert 0.01 < changed.mean() < 0.2
+
+
+# -- the site ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all pages of the site, made as `scripts/docs` makes it."""
+    folder = tmp_path_factory.mktemp("site") / "pages"
+    done = subprocess.run(
+        [sys.executable, str(SITE / "pages.py"), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_site_lists_every_page(pages: Path) -> None:
+    with (SITE / "zensical.toml").open("rb") as file:
+        nav = str(tomllib.load(file)["project"]["nav"])
+    listed = set(re.findall(r"'([\w./-]+\.md)'", nav))
+    assert listed == {path.relative_to(pages).as_posix() for path in pages.rglob("*.md")}
+
+
+def test_the_site_describes_every_command_and_public_name(pages: Path) -> None:
+    commands, python = text_of(pages / "reference" / "commands.md"), text_of(pages / "reference" / "python.md")
+
+    def described(name: str, command: Any) -> None:
+        assert f"## `{name}`" in commands
+        for option in options_of(name.split()[1:]):
+            assert option in commands
+        for word, one in getattr(command, "commands", {}).items():
+            if not one.hidden:  # another spelling
+                described(f"{name} {word}", one)
+
+    described("streamer", typer.main.get_command(app))
+    for public in set(streamer.__all__) - {"__version__"}:
+        assert f"## `{public}`" in python
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_of_the_site_lead_somewhere(path: Path, pages: Path) -> None:
+    place = path.relative_to(ROOT / "docs") if path.is_relative_to(ROOT / "docs") else None
+    page = pages / (place or {"README.md": "index.md"}.get(path.name, path.name.lower()))
+    for target in re.findall(r"\]\(([^)#\s]+)", text_of(page)):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+# -- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_about_reports_names_every_key(yunet: Path, tmp_path: Path) -> None:
+    report = streamer.anonymize_video("demo", tmp_path / "demo.mp4", duration=0.2)
+    page = text_of(ROOT / "docs" / "report.md")
+    for key in report.summary:
+        assert f"| `{key}` |" in page, key
+    for why in ("no pass in time", "detector failed", "effect failed", "scene just began", "no plan"):
+        assert f"`{why}`" in page
 
 
 def options_of(words: list[str]) -> set[str]:
@@ -51,7 +149,7 @@ def options_of(words: list[str]) -> set[str]:
     for word in words:
         if word not in getattr(command, "commands", {}):
             break
-        command = command.commands[word]
+        command = command.get_command(None, word)
     return {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
 
 
@@ -103,10 +201,10 @@ def test_every_public_name_can_be_fetched() -> None:
         _ = streamer.nonsense
 
 
-def test_the_readme_names_every_effect_and_exit_code() -> None:
-    readme = text_of(ROOT / "README.md")
+def test_effects_and_exit_codes_are_all_named() -> None:
+    page = text_of(ROOT / "docs" / "running.md")
     for code in ("| 0 |", "| 1 |", "| 2 |", "| 3 |"):
-        assert code in readme
+        assert code in page
     help_text = text_of(ROOT / "streamer" / "cli" / "run.py")
     for kind in kinds("effects"):
         assert kind in help_text

@@ -22,8 +22,10 @@ def test_a_look_takes_so_many_times_as_long_also_when_it_raises() -> None:
 
 
 def test_programs_that_tests_start_are_slowed_too() -> None:
-    code = "import streamer.detect, sys; print(streamer.detect._detect.__module__, 'onnxruntime' in sys.modules)"
-    for factor, module in ((1, "streamer.detect"), (3, "support.lag")):
+    code = (
+        "import streamer.stages.detect as detect, sys; print(detect._detect.__module__, 'onnxruntime' in sys.modules)"
+    )
+    for factor, module in ((1, "streamer.stages.detect"), (3, "support.lag")):
         done = subprocess.run(
             [sys.executable, "-c", code], env=environment(factor), capture_output=True, text=True, check=True
         )

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("run", "test", "check", "extras", "bench", "gpu_check", "test_detectors", "test_embedders")
+NAMES = (
+    *("run", "test", "check", "extras", "bench", "gpu_check"),
+    *("test_detectors", "test_embedders", "pictures", "docs", "test_wheel"),
+)
 SCRIPTS = [*(ROOT / "scripts" / name for name in NAMES), ROOT / ".ci" / "run"]
 
 

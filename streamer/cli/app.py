@@ -7,34 +7,52 @@ from typing import Annotated
 import typer
 
 from streamer import __version__
-from streamer.cli import bench, evaluate, models, people
-from streamer.cli.audit import audit
-from streamer.cli.check import check
-from streamer.cli.config import config
-from streamer.cli.enroll import enroll
-from streamer.cli.recognise import recognise
-from streamer.cli.run import run
+from streamer.cli._verbs import Later, Verbs
 
-__all__ = ["app"]
+__all__ = ["VERBS", "app"]
+
+_RECOGNISE = Later("streamer.cli.recognise:recognise", "Name every face of INPUT that belongs to somebody enrolled.")
+_ENROLL = Later("streamer.cli.enroll:enroll", "Put people into the gallery.")
+_RUN = Later("streamer.cli.run:run", "Anonymize every INPUT into every OUTPUT.")
+
+
+def _other_spelling(verb: Later) -> Later:
+    return Later(verb.where, verb.help, hidden=True)
+
+
+VERBS = {
+    "run": _RUN,
+    "enroll": _ENROLL,
+    "recognise": _RECOGNISE,
+    "people": Later("streamer.cli.people:app", "The people in the gallery: who they are, and how they are forgotten."),
+    "check": Later("streamer.cli.check:check", "Try out what a run needs."),
+    "audit": Later("streamer.cli.audit:audit", "Check the chain of hashes of an audit log."),
+    "models": Later("streamer.cli.models:app", "Model files: what there is, where it lies."),
+    "config": Later(
+        "streamer.cli.config:config", "Print every setting at its default, as a configuration file to start from."
+    ),
+    "evaluate": Later("streamer.cli.evaluate:app", "How good the hiding is, in numbers."),
+    "bench": Later("streamer.cli.evaluate_bench:app", "What the parts find and cost, in numbers."),
+    "anonymize": _other_spelling(_RUN),
+    "anonymise": _other_spelling(_RUN),
+    "enrol": _other_spelling(_ENROLL),
+    "recognize": _other_spelling(_RECOGNISE),
+}
+"""Verb -> where it is, in the order of the help; other spellings last."""
+
+
+class _Program(Verbs):
+    later = VERBS
+
 
 app = typer.Typer(
     name="streamer",
+    cls=_Program,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # main() turns exceptions into one line
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command()(run)
-app.command()(enroll)
-app.command()(recognise)
-app.add_typer(people.app, name="people")
-app.command()(check)
-app.command()(audit)
-app.add_typer(models.app, name="models")
-app.command()(config)
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

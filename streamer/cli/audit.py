@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.errors import InputError, printable
+from streamer.core.errors import InputError, printable
 from streamer.people.audit import verify
 
 __all__ = ["audit"]

@@ -10,13 +10,17 @@ from typing import Annotated
 
 import typer
 
-from streamer import __version__, devices, parts, providers
-from streamer.config import Choice, Config
-from streamer.errors import DeviceError, StreamerError, redact
-from streamer.models.catalogue import CATALOGUE
-from streamer.models.store import Found, Store
-from streamer.parts import Probe
-from streamer.picture import Picture
+from streamer import __version__
+from streamer.config import parts
+from streamer.config.schema import Choice, Config
+from streamer.core import install
+from streamer.core.errors import DeviceError, StreamerError, redact
+from streamer.core.options import Context, Probe
+from streamer.core.picture import Picture
+from streamer.effects._measured import weakness
+from streamer.inference import devices, providers
+from streamer.inference.models.catalogue import CATALOGUE
+from streamer.inference.models.store import Found, Store
 
 __all__ = ["check"]
 
@@ -31,11 +35,13 @@ def check(
     config = Config().updated({"run.device": device})
     print(f"streamer {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     needed = [
+        *_section("installation", _installation),
         *_section("ONNX Runtime", _runtimes),
         *_section("models", lambda: _models({config.detector.kind})),
         *_section("detector", lambda: _detector(config.detector, config.run.device)),
         *_section("video", _codecs),
     ]
+    _section("effects", _effects)
     _section("device", _devices)
     _section("liveness (optional)", _liveness)
     for folder in ("sources", "sinks"):
@@ -45,6 +51,15 @@ def check(
         print("not ready: see above")
         raise typer.Exit(1)
     print("ready")
+
+
+def _effects() -> list[Probe]:
+    """Which effects carry no trace of the face, and which were undone."""
+    undone = [kind for kind in parts.kinds("effects") if weakness(kind)]
+    made = {kind: parts.build("effects", kind, {}, Context()) for kind in parts.kinds("effects")}
+    clean = [kind for kind, effect in made.items() if effect.reads_face == "never"]
+    found = [Probe(True, f"without a trace of the face: {', '.join(clean)}")]
+    return found + [Probe(True, weakness(kind).removeprefix("effect ")) for kind in undone]
 
 
 def _section(title: str, look: Callable[[], list[Probe]]) -> list[Probe]:
@@ -69,12 +84,23 @@ def _probed(folder: str, kind: str) -> list[Probe]:
     return [found] if isinstance(found, Probe) else list(found)
 
 
+def _installation() -> list[Probe]:
+    """Whether another package's files lie where ours do."""
+    others = install.intruders()
+    remedy = f"{install.without('streamer')}; {install.again()}"
+    return [
+        Probe(False, f"{other} is another program, or an old copy, with a command of the same name", remedy)
+        for other in others
+    ]
+
+
 def _runtimes() -> list[Probe]:
     found = providers.runtimes()
     if not found:
-        return [Probe(False, "none installed", "pip install 'streamer[cpu]', or 'streamer[gpu]' for CUDA")]
+        return [Probe(False, "none installed", f"{install.ours('cpu')}, or for CUDA {install.ours('gpu')}")]
     if len(found) > 1:
-        remedy = "pip uninstall -y onnxruntime onnxruntime-gpu; pip install 'streamer[cpu]' or 'streamer[gpu]'"
+        removal = install.without(*(name.split()[0] for name in found))
+        remedy = f"{removal}; {install.ours('cpu')}, or for CUDA {install.ours('gpu')}"
         return [Probe(False, f"{' and '.join(found)} overwrite each other", remedy)]
     return [Probe(True, f"{found[0]}, built with {', '.join(providers.available())}")]
 
@@ -142,6 +168,8 @@ def _codecs() -> list[Probe]:
             av.codec.Codec(name, "w")
             found.append(Probe(True, f"encoder {name}: {meaning}"))
         except (av.error.FFmpegError, ValueError):
-            found.append(Probe(False, f"encoder {name} is missing: {meaning}", "pip install --force-reinstall av"))
+            found.append(
+                Probe(False, f"encoder {name} is missing: {meaning}", install.packages("--force-reinstall", "av"))
+            )
     found.append(Probe(True, f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"))
     return found

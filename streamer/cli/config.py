@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from streamer._reference import render_default_yaml, render_reference
-from streamer.config import load
+from streamer.config.reference import render_default_yaml, render_reference
+from streamer.config.schema import load
+from streamer.effects._measured import weakness
 
 __all__ = ["config"]
 
@@ -23,7 +24,9 @@ def config(
 ) -> None:
     """Print every setting at its default, as a configuration file to start from."""
     if check is not None:
-        load(check)
+        settings = load(check)
         print(f"{check}: good")
+        if weak := weakness(settings.effect.kind):
+            print(f"note: {weak}")
         return
     print(render_reference() if reference else render_default_yaml(), end="")

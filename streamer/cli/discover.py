@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from streamer import parts
-from streamer.errors import InputError
+from streamer.config import parts
+from streamer.core.errors import InputError
 
 __all__ = ["cameras", "first_camera", "has_display"]
 

@@ -11,19 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer import parts
 from streamer.cli.discover import first_camera
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, overdue, settings, until
 from streamer.cli.terminal import Terminal
-from streamer.config import Config
-from streamer.endpoints import Endpoint, parse_input
+from streamer.config import parts
+from streamer.config.endpoints import Endpoint, parse_input
+from streamer.config.schema import Config
+from streamer.core.errors import InputError, StreamerError, UsageError, printable
+from streamer.core.options import Context
 from streamer.enrolment.checks import Rules
 from streamer.enrolment.enrol import Candidate, Enrolled, Item, Outcome, Terms, enrol, examined
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.roster import items_of_folder, items_of_roster, pictures_in, read_picture
 from streamer.enrolment.watch import watched
-from streamer.errors import InputError, StreamerError, UsageError, printable
-from streamer.parts import Context
 from streamer.people.content import checked_name
 
 __all__ = ["enroll"]

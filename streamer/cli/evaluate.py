@@ -8,27 +8,26 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.assembly import device_of
-from streamer.cli._people_options import print_missing, writable, write_chart, write_json
+from streamer.cli._verbs import group
+from streamer.cli.evaluate_options import print_missing, writable, write_chart, write_json
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
 from streamer.cli.evaluate_reveal import reveal_command
 from streamer.cli.terminal import Terminal
-from streamer.config import Config, load, parse_overrides, spelled_out
-from streamer.endpoints import parse_input
-from streamer.errors import StreamerError, UsageError
+from streamer.config.endpoints import parse_input
+from streamer.config.schema import Config, load, parse_overrides, spelled_out
+from streamer.core.errors import StreamerError, UsageError
+from streamer.core.options import Context
 from streamer.evaluate import _chart
 from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.evaluate.sweep import Row, clips, measure, usual_settings
-from streamer.parts import Context
+from streamer.pipeline.assembly import device_of
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="How good the hiding is, in numbers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("How good the hiding is, in numbers.")
 
 
 app.command("reid")(reid_command)

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from streamer import parts
-from streamer.cli._people_options import (
+from streamer.cli.evaluate_options import (
     ConfigFile,
     Embedders,
     Json,
@@ -26,7 +25,8 @@ from streamer.cli._people_options import (
     write_json,
 )
 from streamer.cli.terminal import Terminal
-from streamer.errors import UsageError
+from streamer.config import parts
+from streamer.core.errors import UsageError
 from streamer.evaluate import _chart
 from streamer.evaluate.calibrate import Calibration, calibrate
 from streamer.evaluate.faces import Finder, Sample, census, embedded, embedders, people_in

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from streamer import parts
-from streamer.cli._people_options import (
+from streamer.cli.evaluate_options import (
     ConfigFile,
     Embedders,
     Json,
@@ -25,12 +24,13 @@ from streamer.cli._people_options import (
     write_json,
 )
 from streamer.cli.terminal import Terminal
-from streamer.config import parse_overrides
+from streamer.config import parts
+from streamer.config.schema import parse_overrides
+from streamer.core.errors import InputError, StreamerError, UsageError
+from streamer.core.options import Context
 from streamer.effects import Effect
-from streamer.errors import InputError, StreamerError, UsageError
 from streamer.evaluate import _chart, network, reid
 from streamer.evaluate.faces import census, embedders, people_in
-from streamer.parts import Context
 
 __all__ = ["reid_command"]
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer import parts
-from streamer.cli._people_options import ConfigFile, Json, Settings, finder_of, settings, writable, write_json
+from streamer.cli.evaluate_options import ConfigFile, Json, Settings, finder_of, settings, writable, write_json
 from streamer.cli.terminal import Terminal
-from streamer.config import Config
+from streamer.config import parts
+from streamer.config.endpoints import parse_input
+from streamer.config.schema import Config
+from streamer.core.errors import UsageError
 from streamer.embedders import Embedder
-from streamer.endpoints import parse_input
-from streamer.errors import UsageError
 from streamer.evaluate.faces import Finder
 from streamer.evaluate.leak import judge_run, load_reference
 from streamer.evaluate.reveal import PersonResult, RevealMeter, enrol, faces_in_tiles, read_tiles
@@ -36,6 +36,7 @@ def reveal_command(
         Path | None,
         typer.Option(
             "--enrol",
+            "--enroll",
             metavar="DIR",
             help="one folder of pictures per person: enrolled one after the other, alone, a run for each; default: one "
             "run with the configured gallery",

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from streamer.config import Config, load, parse_overrides
-from streamer.errors import UsageError
+from streamer.cli._verbs import PEOPLE, SETTINGS, SPEED
+from streamer.config.schema import Config, load, parse_overrides
+from streamer.core.errors import UsageError
+from streamer.inference.devices import FORMS
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 
@@ -18,20 +20,35 @@ __all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "opened",
 
 Gallery = Annotated[
     Path | None,
-    typer.Option("--gallery", metavar="FILE", help="where the people are kept; without it, the user's data folder"),
+    typer.Option(
+        "--gallery",
+        metavar="FILE",
+        help="where the people are kept; without it, the user's data folder",
+        rich_help_panel=PEOPLE,
+    ),
 ]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
-        "--key-file", metavar="FILE", help="key of an encrypted gallery; or the variable STREAMER_GALLERY_KEY"
+        "--key-file",
+        metavar="FILE",
+        help="key of an encrypted gallery; or the variable STREAMER_GALLERY_KEY",
+        rich_help_panel=PEOPLE,
     ),
 ]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings", rich_help_panel=SETTINGS)
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="one setting, for example embedder.kind=arcface; repeatable"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="one setting, for example embedder.kind=arcface; repeatable",
+        rich_help_panel=SETTINGS,
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda")]
+Device = Annotated[str | None, typer.Option(help=FORMS, rich_help_panel=SPEED)]
 
 _SPAN = re.compile(r"^(\d+)\s*(d|w|m|y)$")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}

@@ -6,27 +6,29 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli._verbs import group
 from streamer.cli.terminal import Terminal
-from streamer.errors import ModelError
-from streamer.models.catalogue import CATALOGUE, Model, Package, find
-from streamer.models.store import FOLDER_VARIABLE, Found, Store
+from streamer.core.errors import ModelError
+from streamer.inference.models.catalogue import CATALOGUE, Model, Package, find
+from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="Model files: what there is, where it lies.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
+app = group("Model files: what there is, where it lies.")
 
 _Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="models by name")]
 _Accept = Annotated[
-    bool, typer.Option("--accept-licence", help="the use is one that the weights' licence allows; kept in mind")
+    bool,
+    typer.Option(
+        "--accept-licence", "--accept-license", help="the use is one that the weights' licence allows; kept in mind"
+    ),
 ]
 
 
 @app.command(name="list")
 def list_(
     licence: Annotated[
-        bool, typer.Option("--licence", help="licences, origin, input and published accuracy of each")
+        bool, typer.Option("--licence", "--license", help="licences, origin, input and published accuracy of each")
     ] = False,
 ) -> None:
     """Every known model, its licence, and whether it is here."""

@@ -9,23 +9,19 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli._verbs import group
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, day, opened, overdue, settings
 from streamer.cli.terminal import Terminal
+from streamer.config.parts import build
+from streamer.core.errors import UsageError, printable
 from streamer.enrolment.transfer import export_to, import_from, reembed
-from streamer.errors import UsageError, printable
-from streamer.parts import build
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
 from streamer.people.store import GalleryFile, find_key
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="The people in the gallery: who they are, and how they are forgotten.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
+app = group("The people in the gallery: who they are, and how they are forgotten.")
 _Name = Annotated[str, typer.Argument(metavar="NAME")]
 _Json = Annotated[bool, typer.Option("--json", help="as JSON")]
 

@@ -10,19 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer import parts
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings
 from streamer.cli.terminal import Terminal
+from streamer.config import parts
+from streamer.config.endpoints import PICTURES, Endpoint, parse_input
+from streamer.core.errors import StreamerError, UsageError, printable
+from streamer.core.files import check_output, write_whole
 from streamer.detectors import Detector, DetectorOptions
-from streamer.endpoints import PICTURES, Endpoint, parse_input
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
-from streamer.errors import StreamerError, UsageError, printable
-from streamer.files import write_whole
 from streamer.people.content import Content
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_output
 
 __all__ = ["recognise"]
 

@@ -1,4 +1,4 @@
-"""`streamer run`: one input, one or more outputs, until the end or until somebody stops it."""
+"""`streamer run`: one or more inputs, one or more outputs, until the end or until somebody stops it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from streamer.assembly import Parts, device_of
+from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
 from streamer.cli.discover import first_camera, has_display
 from streamer.cli.signals import Signals
 from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
-from streamer.config import CHOICES, Config, load, parse_overrides, spelled_out
-from streamer.devices import FORMS
-from streamer.endpoints import Endpoint, Job, default_output, jobs, parse_input
-from streamer.errors import StreamerError, UsageError, redact
-from streamer.files import write_whole
-from streamer.models.catalogue import CATALOGUE
-from streamer.parts import Context
-from streamer.pipeline import Pipeline, Status
+from streamer.config.batch import all_jobs
+from streamer.config.endpoints import Endpoint, Job, default_output, parse_input
+from streamer.config.problems import parse_yaml
+from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
+from streamer.core.errors import StreamerError, UsageError, redact
+from streamer.core.files import write_whole
+from streamer.core.options import Context
+from streamer.inference.devices import FORMS
+from streamer.inference.models.catalogue import CATALOGUE
+from streamer.pipeline.assembly import Parts, device_of
+from streamer.pipeline.pipeline import Pipeline, Status
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
@@ -43,12 +46,12 @@ class _Outcome:
 
 
 def run(
-    input: Annotated[
-        str | None,
+    inputs: Annotated[
+        list[str] | None,
         typer.Argument(
             metavar="INPUT",
             help="0 (a camera), /dev/video0, rtsp://..., a video, a picture, a folder of them, or demo; "
-            "without it the first camera",
+            "without it the first camera; several videos, pictures and folders are done one after the other",
             show_default=False,
         ),
     ] = None,
@@ -61,52 +64,110 @@ def run(
             help="window, virtual, /dev/videoN, null, or a path: .mp4 .mkv .mov .avi .webm .jpg .png ..., a folder; "
             "may be given several times",
             show_default=False,
+            rich_help_panel=IN_OUT,
         ),
     ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="show a window as well", rich_help_panel=IN_OUT)] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace existing outputs", rich_help_panel=IN_OUT)] = False,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="stop after this many seconds", rich_help_panel=IN_OUT)
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="play a video at its own speed", rich_help_panel=IN_OUT)
+    ] = False,
+    privacy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRESET",
+            help="fast, balanced (the default) or strict: sets what is not set itself",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
+    effect: Annotated[str | None, typer.Option(help=_EFFECTS, rich_help_panel=PRIVACY)] = None,
+    strength: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STRENGTH",
+            help="how strongly the effect hides: low, medium (the default), high, or 1 to 10",
+            rich_help_panel=PRIVACY,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", "-t", help="score from which a detection is taken for a face", rich_help_panel=PRIVACY
+        ),
+    ] = None,
+    who: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO",
+            help="who is hidden: all (the default), unknown (all but the enrolled), known",
+            rich_help_panel=PEOPLE,
+        ),
+    ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="the enrolled people; see `streamer people`", rich_help_panel=PEOPLE),
+    ] = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="draw names and states over the anonymized picture", rich_help_panel=PEOPLE),
+    ] = False,
+    attendance: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="write who was seen, and for how long", rich_help_panel=PEOPLE),
+    ] = None,
+    audit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="append every reveal to a chained log", rich_help_panel=PEOPLE)
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="let the detector look at every n-th frame", rich_help_panel=SPEED),
+    ] = None,
+    target_fps: Annotated[
+        float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs", rich_help_panel=SPEED)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help=FORMS, rich_help_panel=SPEED)] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="write what happened as JSON", rich_help_panel=SAID)
+    ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="say nothing but errors, and warnings about what stays visible", rich_help_panel=SAID
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors", rich_help_panel=SAID),
+    ] = False,
     config_file: Annotated[
-        Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings; see `streamer config`")
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="settings; see `streamer config`", rich_help_panel=SETTINGS
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="one setting, for example detect.every=2; repeatable"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="one setting, for example detect.every=2; repeatable",
+            rich_help_panel=SETTINGS,
+        ),
     ] = None,
-    privacy: Annotated[
-        str | None,
-        typer.Option(metavar="PRESET", help="fast, balanced (the default) or strict: sets what is not set itself"),
-    ] = None,
-    duration: Annotated[float | None, typer.Option(metavar="S", help="stop after this many seconds")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="write what happened as JSON")] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", "-t", help="score from which a detection is taken for a face")
-    ] = None,
-    effect: Annotated[str | None, typer.Option(help=_EFFECTS)] = None,
-    every: Annotated[int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame")] = None,
-    target_fps: Annotated[float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs")] = None,
-    who: Annotated[
-        str | None,
-        typer.Option(metavar="WHO", help="who is hidden: all (the default), unknown (all but the enrolled), known"),
-    ] = None,
-    gallery: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="the enrolled people; see `streamer people`")
-    ] = None,
-    labels: Annotated[bool, typer.Option("--labels", help="draw names and states over the anonymized picture")] = False,
-    attendance: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="write who was seen, and for how long")
-    ] = None,
-    audit: Annotated[Path | None, typer.Option(metavar="FILE", help="append every reveal to a chained log")] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="show a window as well")] = False,
-    device: Annotated[str | None, typer.Option(help=FORMS)] = None,
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="the use is one that the model's licence allows; kept in mind")
+        bool,
+        typer.Option(
+            "--accept-licence",
+            "--accept-license",
+            help="the use is one that the model's licence allows; kept in mind",
+            rich_help_panel=SETTINGS,
+        ),
     ] = False,
-    realtime: Annotated[bool, typer.Option("--realtime", help="play a video at its own speed")] = False,
-    force: Annotated[bool, typer.Option("--force", help="replace existing outputs")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="say nothing but errors, and warnings about what stays visible")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors")] = False,
 ) -> None:
-    """Anonymize INPUT into every OUTPUT."""
+    """Anonymize every INPUT into every OUTPUT."""
     terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
@@ -115,20 +176,22 @@ def run(
     short |= {name: None if path is None else str(path) for name, path in paths.items()}
     config = load(config_file) if config_file is not None else Config()
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
+    if strength is not None:
+        config = _with_strength(config, strength)
     if accept_licence:
         config = _accepted(config, terminal)
     obtained = device_of(config)  # before anything is fetched or opened
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
-    source = parse_input(input if input is not None else first_camera())
-    outputs = chosen_outputs(source, output or [], preview=preview)
-    if source.kind == "demo":
-        config = demo_settings(config, outputs, terminal)
+    sources = [parse_input(text) for text in inputs or [first_camera()]]
+    wanted = [chosen_outputs(source, output or [], preview=preview) for source in sources]
+    if sources[0].kind == "demo":
+        config = demo_settings(config, wanted[0], terminal)
     if report is not None:
         _check_report(report)
-    outcome, todo = _Outcome(), jobs(source, outputs, force=force)
+    outcome, todo = _Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=force)
     if len(todo) > 1 and config.identity.attendance is not None:
-        raise UsageError(f"attendance lists who was on one video; {source.text} holds {len(todo)}: give one at a time")
+        raise UsageError(f"attendance lists who was on one video, and there are {len(todo)}: give one at a time")
     try:
         _run_all(todo, config, terminal, outcome)
     finally:
@@ -136,6 +199,13 @@ def run(
             _write_report(report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
+
+
+def _with_strength(config: Config, text: str) -> Config:
+    """Another strength of the effect that was chosen. Raises UsageError when it has none, or ConfigError."""
+    if "strength" not in type(config.effect.options).model_fields:
+        raise UsageError(f"--strength: effect {config.effect.kind!r} has none: it hides all of a face as it is")
+    return config.updated({path: parse_yaml(text) for path in SHORT_NAMES["strength"]})
 
 
 def _accepted(config: Config, terminal: Terminal) -> Config:

@@ -22,10 +22,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from streamer.errors import printable
-from streamer.models.store import Store
-from streamer.pipeline import Status
-from streamer.types import SourceInfo
+from streamer.core.errors import printable
+from streamer.core.types import SourceInfo
+from streamer.inference.models.store import Store
+from streamer.pipeline.pipeline import Status
 
 __all__ = ["Notes", "Terminal", "Transfer", "View", "expected_frames", "live_line", "summary_line"]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from streamer.parts import PartOptions
-from streamer.picture import Picture
-from streamer.types import Detection
+from streamer.core.options import PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 
 __all__ = ["Detector", "DetectorOptions", "InputPx"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 __all__ = ["fitted_size", "unscale"]
 

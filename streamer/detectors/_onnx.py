@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.errors import DetectorError, ModelError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, Points5
 from streamer.detectors import DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
-from streamer.errors import DetectorError, ModelError
-from streamer.onnx_graph import plain_graph
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.providers import session
-from streamer.types import Detection, Points5
+from streamer.inference.onnx_graph import plain_graph
+from streamer.inference.providers import session
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from streamer.core.geometry import iou, side, stack
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Detection
 from streamer.detectors import Detector, DetectorOptions
-from streamer.geometry import iou, side, stack
-from streamer.picture import Picture
-from streamer.types import Box, Detection
 
 __all__ = ["Views", "in_views"]
 

@@ -14,14 +14,15 @@ from typing import Any
 import cv2
 from pydantic import Field
 
+from streamer.core import install
+from streamer.core.errors import DetectorError, DeviceError, ModelError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.errors import DetectorError, DeviceError, ModelError
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.types import Detection
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "cpu"
 _CASCADE = "haarcascade_frontalface_default.xml"
@@ -44,7 +45,7 @@ def build(options: Options, ctx: Context) -> Detector:
     if kind is None or not (Path(folder) / _CASCADE).is_file():
         raise DeviceError(
             f"detector 'haar' needs OpenCV 4, and OpenCV {cv2.__version__} is installed; take another detector, or "
-            "run: pip install 'opencv-python<5'"
+            f"run: {install.packages('opencv-python<5')}"
         )
     if ctx.device != "cpu":
         raise DeviceError(f"detector 'haar' runs on the CPU only, not on {ctx.device!r}; run with --device cpu")

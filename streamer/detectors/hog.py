@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer.core.errors import DetectorError, DeviceError
+from streamer.core.extras import load_extra
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector, DetectorOptions, InputPx
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.errors import DetectorError, DeviceError
-from streamer.extras import load_extra
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.types import Detection
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "cpu"
 _STEEPNESS = 4.0

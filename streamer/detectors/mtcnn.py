@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer.core.errors import DetectorError
+from streamer.core.extras import load_extra, without_torchvision
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, Points5
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._input import fitted_size, unscale
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.errors import DetectorError
-from streamer.extras import load_extra, without_torchvision
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.providers import torch_device
-from streamer.types import Detection, Points5
+from streamer.inference.devices import Runtime
+from streamer.inference.providers import torch_device
 
 RUNTIME: Runtime = "torch"
 _LARGEST_BATCH = 8

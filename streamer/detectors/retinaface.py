@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 from pydantic import Field
 
+from streamer.core.options import Context
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.parts import Context
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
 _PRIORS_PX = {8: (16, 32), 16: (64, 128), 32: (256, 512)}

@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from streamer.core.errors import ModelError
+from streamer.core.extras import load_extra
+from streamer.core.options import Context
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.errors import ModelError
-from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from streamer.core.options import Context
 from streamer.detectors import Detector
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
-from streamer.devices import Runtime
-from streamer.parts import Context
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
 _STRIDES = (8, 16, 32)

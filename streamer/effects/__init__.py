@@ -13,8 +13,8 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture, Plane
-from streamer.types import Box
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box
 
 __all__ = ["Cells", "Effect", "Patch", "Reads", "Surroundings"]
 
@@ -22,6 +22,7 @@ Reads = Literal["never", "video", "always"]
 """Whether an effect is handed the original faces: never, not for still pictures, or always."""
 
 Cells = NDArray[np.uint8]
+Window = tuple[int, int, int, int]
 
 
 class Surroundings(Protocol):
@@ -31,10 +32,11 @@ class Surroundings(Protocol):
     and transparent parts.
     """
 
-    def cells(self, at: tuple[int, int], columns: int, rows: int, cell_px: int) -> Cells:
+    def cells(self, at: tuple[int, int], columns: int, rows: int, cell_px: int, *, without: Window) -> Cells:
         """Average the visible samples, cell by cell, on a grid that may reach beyond the picture.
 
         at: upper left corner of the grid in luma pixels, both even. cell_px: side of a cell in luma pixels, even.
+        without: a part that is left out, too: x0, y0, x1, y1 in luma pixels, all even.
         Returns (planes + 1, rows, columns) in [0, 255]: per plane the average over the cell in which hidden samples
         count as 0, and last the same of a plane that is 255 everywhere: how much of the cell is visible.
         """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Picture
 from streamer.effects import Patch
 from streamer.effects._planes import each_plane, lay
-from streamer.picture import Picture
 
 __all__ = ["PATTERN", "Flat", "bgr_of"]
 

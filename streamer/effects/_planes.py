@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Plane
 from streamer.effects import Patch
-from streamer.picture import Plane
 
 __all__ = ["averaged", "blocks_of", "each_plane", "each_read", "lay", "spread", "stretched", "worked"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from streamer.picture import Picture, Plane
-from streamer.types import Box
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box
 
 __all__ = ["Plate"]
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Picture, Plane
 from streamer.effects import Patch
 from streamer.effects._color import Flat
 from streamer.effects._planes import each_plane, lay
-from streamer.picture import Picture, Plane
 
 __all__ = ["Stamp"]
 

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._color import PATTERN, Flat, bgr_of
 from streamer.effects._frost import Frost
 from streamer.effects._planes import averaged, each_plane, lay
 from streamer.effects._plate import Plate
-from streamer.parts import Context, PartOptions
-from streamer.picture import Picture, Plane
-from streamer.types import Box
 
 _STEP_S = 0.2
 """The plate is learned at most so often; frames in between change little and cost as much."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _SIGMA = 0.6, 1.2
 """Standard deviation as a share of the face, from the weakest to the strongest. At 0.29 people were recognised again

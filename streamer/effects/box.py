@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import each_read, lay, stretched, worked
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _SHARE = 1.5, 3.0
 """Side of the square as a share of the face, from the weakest to the strongest. Its standard deviation is its side over

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import averaged, blocks_of, each_read, lay, stretched
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _CELLS = 4.0, 2.0
 """Cells across the face before the median, from the weakest to the strongest. At 6 people were recognised again by

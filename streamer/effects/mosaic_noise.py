@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Plane
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import averaged, blocks_of, each_plane, each_read, lay
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
-from streamer.picture import Plane
 
 _BLOCKS = 5.5, 3.0
 """Blocks across the face, from the weakest to the strongest."""

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch, Reads
 from streamer.effects._planes import averaged, blocks_of, each_read, lay, spread
 from streamer.effects._strength import STRENGTH, Strength, between
-from streamer.parts import Context, PartOptions
 
 _BLOCKS = 5.5, 3.0
 """Blocks across the face, from the weakest to the strongest. With 6, drawn faces could be read now and then; from 10

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.errors import UsageError
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch
 from streamer.effects._color import PATTERN, bgr_of
 from streamer.effects._drawings import smile
 from streamer.effects._stamp import Stamp
-from streamer.errors import UsageError
-from streamer.parts import Context, PartOptions
 
 _SIDE = 512
 """Pictures are brought to this size once; larger faces show them enlarged."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch
 from streamer.effects._color import PATTERN, bgr_of
 from streamer.effects._drawings import figure
 from streamer.effects._stamp import Stamp
-from streamer.parts import Context, PartOptions
 
 
 class Options(PartOptions):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch
 from streamer.effects._color import PATTERN, Flat, bgr_of
-from streamer.parts import Context, PartOptions
 
 
 class Options(PartOptions):

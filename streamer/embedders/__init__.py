@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import UsageError
-from streamer.parts import PartOptions
-from streamer.types import Points5
+from streamer.core.errors import UsageError
+from streamer.core.options import PartOptions
+from streamer.core.types import Points5
 
 __all__ = ["Crop", "Embedder", "EmbedderOptions", "Thresholds", "Vectors"]
 
 Crop = NDArray[np.uint8]
-"""An aligned face, (P, P, 3) BGR; see `streamer.align.aligned`."""
+"""An aligned face, (P, P, 3) BGR; see `streamer.core.align.aligned`."""
 Vectors = NDArray[np.float32]
 """(N, D), each row of length 1; the product of two rows is their similarity, in [-1, 1]."""
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from streamer.align import ARCFACE_112
+from streamer.core.align import ARCFACE_112
+from streamer.core.errors import EmbedderError, ModelError
+from streamer.core.options import Context
+from streamer.core.types import Points5
 from streamer.embedders import Crop, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
-from streamer.errors import EmbedderError, ModelError
-from streamer.onnx_graph import plain_graph
-from streamer.parts import Context
-from streamer.providers import session
-from streamer.types import Points5
+from streamer.inference.onnx_graph import plain_graph
+from streamer.inference.providers import session
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from streamer.core.errors import EmbedderError
 from streamer.embedders import Crop, Vectors
-from streamer.errors import EmbedderError
 
 __all__ = ["checked_crops", "model_name", "unit"]
 

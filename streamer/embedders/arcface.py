@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from streamer.devices import Runtime
+from streamer.core.errors import ModelError, UsageError
+from streamer.core.extras import load_extra
+from streamer.core.options import Context
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, opened
-from streamer.errors import ModelError, UsageError
-from streamer.extras import load_extra
-from streamer.parts import Context
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")

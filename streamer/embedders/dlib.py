@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.devices import Runtime
+from streamer.core import install
+from streamer.core.errors import DeviceError, EmbedderError, ModelError
+from streamer.core.extras import load_extra
+from streamer.core.options import Context
+from streamer.core.types import Points5
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
-from streamer.errors import DeviceError, EmbedderError, ModelError
-from streamer.extras import load_extra
-from streamer.parts import Context
-from streamer.types import Points5
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "cpu"
 _CROP_PX = 150
@@ -62,7 +63,8 @@ def _packaged() -> Path:
         path = Path(place) / "models" / _WEIGHTS
         if path.is_file():
             return path
-    raise ModelError(f"{_WEIGHTS} is not on this machine; run: scripts/extras dlib, or name it with embedder.path")
+    remedy = install.library("dlib")
+    raise ModelError(f"{_WEIGHTS} is not on this machine; run: {remedy}, or name it with embedder.path")
 
 
 class Dlib:

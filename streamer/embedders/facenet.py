@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from streamer.devices import Runtime
+from streamer.core.errors import EmbedderError, ModelError
+from streamer.core.extras import load_extra, without_torchvision
+from streamer.core.options import Context
+from streamer.core.types import Points5
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
-from streamer.errors import EmbedderError, ModelError
-from streamer.extras import load_extra, without_torchvision
-from streamer.parts import Context
-from streamer.providers import torch_device
-from streamer.types import Points5
+from streamer.inference.devices import Runtime
+from streamer.inference.providers import torch_device
 
 RUNTIME: Runtime = "torch"
 _CROP_PX = 160

@@ -4,10 +4,10 @@ IEEE Transactions on Image Processing 2021): a MobileFaceNet of 128 numbers; wei
 
 from __future__ import annotations
 
-from streamer.devices import Runtime
+from streamer.core.options import Context
 from streamer.embedders import Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, opened
-from streamer.parts import Context
+from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
 

@@ -9,12 +9,12 @@ from itertools import groupby
 
 import numpy as np
 
+from streamer.core.errors import StreamerError
+from streamer.core.picture import Picture
 from streamer.enrolment.checks import Refused, Rules, adds_nothing, chosen_face, stranger_to, unfit
 from streamer.enrolment.faces import Face, FaceReader
-from streamer.errors import StreamerError
 from streamer.people.content import Content, checked_name
 from streamer.people.store import GalleryFile
-from streamer.picture import Picture
 
 __all__ = ["Candidate", "Enrolled", "Item", "Outcome", "Terms", "enrol", "examined"]
 

@@ -10,17 +10,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import parts
-from streamer.align import PORTRAIT, PORTRAIT_PX, Quality, aligned, quality
-from streamer.config import Config
+from streamer.config import parts
+from streamer.config.schema import Config
+from streamer.core.align import PORTRAIT, PORTRAIT_PX, Quality, aligned, quality
+from streamer.core.errors import UsageError
+from streamer.core.geometry import side
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector, DetectorOptions
 from streamer.embedders import Embedder
-from streamer.errors import UsageError
-from streamer.geometry import side
-from streamer.parts import Context
 from streamer.people.gallery import Vectors
-from streamer.picture import Picture
-from streamer.types import Detection
 
 __all__ = ["Face", "FaceReader"]
 

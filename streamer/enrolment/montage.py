@@ -10,21 +10,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import detect
-from streamer.anonymize import Freshness, seal
-from streamer.config import Config
+from streamer.anonymize.frame import AnonymizedFrame, derive
+from streamer.anonymize.gate import Freshness, seal
+from streamer.config.schema import Config
+from streamer.core.errors import EffectError
+from streamer.core.geometry import iou, stack
+from streamer.core.picture import Picture
+from streamer.core.types import Cover, Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.detectors import Detector, DetectorOptions
 from streamer.effects import Effect
 from streamer.enrolment.recognise import Recognised, Seen
-from streamer.errors import EffectError
-from streamer.geometry import iou, stack
-from streamer.identify import hide_everyone
+from streamer.identity.decide import hide_everyone
 from streamer.people.content import Content
-from streamer.picture import Picture
-from streamer.planner import Planner
-from streamer.sealed import AnonymizedFrame, derive
-from streamer.track import Tracker
-from streamer.types import Cover, Frame, Plan, Reveal, TrackBox, Verdict
+from streamer.stages import detect
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["montage"]
 

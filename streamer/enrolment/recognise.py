@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, Likeness
 from streamer.enrolment.faces import Face, FaceReader
-from streamer.evidence import Rules
+from streamer.identity.evidence import Rules
 from streamer.people.gallery import Gallery, Match
-from streamer.picture import Picture
 from streamer.sources import Source
-from streamer.types import Captured, Likeness
 
 __all__ = ["Recognised", "Seen", "Sighted", "recognised", "sightings"]
 

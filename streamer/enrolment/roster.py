@@ -16,16 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamer import parts
-from streamer.endpoints import PICTURES
+from streamer.config import parts
+from streamer.config.endpoints import PICTURES
+from streamer.core import install
+from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Captured
+from streamer.core.workers import Workers
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
-from streamer.errors import InputError, StreamerError, StuckError, UsageError, redact
-from streamer.parts import Context
 from streamer.people.places import at_home
-from streamer.picture import Picture
-from streamer.types import Captured
-from streamer.workers import Workers
 
 __all__ = ["Row", "fetched", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
 
@@ -138,7 +139,7 @@ def _sheet(path: Path) -> Iterator[list[str]]:
         import openpyxl
     except ImportError as error:
         raise UsageError(
-            ".xlsx lists need openpyxl; run: pip install 'streamer[roster]', or save the list as .csv"
+            f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
         ) from error
     with path.open("rb"):
         pass  # its own errors name no reason

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.align import PORTRAIT, aligned
+from streamer.core.align import PORTRAIT, aligned
+from streamer.core.errors import GalleryError, UsageError
+from streamer.core.files import write_whole
+from streamer.core.picture import Picture
 from streamer.embedders import Embedder
-from streamer.errors import GalleryError, UsageError
-from streamer.files import write_whole
 from streamer.people.container import read_arrays, write_arrays
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Gallery, Person, Vectors
 from streamer.people.store import GalleryFile
-from streamer.picture import Picture
 
 __all__ = ["export_to", "import_from", "read_pickled", "reembed"]
 

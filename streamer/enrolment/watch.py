@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from streamer.core.types import Captured
 from streamer.enrolment.checks import Refused, Rules, adds_nothing, chosen_face, unfit
 from streamer.enrolment.enrol import Candidate, Enrolled, Outcome
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.people.content import checked_name
 from streamer.sources import Source
-from streamer.types import Captured
 
 __all__ = ["watched"]
 

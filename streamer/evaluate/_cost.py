@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from time import thread_time
 
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector
-from streamer.endpoints import Endpoint
-from streamer.models.store import Store
-from streamer.parts import build
-from streamer.picture import Picture
-from streamer.pipeline import Pipeline
-from streamer.types import Detection
+from streamer.inference.models.store import Store
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 
 __all__ = ["detector_cost"]
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.devices import PROVIDERS, onnxruntime, parse
-from streamer.providers import nodes_per_provider, provider_list, provider_options, session
+from streamer.inference.devices import PROVIDERS, onnxruntime, parse
+from streamer.inference.providers import nodes_per_provider, provider_list, provider_options, session
 
 __all__ = ["card", "medians_ms", "option_rows", "proof", "runs_per_provider"]
 

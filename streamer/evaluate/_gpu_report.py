@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from streamer.devices import parse
+from streamer.inference.devices import parse
 
 __all__ = ["markdown"]
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.errors import InputError
+from streamer.core.errors import InputError
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -15,17 +15,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
-from streamer.errors import InputError
-from streamer.models.store import Store
-from streamer.parts import Context, build
-from streamer.picture import Plane
-from streamer.pipeline import Pipeline
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Plane
+from streamer.core.types import Captured, Command
+from streamer.inference.models.store import Store
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.sinks import StreamFormat
-from streamer.types import Captured, Command
 
 __all__ = ["psnr_of_both"]
 

@@ -20,6 +20,8 @@ from typing import Protocol
 
 import numpy as np
 
+from streamer.anonymize.masks import MaskOptions
+from streamer.core.picture import Picture
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.evaluate import network
 from streamer.evaluate.clips import Shot
@@ -30,8 +32,6 @@ from streamer.evaluate.joint import FacePrior, JointAttacker, measured_noise
 from streamer.evaluate.outline import outlines, told_by
 from streamer.evaluate.restore import LEAST_PICTURES, Restorer
 from streamer.evaluate.watch import Face, Track, aligned_planes, field_of, to_crop, watched
-from streamer.masks import MaskOptions
-from streamer.picture import Picture
 
 __all__ = ["FAMILIES", "FilmStudy", "Films", "Finding", "numbers_of"]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamer.core.errors import InputError
 from streamer.embedders import Thresholds
-from streamer.errors import InputError
 from streamer.evaluate.pairs import AllPairs, Estimate
 
 __all__ = ["Calibration", "calibrate"]

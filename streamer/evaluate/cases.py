@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.geometry import shifted
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.drawn.scene import Actor, Bar, Drawn, Scene, Truth, Waypoint
 from streamer.evaluate.readable import is_readable
-from streamer.geometry import shifted
-from streamer.parts import Context, build
-from streamer.picture import Picture
-from streamer.pipeline import Pipeline
-from streamer.sealed import AnonymizedFrame
-from streamer.sources._scene import Actor, Bar, Drawn, Scene, Truth, Waypoint
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.sources.demo import DemoSource
 
 __all__ = ["CASES", "FPS", "GLIMPSE", "Judged", "Passed", "Swung", "glimpse", "judge", "scripted", "walk"]

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.geometry import center, side
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box, Detection, Points5, TrackBox
 from streamer.evaluate.faces import Sample, read_picture
-from streamer.geometry import center, side
-from streamer.picture import Picture, Plane
-from streamer.types import Box, Detection, Points5, TrackBox
 
 __all__ = ["FPS", "Motion", "Shot", "film", "motion_of", "moved", "still"]
 

@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions
+from streamer.config.parts import kinds, load
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Points5, TrackBox
+from streamer.drawn.faces import FACE_HEIGHT, draw_face, face_box
 from streamer.effects import Effect
-from streamer.masks import MaskOptions
-from streamer.parts import Context, kinds, load
-from streamer.picture import Picture
-from streamer.sources._faces import FACE_HEIGHT, draw_face, face_box
-from streamer.types import Points5, TrackBox
 
 __all__ = ["drawn", "main", "room", "sheet"]
 

@@ -22,15 +22,16 @@ from typing import Any
 import cv2
 import numpy as np
 
+from streamer.config.parts import build as build_part
+from streamer.config.parts import options_type
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.geometry import iou, stack
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Detection
 from streamer.detectors import Detector, DetectorOptions
-from streamer.errors import InputError, StreamerError
-from streamer.geometry import iou, stack
-from streamer.models.catalogue import CATALOGUE
-from streamer.parts import Context, options_type
-from streamer.parts import build as build_part
-from streamer.picture import Picture
+from streamer.inference.models.catalogue import CATALOGUE
 from streamer.sources import demo
-from streamer.types import Box, Detection
 
 __all__ = [
     "VARIANTS",

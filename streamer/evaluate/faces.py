@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from streamer import parts
-from streamer.align import aligned
-from streamer.config import Choice
+from streamer.config import parts
+from streamer.config.schema import Choice
+from streamer.core.align import aligned
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.geometry import center, side
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, Vectors
-from streamer.errors import InputError, StreamerError
-from streamer.geometry import center, side
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.types import Detection
 
 __all__ = [
     "Census",

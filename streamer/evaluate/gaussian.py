@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.picture import Plane
 from streamer.evaluate.deals import Chosen, Owners
 from streamer.evaluate.watch import FIELD_PX, WIDE_PX, Face
-from streamer.picture import Plane
 
 __all__ = ["CHANNELS", "TwoCovariance", "features", "inner_mask"]
 

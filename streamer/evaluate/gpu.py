@@ -27,23 +27,23 @@ from pathlib import Path
 from typing import Any
 
 from streamer import api
-from streamer.assembly import device_of
-from streamer.config import Config
+from streamer.config.parts import device_for, load
+from streamer.config.schema import Config
+from streamer.core.errors import StreamerError
+from streamer.core.geometry import iou, stack
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
 from streamer.detectors import Detector
-from streamer.devices import FORMS, parse
-from streamer.errors import StreamerError
 from streamer.evaluate import _gpu_proof as prove
 from streamer.evaluate._gpu_report import markdown
 from streamer.evaluate.detectors import VARIANTS, Variant, drawn_people, made, read_pictures
-from streamer.geometry import iou, stack
-from streamer.models.store import Found, Store
-from streamer.onnx_graph import plain_graph
-from streamer.parts import device_for, load
-from streamer.picture import Picture
-from streamer.providers import session
+from streamer.inference.devices import FORMS, parse
+from streamer.inference.models.store import Found, Store
+from streamer.inference.onnx_graph import plain_graph
+from streamer.inference.providers import session
+from streamer.pipeline.assembly import device_of
 from streamer.sources.demo import Options as Scene
 from streamer.sources.demo import scene
-from streamer.types import Detection
 
 __all__ = ["check", "compared", "main"]
 

@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box
 from streamer.detectors import Detector
-from streamer.errors import InputError, StreamerError
+from streamer.drawn.scene import Actor, Scene, Waypoint
 from streamer.evaluate.detectors import Variant, found_faces, made, milliseconds, read_boxes, read_pictures
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.sources._scene import Actor, Scene, Waypoint
-from streamer.types import Box
 
 __all__ = ["CASES", "Case", "Row", "drawn_cases", "markdown", "measure", "real_cases"]
 

@@ -21,18 +21,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
-from streamer.errors import InputError, StreamerError
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.config.endpoints import Endpoint
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.errors import InputError, StreamerError
+from streamer.core.options import Context
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Box, Captured, Command
 from streamer.evaluate import _chart
 from streamer.evaluate.readable import is_readable
-from streamer.parts import Context, build
-from streamer.picture import Picture, Plane
-from streamer.pipeline import Pipeline, Report
-from streamer.sealed import AnonymizedFrame
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline, Report
 from streamer.sinks import StreamFormat
-from streamer.types import Box, Captured, Command
 
 __all__ = ["Face", "LeakMeter", "Meter", "Pair", "file_pairs", "judge_run", "load_reference", "pictures_of"]
 

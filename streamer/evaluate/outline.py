@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.masks import MaskOptions, Region, region
+from streamer.core.geometry import iou, stack
+from streamer.core.picture import Picture
+from streamer.core.types import Detection, TrackBox
 from streamer.evaluate.clips import film
 from streamer.evaluate.faces import Finder, Sample
-from streamer.geometry import iou, stack
-from streamer.masks import MaskOptions, Region, region
-from streamer.picture import Picture
-from streamer.types import Detection, TrackBox
 
 __all__ = ["LOOK_EVERY", "outlines", "told_by"]
 

@@ -24,14 +24,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from streamer.config import Config
-from streamer.endpoints import Endpoint
-from streamer.errors import StreamerError
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
+from streamer.core.errors import StreamerError
 from streamer.evaluate._cost import detector_cost
 from streamer.evaluate._loop import looped
 from streamer.evaluate._quality import psnr_of_both
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
-from streamer.models.store import Store
+from streamer.inference.models.store import Store
 
 __all__ = ["main", "print_table"]
 

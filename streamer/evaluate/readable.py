@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Plane
-from streamer.types import Box
+from streamer.core.picture import Plane
+from streamer.core.types import Box
 
 __all__ = ["is_readable"]
 

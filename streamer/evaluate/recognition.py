@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.errors import InputError
 from streamer.embedders import Vectors
-from streamer.errors import InputError
 from streamer.evaluate.pairs import LIKE_NOBODY, AllPairs, Estimate
 from streamer.evaluate.scores import Scores, best_threshold, equal_error, far, split_people, tar, threshold_at_far
 

@@ -21,10 +21,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions
+from streamer.core.errors import InputError
+from streamer.core.geometry import iou, stack
+from streamer.core.picture import Picture
+from streamer.core.types import TrackBox
 from streamer.effects import Effect
 from streamer.embedders import Crop, Embedder, Vectors
-from streamer.errors import InputError
 from streamer.evaluate.attackers import FAMILIES, Films, FilmStudy, Finding, numbers_of
 from streamer.evaluate.clips import Shot, film, still
 from streamer.evaluate.deals import SPLITS, Owners, Verdicts, by_cosine, verdicts
@@ -32,10 +36,6 @@ from streamer.evaluate.faces import Finder, Sample, crop_of, read_picture
 from streamer.evaluate.paired import difference, holm_upper
 from streamer.evaluate.restore import LEAST_PICTURES, Restorer
 from streamer.evaluate.scores import wilson
-from streamer.geometry import iou, stack
-from streamer.masks import MaskOptions
-from streamer.picture import Picture
-from streamer.types import TrackBox
 
 __all__ = [
     "ATTACKS",

@@ -18,19 +18,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
+from streamer.core.errors import InputError
+from streamer.core.geometry import center, side
+from streamer.core.options import Context
+from streamer.core.types import Box
 from streamer.embedders import Embedder
-from streamer.endpoints import Endpoint
-from streamer.errors import InputError
 from streamer.evaluate.faces import Finder, embedded, people_in
 from streamer.evaluate.leak import Face, Pair, pictures_of
 from streamer.evaluate.readable import is_readable
-from streamer.geometry import center, side
-from streamer.parts import Context
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile
-from streamer.types import Box
+from streamer.pipeline.assembly import Parts
 
 __all__ = ["PersonResult", "RevealMeter", "enrol", "faces_in_tiles", "read_tiles"]
 

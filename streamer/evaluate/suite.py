@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamer.config import Config
-from streamer.endpoints import parse_input
-from streamer.errors import InputError, UsageError
+from streamer.config.endpoints import parse_input
+from streamer.config.schema import Config
+from streamer.core.errors import InputError, UsageError
+from streamer.core.options import Context
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
-from streamer.parts import Context
 
 __all__ = ["Peer", "Suite", "find", "measure"]
 

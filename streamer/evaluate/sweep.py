@@ -13,19 +13,19 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from streamer._presets import PRESET_NAMES
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint, parse_input
-from streamer.errors import InputError
+from streamer.config.endpoints import Endpoint, parse_input
+from streamer.config.presets import PRESET_NAMES
+from streamer.config.schema import Config
+from streamer.core.errors import InputError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Frame, Pass
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
-from streamer.identify import hide_everyone
-from streamer.parts import Context
-from streamer.picture import Picture
-from streamer.pipeline import Pipeline, Report
-from streamer.planner import Planner
-from streamer.track import Tracker
-from streamer.types import Frame, Pass
+from streamer.identity.decide import hide_everyone
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline, Report
+from streamer.stages.scheduler import Planner
+from streamer.tracking.tracker import Tracker
 
 __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "waiting_frames"]
 

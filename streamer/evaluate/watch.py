@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, similarity
+from streamer.anonymize.masks import MaskOptions, Region, region
+from streamer.core.align import ARCFACE_112, similarity
+from streamer.core.picture import Picture, Plane
+from streamer.core.types import Points5
 from streamer.embedders import Crop
 from streamer.evaluate.clips import Shot, Similarity
-from streamer.masks import MaskOptions, Region, region
-from streamer.picture import Picture, Plane
-from streamer.types import Points5
 
 __all__ = [
     "FIELD_PX",

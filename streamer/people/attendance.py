@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamer.errors import StreamerError, UsageError
-from streamer.files import write_whole
+from streamer.core.errors import StreamerError, UsageError
+from streamer.core.files import write_whole
+from streamer.core.types import Reveal
 from streamer.people.places import at_home
-from streamer.types import Reveal
 
 __all__ = ["Attendance"]
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamer.errors import StreamerError, UsageError
-from streamer.people._lock import locked
+from streamer.core.errors import StreamerError, UsageError
+from streamer.core.locks import locked
+from streamer.core.types import Reveal
 from streamer.people.places import at_home
-from streamer.types import Reveal
 
 __all__ = ["AuditLog", "Finding", "verify"]
 
@@ -70,7 +70,7 @@ class AuditLog:
         self._stack = ExitStack()
         try:
             beside = self._path.with_name(f".{self._path.name}.lock")
-            self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S))
+            self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S, private=True))
             self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._stack.callback(os.close, self._handle)
             found = verify(self._path)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import GalleryError, UsageError
+from streamer.core import install
+from streamer.core.errors import GalleryError, UsageError
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 
@@ -163,7 +164,7 @@ def _cipher(key: str, salt: bytes) -> Any:
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
-        raise UsageError("encrypted galleries need cryptography; run: pip install 'streamer[encryption]'") from error
+        raise UsageError(f"encrypted galleries need cryptography; run: {install.ours('encryption')}") from error
     return AESGCM(_derived(key, salt))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import GalleryError, UsageError
+from streamer.core.errors import GalleryError, UsageError
 from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
 
 __all__ = ["Content", "checked_name"]

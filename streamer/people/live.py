@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
-from streamer.errors import StreamerError
+from streamer.core.errors import StreamerError
 from streamer.people.gallery import Gallery
 
 __all__ = ["LiveGallery", "stamp_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamer.errors import UsageError
+from streamer.core.errors import UsageError
 
 __all__ = ["at_home"]
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from streamer.errors import GalleryError, UsageError
-from streamer.files import write_whole
-from streamer.people._lock import locked
+from streamer.core._cache import data_root
+from streamer.core.errors import GalleryError, UsageError
+from streamer.core.files import write_whole
+from streamer.core.locks import locked
 from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery
@@ -31,9 +32,7 @@ _Stamp = tuple[int, int, int] | None
 
 def default_path() -> Path:
     """Where the gallery is kept: `$XDG_DATA_HOME/streamer/people.gallery`, usually below `~/.local/share`."""
-    base = Path(os.environ.get("XDG_DATA_HOME", ""))
-    # The specification of base directories says: ignore a path that is not absolute.
-    return (base if base.is_absolute() else Path.home() / ".local" / "share") / "streamer" / "people.gallery"
+    return data_root() / "people.gallery"
 
 
 def find_key(file: Path | None = None) -> str | None:
@@ -179,7 +178,7 @@ class GalleryFile:
         beside = self.path.with_name(f".{self.path.name}.lock")
         try:
             self.path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            with locked(beside, timeout_s=_LOCK_TIMEOUT_S):
+            with locked(beside, timeout_s=_LOCK_TIMEOUT_S, private=True):
                 yield
         except TimeoutError:
             raise GalleryError(f"{self.path} is being changed by another program; try again") from None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from streamer.sealed import AnonymizedFrame
-from streamer.types import Command
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.types import Command
 
 __all__ = ["Sink", "StreamFormat"]
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from streamer.core import install
+
 __all__ = ["Watch", "display", "display_problem"]
 
 _TIMEOUT_S = 3.0
@@ -19,7 +21,8 @@ _TRIES, _PAUSE_S = 5, 0.1
 _REMEDY = "start it in a graphical session (over ssh: ssh -X), or choose an output that needs no screen: -o FILE.mp4"
 _HEADLESS = (
     "opencv-python-headless is installed, which has no windows; "
-    "pip uninstall -y opencv-python-headless && pip install --force-reinstall --no-deps opencv-python"
+    f"{install.without('opencv-python-headless')} && "
+    f"{install.packages('--force-reinstall', '--no-deps', 'opencv-python')}"
 )
 _COOKIE = b"MIT-MAGIC-COOKIE-1"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamer.picture import Color, Picture, even
-from streamer.sealed import AnonymizedFrame, derive
+from streamer.anonymize.frame import AnonymizedFrame, derive
+from streamer.core.picture import Color, Picture, even
 
 if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter

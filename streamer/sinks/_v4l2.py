@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer import videodev2 as v4l2
-from streamer.errors import SinkError, UsageError
+from streamer.core import videodev2 as v4l2
+from streamer.core.errors import SinkError, UsageError
 
 __all__ = ["MODPROBE", "LoopbackDevice", "loopback_devices"]
 

@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from streamer.picture import Color, Picture, even
+from streamer.core.files import write_error
+from streamer.core.picture import Color, Picture, even
 from streamer.sinks._codecs import Codec
 from streamer.sinks._disk import DiskFile
-from streamer.sinks._paths import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,16 +8,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.files import check_output
+from streamer.core.options import Context, PartOptions
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._codecs import CONTAINERS, CodecName, Container, codec_settings
 from streamer.sinks._fit import Fitter
-from streamer.sinks._paths import check_output
 from streamer.sinks._timeline import Timeline, nominal_rate
 from streamer.sinks._video_file import VideoFile, VideoShape
-from streamer.types import Command
 
 __all__ = ["FileSink", "Options", "build"]
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions
-from streamer.picture import Picture
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.files import check_folder, check_output, put, write_error
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
-from streamer.sinks._paths import check_folder, check_output, put, write_error
-from streamer.types import Command
 
 __all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
 

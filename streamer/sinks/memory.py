@@ -6,10 +6,10 @@ from collections import deque
 
 from pydantic import Field
 
-from streamer.parts import Context, PartOptions
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.options import Context, PartOptions
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
-from streamer.types import Command
 
 __all__ = ["MemorySink", "Options", "build"]
 

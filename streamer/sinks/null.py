@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streamer.parts import Context, PartOptions
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.options import Context, PartOptions
+from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
-from streamer.types import Command
 
 __all__ = ["NullSink", "Options", "build"]
 

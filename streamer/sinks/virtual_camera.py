@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import SinkError, UsageError
-from streamer.parts import Context, PartOptions, Probe
-from streamer.picture import BT601, even
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core import install
+from streamer.core.errors import SinkError, UsageError
+from streamer.core.options import Context, PartOptions, Probe
+from streamer.core.picture import BT601, even
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._fit import Fitter
-from streamer.types import Command
 
 if TYPE_CHECKING:
     import pyvirtualcam
 
 __all__ = ["Options", "VirtualCameraSink", "build", "probe"]
 
-_PYVIRTUALCAM = "pip install --no-deps pyvirtualcam (GPL-2.0)"
+_PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
 
 
 class Options(PartOptions):

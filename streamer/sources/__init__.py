@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from streamer.types import Captured, Sound, SourceInfo
+from streamer.core.types import Captured, Sound, SourceInfo
 
 __all__ = ["Source"]
 

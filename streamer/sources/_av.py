@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from streamer.picture import Picture, even
+from streamer.core.picture import Picture, even
 
 if TYPE_CHECKING:
     import av

@@ -9,9 +9,9 @@ import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from streamer.channel import Channel, Full
-from streamer.errors import InputError, redact
-from streamer.workers import Workers
+from streamer.core.channel import Channel, Full
+from streamer.core.errors import InputError, redact
+from streamer.core.workers import Workers
 
 __all__ = ["Address", "explain", "knock"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamer.channel import Channel, Closed, Full
-from streamer.errors import InputError, SourceLost
-from streamer.picture import Picture
-from streamer.types import Captured, SourceInfo
-from streamer.workers import Workers
+from streamer.core.channel import Channel, Closed, Full
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, SourceInfo
+from streamer.core.workers import Workers
 
 if TYPE_CHECKING:
     import cv2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 __all__ = ["COMPRESSED", "RAW", "Samples"]
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamer import videodev2 as v4l2
+from streamer.core import videodev2 as v4l2
 
 if sys.platform.startswith("linux"):  # elsewhere only the import must work
     import fcntl

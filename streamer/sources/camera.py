@@ -11,13 +11,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from streamer.errors import InputError, SourceLost
-from streamer.parts import Context, PartOptions, Probe
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.options import Context, PartOptions, Probe
+from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples
 from streamer.sources._v4l2 import Device, Format, Raw, listed
-from streamer.types import Captured, SourceInfo
 
 __all__ = ["CameraSource", "Options", "build", "cameras", "probe"]
 

@@ -11,11 +11,11 @@ from functools import lru_cache
 import numpy as np
 from pydantic import Field
 
-from streamer.parts import Context, PartOptions
+from streamer.core.options import Context, PartOptions
+from streamer.core.types import Captured, SourceInfo
+from streamer.drawn.scene import Bar, Drawn, Pose, Scene, Truth
+from streamer.drawn.street import HORIZON
 from streamer.sources import Source
-from streamer.sources._scene import Bar, Drawn, Pose, Scene, Truth
-from streamer.sources._street import HORIZON
-from streamer.types import Captured, SourceInfo
 
 __all__ = ["DemoSource", "Options", "build", "scene"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from streamer.errors import InputError, SourceLost
-from streamer.parts import Context, PartOptions
+from streamer.core.errors import InputError, SourceLost
+from streamer.core.options import Context, PartOptions
+from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
-from streamer.types import Captured, SourceInfo
 
 if TYPE_CHECKING:
     import av

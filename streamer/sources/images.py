@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamer.errors import InputError
-from streamer.parts import Context, PartOptions
-from streamer.picture import Picture
+from streamer.core.errors import InputError
+from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
+from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.types import Captured, SourceInfo
 
 __all__ = ["ENDINGS", "ImagesSource", "Options", "build"]
 

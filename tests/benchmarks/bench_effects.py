@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions
+from streamer.config.parts import kinds, load
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import TrackBox
 from streamer.effects import Effect
 from streamer.evaluate.contact_sheet import room
-from streamer.masks import MaskOptions
-from streamer.parts import Context, kinds, load
-from streamer.picture import Picture
-from streamer.types import TrackBox
 
 _SIZE = 1920, 1080
 

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from support.weights import weights
 
+from streamer.config.parts import kinds, load
+from streamer.core.errors import DeviceError
+from streamer.core.geometry import iou, stack
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import Box
 from streamer.detectors import Detector, DetectorOptions
-from streamer.errors import DeviceError
-from streamer.geometry import iou, stack
-from streamer.parts import Context, kinds, load
-from streamer.picture import Format, Picture
-from streamer.sources._faces import draw_face
-from streamer.types import Box
+from streamer.drawn.faces import draw_face
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.anonymize import paint
+from streamer.anonymize.gate import paint
+from streamer.anonymize.masks import MaskOptions, region
+from streamer.config.parts import kinds, load
+from streamer.core.options import Context
+from streamer.core.picture import Format, Picture
+from streamer.core.types import TrackBox
 from streamer.effects import Effect, Patch
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
-from streamer.masks import MaskOptions, region
-from streamer.parts import Context, kinds, load
-from streamer.picture import Format, Picture
-from streamer.types import TrackBox
 
 KINDS = kinds("effects")
 WITH_STRENGTH = [kind for kind in KINDS if "strength" in load("effects", kind).Options.model_fields]

@@ -15,12 +15,13 @@ import pytest
 from support.graphs import save_small_network
 from support.weights import weights
 
-from streamer.align import aligned
+from streamer.config.parts import build, kinds, load
+from streamer.core.align import aligned
+from streamer.core.errors import DeviceError, EmbedderError, UsageError
+from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.detectors import Detector
 from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds
-from streamer.errors import DeviceError, EmbedderError, UsageError
-from streamer.parts import Context, build, kinds, load
-from streamer.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def random_facenet(folder: Path) -> dict[str, Any]:
     """The network with random weights, saved as the real ones are: with the last layer of the training."""
     import torch
 
-    from streamer.extras import without_torchvision
+    from streamer.core.extras import without_torchvision
 
     with without_torchvision():
         from facenet_pytorch import InceptionResnetV1

@@ -14,7 +14,7 @@ import pytest
 from fakes import MovingFace
 
 from streamer.__main__ import command
-from streamer.picture import Picture
+from streamer.core.picture import Picture
 
 pytestmark = pytest.mark.usefixtures("yunet")
 

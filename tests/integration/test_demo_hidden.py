@@ -7,15 +7,15 @@ from fakes import RecordingSink
 from support.lag import lag
 from support.weights import weights
 
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.core.types import Captured
+from streamer.drawn.scene import Drawn
 from streamer.evaluate.readable import is_readable
-from streamer.parts import Context
-from streamer.pipeline import Pipeline
-from streamer.sources._scene import Drawn
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.sources.demo import DemoSource, Options, scene
-from streamer.types import Captured
 
 _MIN_FACE_PX = 20
 

@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer import anonymize, flow
-from streamer.assembly import Parts
-from streamer.config import Config
+from streamer.anonymize import gate
+from streamer.anonymize.masks import MaskOptions, region
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Box, Captured, Cover, Detection, Frame, Plan, SourceInfo
 from streamer.evaluate.contact_sheet import room
-from streamer.identify import hide_everyone
-from streamer.masks import MaskOptions, region
-from streamer.parts import Context, build
-from streamer.picture import Picture
-from streamer.pipeline import Pipeline
-from streamer.types import Box, Captured, Cover, Detection, Frame, Plan, SourceInfo
+from streamer.identity.decide import hide_everyone
+from streamer.pipeline import loops
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 
 SIZE = 320, 240
 FRAMES = 40
@@ -93,13 +95,13 @@ def run(
 ) -> tuple[str, Plans]:
     """Write a video; its sha256, and the plan of every frame."""
     plans: Plans = {}
-    real = anonymize.seal
+    real = gate.seal
 
     def spied(frame: Frame, plan: Plan | None, **rest: Any) -> Any:
         plans[frame.seq] = frame, plan
         return real(frame, plan, **rest)
 
-    monkeypatch.setattr(flow, "seal", spied)
+    monkeypatch.setattr(loops, "seal", spied)
     config = Config().updated({"detect.second_looks": 0, "detector.confirm": False, "mask.feather": 0.0, **options})
     parts = Parts(
         lambda: Scripted(pictures),
@@ -111,7 +113,7 @@ def run(
     pipeline = Pipeline(config, parts)
     pipeline.start()
     pipeline.join()
-    monkeypatch.setattr(flow, "seal", real)
+    monkeypatch.setattr(loops, "seal", real)
     return hashlib.sha256(path.read_bytes()).hexdigest(), plans
 
 

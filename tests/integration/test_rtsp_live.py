@@ -23,10 +23,10 @@ from support.display import missing_tools, virtual_screen
 from support.frames import read_video
 from support.rtsp import RtspServer, free_port
 
-from streamer.parts import Context
-from streamer.picture import Picture
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import Captured
 from streamer.sources import demo
-from streamer.types import Captured
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK_S = float(os.environ.get("STREAMER_SOAK_S") or 0)

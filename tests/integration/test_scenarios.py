@@ -10,10 +10,10 @@ from support.weights import weights
 from typer.testing import CliRunner
 
 from streamer.cli.app import app
-from streamer.config import Config
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.drawn.scene import Drawn
 from streamer.evaluate.cases import CASES, GLIMPSE, Judged, judge
-from streamer.parts import Context
-from streamer.sources._scene import Drawn
 
 
 def judged(scene: Drawn, **settings: object) -> Judged:

@@ -16,8 +16,8 @@ from support.frames import number_of, numbered, read_video
 from support.vm import SCENE, SCENE_START, Errand
 from support.vm_cameras import SCENE_FRAMES, SEEN_FRAMES
 
+from streamer.core.picture import BT709, Picture
 from streamer.evaluate.readable import is_readable
-from streamer.picture import BT709, Picture
 from streamer.sources import demo
 
 pytestmark = [pytest.mark.device, pytest.mark.timeout(960)]

@@ -16,16 +16,17 @@ import pytest
 from support.weights import weights
 from typer.testing import CliRunner
 
-from streamer.assembly import Parts
 from streamer.cli.app import app
-from streamer.config import Config
-from streamer.endpoints import parse_input
+from streamer.config.endpoints import parse_input
+from streamer.config.parts import build
+from streamer.config.schema import Config
+from streamer.core.options import Context
 from streamer.evaluate.faces import Finder
 from streamer.evaluate.leak import Face, Pair, pictures_of
 from streamer.evaluate.reveal import PersonResult, RevealMeter, faces_in_tiles, read_tiles
-from streamer.parts import Context, build
 from streamer.people.audit import verify
-from streamer.pipeline import Pipeline
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 from streamer.sinks.memory import MemorySink
 
 PEOPLE = ("auduno", "d10_woman", "d12_man", "d14_woman", "d3_woman", "pyfeat_man")

@@ -14,8 +14,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.picture import Picture
-from streamer.sources._scene import Scene
+from streamer.core.picture import Picture
+from streamer.drawn.scene import Scene
 from support.frames import numbered
 
 __all__ = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.picture import BT601, Color, Picture
-from streamer.sealed import AnonymizedFrame, derive, slate
+from streamer.anonymize.frame import AnonymizedFrame, derive, slate
+from streamer.core.picture import BT601, Color, Picture
 
 __all__ = ["Read", "number_of", "numbered", "psnr", "read_video"]
 

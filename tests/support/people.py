@@ -15,19 +15,30 @@ import numpy as np
 from fakes import face
 from numpy.typing import NDArray
 
-from streamer.align import ARCFACE_112, aligned
-from streamer.anonymize import Freshness, MaskOptions, seal
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.anonymize.gate import Freshness, MaskOptions, seal
+from streamer.core.align import ARCFACE_112, aligned
+from streamer.core.options import Context
+from streamer.core.picture import Picture
+from streamer.core.types import (
+    Box,
+    Captured,
+    Detection,
+    Frame,
+    Identified,
+    Likeness,
+    Pass,
+    Planned,
+    Points5,
+    SourceInfo,
+)
 from streamer.effects import solid
 from streamer.embedders import Thresholds
-from streamer.evidence import IdentityOptions
-from streamer.identify import Identity, IdentityCache, hide_everyone
-from streamer.parts import Context
+from streamer.identity.decide import Identity, IdentityCache, hide_everyone
+from streamer.identity.evidence import IdentityOptions
 from streamer.people.gallery import Gallery, Person
-from streamer.picture import Picture
-from streamer.planner import Planner, PlannerOptions
-from streamer.sealed import AnonymizedFrame
-from streamer.track import Tracker, TrackOptions
-from streamer.types import Box, Captured, Detection, Frame, Identified, Likeness, Pass, Planned, Points5, SourceInfo
+from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.tracking.tracker import Tracker, TrackOptions
 
 FACE_PX = 48
 SIZE = (480, 200)
@@ -116,7 +127,7 @@ class Street:
         return found
 
     def read(self) -> Captured | None:
-        from streamer.errors import SourceLost
+        from streamer.core.errors import SourceLost
 
         if self.n in self.lose_at:
             self.lose_at = tuple(n for n in self.lose_at if n != self.n)

@@ -11,11 +11,11 @@ import sys
 import threading
 from pathlib import Path
 
-from streamer.assembly import Parts
-from streamer.config import Config
-from streamer.endpoints import Endpoint
-from streamer.parts import Context
-from streamer.pipeline import Pipeline
+from streamer.config.endpoints import Endpoint
+from streamer.config.schema import Config
+from streamer.core.options import Context
+from streamer.pipeline.assembly import Parts
+from streamer.pipeline.pipeline import Pipeline
 
 
 def once(clip: Path, model: Path, output: Path, *, to_the_end: bool) -> None:

@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from streamer.errors import StreamerError
-from streamer.parts import Context
+from streamer.core.errors import StreamerError
+from streamer.core.options import Context
+from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks.window import Options, build
-from streamer.types import Command
 from support.frames import numbered
 
 NUMBER = 0b10110010

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streamer.errors import StreamerError
-from streamer.parts import Context
-from streamer.picture import BT709
-from streamer.sealed import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.errors import StreamerError
+from streamer.core.options import Context
+from streamer.core.picture import BT709
 from streamer.sinks import StreamFormat
 from streamer.sinks.virtual_camera import Options, VirtualCameraSink, build, probe
 from support.frames import numbered

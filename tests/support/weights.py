@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import ModelError
-from streamer.models.store import Store
+from streamer.core.errors import ModelError
+from streamer.inference.models.store import Store
 
 __all__ = ["MEDIA_ROOT", "weights"]
 

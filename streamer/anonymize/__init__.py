@@ -1,0 +1,1 @@
+"""The boundary of privacy: the gate, what may leave it, masks, zones and labels."""

@@ -1,0 +1,295 @@
+"""Which samples of a picture are replaced for one face: shape, size, edge. Functions of its box and landmarks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from streamer.core.geometry import center, grown, side
+from streamer.core.options import PartOptions
+from streamer.core.picture import Picture, Plane, even
+from streamer.core.types import Box, Points5, TrackBox
+
+__all__ = ["MaskOptions", "Region", "Window", "bounds", "reach", "region", "soften"]
+
+Window = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in luma pixels: even, and inside the picture, padding included."""
+
+_SUBPIXEL_BITS = 4
+"""cv2.ellipse takes fixed-point coordinates with so many fractional bits."""
+_ROUNDING_PX = 0.5
+"""Added to every half axis: cv2.ellipse draws a polygon, which lies a little inside its ellipse."""
+_FACE_LENGTHS = 2.63
+"""Hairline to chin in distances from the eyes to the mouth, by the rule of thirds of a face: eyes 0.40 below the
+hairline, mouth 0.78."""
+_HEAD_UP, _HEAD_SIDE, _HEAD_DOWN = 0.4, 0.3, 0.2
+"""What a head has beyond its face's box, as shares of the box's height (up, down) and width (each side): hair, ears,
+chin and the upper part of the neck."""
+
+_ROUNDNESS = 0.3
+"""Radius of a rounded box's corners as a share of its shorter side."""
+
+
+class MaskOptions(PartOptions):
+    """The shape of the region that is replaced."""
+
+    shape: Literal["ellipse", "box", "rounded_box"] = Field(
+        "ellipse",
+        description="ellipse turned along the face, a box where no landmarks were found; box; rounded_box",
+    )
+    coverage: Literal["face", "head"] = Field(
+        "face", description="head takes hair, ears and the neck's upper part, too"
+    )
+    margin: float = Field(0.2, ge=0.05, le=2.0, description="share of the face's size added on every side")
+    feather: float = Field(
+        0.0, ge=0, le=0.5, description="width of a soft edge around the region, as a share of the face's size"
+    )
+
+
+@dataclass(frozen=True)
+class Region:
+    """One face's place on a picture. Lengths in luma pixels."""
+
+    window: Window
+    """What holds the mask, soft edge included."""
+    protected: Plane
+    """At the window's size: 255 where nothing of the original may be left, 0 elsewhere."""
+    face_px: float
+    track_id: int
+    middle: tuple[float, float]
+    half: tuple[float, float]
+    """Middle and half axes of the protected area, along the face, on the whole picture."""
+    tilt: float
+    """Angle of the line through the eyes in radians; positive: the head leans to the right in the picture."""
+    feather_px: float
+    padded: tuple[bool, bool] = (False, False)
+    """Whether the window's last row and column are padding, which repeats the row or column before it."""
+
+    @cached_property
+    def weights(self) -> Plane:
+        """At the window's size, how much of a sample is replaced: 255 in the protected area, falling to 0 around it."""
+        if self.feather_px <= 0:
+            return self.protected
+        away = cv2.distanceTransform(cv2.bitwise_not(self.protected), cv2.DIST_L2, 3)
+        # Without any protected sample, all are infinitely far away.
+        near = np.minimum(away, self.feather_px)
+        weights = np.asarray(np.clip(255 - near * (255 / self.feather_px), 0, 255), np.uint8)
+        return _repeated(weights, self.padded)
+
+    def masks(self, shifts: tuple[int, ...]) -> tuple[Plane, ...]:
+        """Per plane, 255 where a sample is replaced, be it in part."""
+        luma = self.protected if self.feather_px <= 0 else _any(self.weights)
+        chroma = _halved(luma) if any(shifts) else luma
+        return tuple(chroma if shift else luma for shift in shifts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Oval:
+    middle: tuple[float, float]
+    half: tuple[float, float]
+    tilt: float = 0.0
+
+    def bounds(self) -> Box:
+        cos, sin = math.cos(self.tilt), math.sin(self.tilt)
+        x, y = math.hypot(self.half[0] * cos, self.half[1] * sin), math.hypot(self.half[0] * sin, self.half[1] * cos)
+        return self.middle[0] - x, self.middle[1] - y, self.middle[0] + x, self.middle[1] + y
+
+
+def region(picture: Picture, track: TrackBox, options: MaskOptions) -> Region | None:
+    """The mask of one face; None when it lies wholly outside the picture.
+
+    The protected area holds the box that the detector gave, as its inscribed ellipse or whole, grown by the margin and
+    by the track's doubt, and everything that `coverage` and `shape` add to it.
+    """
+    size = side(track.box)
+    by_px = options.margin * size + track.spread_px
+    ovals, outer = _outline(track, options)
+    window = _window(picture, grown(outer, options.feather * size))
+    if window is None:
+        return None
+    x0, y0, x1, y1 = window
+    if options.shape == "rounded_box":
+        protected = _rounded(window, outer, by_px)
+    elif _as_box(track, options):
+        protected = _filled(window, outer)
+    else:
+        protected = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        for oval in ovals:
+            _fill(protected, (oval.middle[0] - x0, oval.middle[1] - y0), oval)
+    along = ovals[-1]
+    padded = picture.format == "i420" and y1 > picture.height, picture.format == "i420" and x1 > picture.width
+    return Region(
+        window,
+        _repeated(protected, padded),
+        size,
+        track.track_id,
+        along.middle,
+        along.half,
+        along.tilt,
+        options.feather * size,
+        padded,
+    )
+
+
+def bounds(picture: Picture, track: TrackBox, options: MaskOptions) -> Window | None:
+    """The window of one face's mask, soft edge included; None when it lies wholly outside the picture."""
+    return _window(picture, reach(track, options))
+
+
+def reach(track: TrackBox, options: MaskOptions) -> Box:
+    """The box that holds the mask of one face, soft edge included."""
+    return grown(_outline(track, options)[1], options.feather * side(track.box))
+
+
+def _repeated(plane: Plane, padded: tuple[bool, bool]) -> Plane:
+    """What is masked in the last row and column is masked in their copies in the padding, too. In place."""
+    rows, columns = padded
+    if rows:
+        plane[-1] = plane[-2]
+    if columns:
+        plane[:, -1] = plane[:, -2]
+    return plane
+
+
+def _as_box(track: TrackBox, options: MaskOptions) -> bool:
+    return options.shape != "ellipse" or track.landmarks is None
+
+
+def _outline(track: TrackBox, options: MaskOptions) -> tuple[list[_Oval], Box]:
+    """The ellipses whose union is the protected area, or of whose hull it is a box; and that hull."""
+    by_px = options.margin * side(track.box) + track.spread_px
+    upright, turned = _ovals(track, by_px + _ROUNDING_PX, options.coverage == "head")
+    if not _as_box(track, options):
+        ovals = [upright] if upright == turned else [upright, turned]
+        return ovals, _hull([oval.bounds() for oval in ovals])
+    ovals = [turned] if options.coverage == "head" else [upright]
+    return ovals, _hull([grown(track.box, by_px), *(oval.bounds() for oval in ovals)])
+
+
+def soften(original: Picture, canvas: Picture, regions: list[Region]) -> None:
+    """Blend a painted canvas with the original outside the protected areas, within the regions' soft edges."""
+    columns, rows = canvas.planes[0].shape[::-1]
+    weights = np.zeros((rows, columns), np.uint8)
+    solid = np.zeros((rows, columns), np.uint8)
+    for place in regions:
+        x0, y0, x1, y1 = place.window
+        for target, mask in ((weights, place.weights), (solid, place.protected)):
+            part = target[y0:y1, x0:x1]
+            np.maximum(part, mask, out=part)
+    for place in regions:
+        x0, y0, x1, y1 = place.window
+        luma = weights[y0:y1, x0:x1]
+        # A chroma sample that any protected luma sample shares is protected, too.
+        chroma = np.maximum(_half(luma), _halved(solid[y0:y1, x0:x1])) if any(canvas.shifts) else luma
+        for before, after, shift in zip(original.planes, canvas.planes, canvas.shifts, strict=True):
+            place_on = slice(y0 >> shift, y1 >> shift), slice(x0 >> shift, x1 >> shift)
+            weight = (chroma if shift else luma).astype(np.uint16)
+            mixed = after[place_on] * weight + before[place_on] * (255 - weight)
+            after[place_on] = (mixed + 127) // 255
+        # Where windows overlap, what has been blended once stays as it is.
+        weights[y0:y1, x0:x1] = 255
+
+
+def _ovals(track: TrackBox, by_px: float, head: bool) -> tuple[_Oval, _Oval]:
+    """The upright ellipse of the face's box, and the one that lies along the face; both grown by `by_px`.
+
+    The upright one holds what the detector's box says, also where a head that lies on its side has a box that is wide
+    where the turned ellipse is narrow.
+    """
+    x0, y0, x1, y1 = track.box
+    width, height, middle = x1 - x0, y1 - y0, center(track.box)
+    upright = _Oval(middle, (width / 2 + by_px, height / 2 + by_px))
+    tilt = 0.0
+    length = height
+    if track.landmarks is not None:
+        # Of the landmarks only angle and scale are used: their place may be that of the nearest look.
+        tilt, eyes_to_mouth = _axis(track.landmarks)
+        length = max(height, min(_FACE_LENGTHS * eyes_to_mouth, 1.5 * side(track.box)))
+    if not head:
+        return upright, _Oval(middle, (width / 2 + by_px, length / 2 + by_px), tilt)
+    up = length * (_HEAD_UP - _HEAD_DOWN) / 2
+    return upright, _Oval(
+        (middle[0] + up * math.sin(tilt), middle[1] - up * math.cos(tilt)),
+        (width * (0.5 + _HEAD_SIDE) + by_px, length * (1 + _HEAD_UP + _HEAD_DOWN) / 2 + by_px),
+        tilt,
+    )
+
+
+def _axis(points: Points5) -> tuple[float, float]:
+    """Tilt of a face in radians, and the distance from its eyes to its mouth.
+
+    The line through the eyes and the line down to the mouth count by their lengths: of a face in profile the first is
+    short and says nothing.
+    """
+    right_eye, left_eye, _, right_mouth, left_mouth = points
+    across = left_eye[0] - right_eye[0], left_eye[1] - right_eye[1]
+    down = tuple(
+        (rm + lm - re - le) / 2 for rm, lm, re, le in zip(right_mouth, left_mouth, right_eye, left_eye, strict=True)
+    )
+    return math.atan2(across[1] - down[0], across[0] + down[1]), math.hypot(*down)
+
+
+def _hull(boxes: list[Box]) -> Box:
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
+
+
+def _window(picture: Picture, box: Box) -> Window | None:
+    """The even pixels of a picture that hold a box; None when it lies outside."""
+    limit = picture.size if picture.format == "bgrp" else (even(picture.width), even(picture.height))
+    x0, y0 = (max(0, math.floor(edge)) & ~1 for edge in box[:2])
+    x1, y1 = (min(end, even(math.ceil(edge) + 1)) for edge, end in zip(box[2:], limit, strict=True))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _filled(window: Window, box: Box) -> Plane:
+    """A mask of a window that is full inside a box, of which the window's rounding is a part."""
+    x0, y0, x1, y1 = window
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    left, top = (max(0, (math.floor(edge) & ~1) - start) for edge, start in zip(box[:2], (x0, y0), strict=True))
+    right, bottom = (even(math.ceil(edge) + 1) - start for edge, start in zip(box[2:], (x0, y0), strict=True))
+    mask[top : max(0, bottom), left : max(0, right)] = 255
+    return mask
+
+
+def _rounded(window: Window, box: Box, by_px: float) -> Plane:
+    """A box with round corners, which keep clear of the ungrown box inside it."""
+    x0, y0 = window[:2]
+    mask = _filled(window, box)
+    # A quarter circle that touches both sides passes through a point `by_px` inside of both when its radius is this.
+    radius = min(by_px * math.sqrt(2) / (math.sqrt(2) - 1), _ROUNDNESS * min(box[2] - box[0], box[3] - box[1]))
+    for x, sign_x in ((box[0], 1), (box[2], -1)):
+        for y, sign_y in ((box[1], 1), (box[3], -1)):
+            middle = x + sign_x * radius, y + sign_y * radius
+            corner = _filled(window, _hull([(x, y, x, y), (*middle, *middle)]))
+            round_part = np.zeros_like(mask)
+            _fill(round_part, (middle[0] - x0, middle[1] - y0), _Oval(middle, (radius + 1, radius + 1)))
+            mask[(corner > 0) & (round_part == 0)] = 0
+    return mask
+
+
+def _fill(mask: Plane, at: tuple[float, float], oval: _Oval) -> None:
+    unit = 1 << _SUBPIXEL_BITS
+    middle, axes = ((round(a * unit), round(b * unit)) for a, b in (at, oval.half))
+    cv2.ellipse(mask, middle, axes, math.degrees(oval.tilt), 0, 360, (255,), cv2.FILLED, cv2.LINE_8, _SUBPIXEL_BITS)
+
+
+def _any(mask: Plane) -> Plane:
+    return np.asarray(cv2.threshold(mask, 0, 255, cv2.THRESH_BINARY)[1], np.uint8)
+
+
+def _half(mask: Plane) -> Plane:
+    size = mask.shape[1] // 2, mask.shape[0] // 2
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _halved(mask: Plane) -> Plane:
+    """At half the size, 255 where any of the four samples is above zero: a chroma sample is shared by four of luma."""
+    # The average of four samples is above zero when one of them is 255. (A maximum over reshaped axes is slower.)
+    return _any(_half(mask))

@@ -1,0 +1,1 @@
+"""What everything stands on: types, pictures, channels, threads, files, errors. Imports nothing above itself."""

@@ -1,0 +1,178 @@
+"""What happened: counters, latencies and times per stage. One instance per stream, shared by its threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from streamer.core.report import Note
+
+__all__ = ["Stats"]
+
+_RECENT = 120
+"""Frames over which the present rate is measured."""
+_LATENCIES = 100_000
+"""Latencies kept for the percentiles; at 30 frames/s that is an hour."""
+_NOTES = 200
+"""Notes kept: a camera that breaks off every minute for a month must not fill the memory."""
+
+
+class Stats:
+    """Thread-safe tallies. Times passed in are seconds on one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._drops: Counter[str] = Counter()
+        self._covers: Counter[str] = Counter()
+        self._stage_s: defaultdict[str, float] = defaultdict(float)
+        self._stage_n: Counter[str] = Counter()
+        self._captured_at: dict[int, float] = {}
+        self._latency_s: dict[str, deque[float]] = {}
+        self._emitted: dict[str, Counter[str]] = {}
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._faces = 0
+        self._notes: list[Note] = []
+
+    # -- telling it ---------------------------------------------------------------------------------------------
+
+    def captured(self, seq: int, now: float) -> None:
+        """A frame was read from the source."""
+        with self._lock:
+            self._counts["captured"] += 1
+            self._captured_at[seq] = now
+            if len(self._captured_at) > 4096:  # frames that no sink ever got; the dict keeps insertion order
+                del self._captured_at[next(iter(self._captured_at))]
+
+    def dropped(self, where: str, count: int = 1) -> None:
+        """Frames were given up; `where` says at which place and why."""
+        with self._lock:
+            self._drops[where] += count
+
+    def covered(self, why: str) -> None:
+        """A whole frame was hidden."""
+        with self._lock:
+            self._counts["covered"] += 1
+            self._covers[why] += 1
+
+    def sealed(self, faces: int) -> None:
+        """A frame was made fit to be shown, with so many faces hidden in it."""
+        with self._lock:
+            self._counts["sealed"] += 1
+            self._counts["faces_hidden"] += faces
+            self._faces = faces
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Anything else worth counting."""
+        with self._lock:
+            self._counts[what] += number
+
+    def emitted(self, sink: str, seq: int, kind: str, now: float) -> None:
+        """A sink took a frame. kind: `frame`, `covered`, `repeat` or `slate`."""
+        with self._lock:
+            self._emitted.setdefault(sink, Counter())[kind] += 1
+            captured = self._captured_at.get(seq)
+            if kind in ("frame", "covered") and captured is not None:
+                self._latency_s.setdefault(sink, deque(maxlen=_LATENCIES)).append(now - captured)
+                self._recent.append(now)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            spent = perf_counter() - start
+            with self._lock:
+                self._stage_s[stage] += spent
+                self._stage_n[stage] += 1
+
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Something a person should read, also in the report; empty: nothing. warning: it concerns privacy."""
+        if not text:
+            return
+        with self._lock:
+            if len(self._notes) < _NOTES:
+                self._notes.append(Note(text, warning))
+            else:
+                self._counts["further_notes"] += 1
+
+    # -- asking it ----------------------------------------------------------------------------------------------
+
+    def get(self, what: str) -> int:
+        """One counter."""
+        with self._lock:
+            return self._counts[what]
+
+    def emitted_by(self, sink: str) -> dict[str, int]:
+        """What one sink took, by kind."""
+        with self._lock:
+            return dict(self._emitted.get(sink, {}))
+
+    def fps(self, now: float) -> float:
+        """Frames per second emitted lately (by all sinks together when there are several)."""
+        with self._lock:
+            recent, sinks = list(self._recent), max(1, len(self._latency_s))
+        recent = [moment for moment in recent if moment > now - 3.0]
+        if len(recent) < 2:
+            return 0.0
+        return (len(recent) - 1) / max(1e-6, now - recent[0]) / sinks
+
+    def notes(self) -> tuple[Note, ...]:
+        """Those that were kept."""
+        with self._lock:
+            return tuple(self._notes)
+
+    def faces(self) -> int:
+        """Faces hidden in the last frame."""
+        return self._faces
+
+    def drops(self) -> int:
+        """Frames dropped so far, anywhere."""
+        with self._lock:
+            return sum(self._drops.values())
+
+    def latency_s(self) -> float | None:
+        """Median latency over the last frames, of the sink that waits longest."""
+        with self._lock:
+            recent = [list(values)[-30:] for values in self._latency_s.values() if values]
+        return max((float(np.median(values)) for values in recent), default=None)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        with self._lock:
+            counts, drops, covers = dict(self._counts), dict(self._drops), dict(self._covers)
+            emitted = {sink: dict(kinds) for sink, kinds in self._emitted.items()}
+            latency = {sink: list(values) for sink, values in self._latency_s.items()}
+            stage = {name: (self._stage_s[name], self._stage_n[name]) for name in self._stage_n}
+            notes = [note.text for note in self._notes]
+        if further := counts.get("further_notes"):
+            notes.append(f"{further} more notes were not kept")
+        return {
+            "captured": counts.pop("captured", 0),
+            "sealed": counts.pop("sealed", 0),
+            "covered": {"total": counts.pop("covered", 0), "why": covers},
+            "dropped": {"total": sum(drops.values()), "where": drops},
+            "faces_hidden": counts.pop("faces_hidden", 0),
+            "detector_passes": counts.pop("passes", 0),
+            "emitted": emitted,
+            "latency_ms": {sink: _percentiles_ms(values) for sink, values in latency.items() if values},
+            "stage_ms": {
+                name: {"mean": round(1e3 * total / number, 3), "calls": number}
+                for name, (total, number) in sorted(stage.items())
+            },
+            "other": counts,
+            "notes": notes,
+        }
+
+
+def _percentiles_ms(values: list[float]) -> dict[str, float]:
+    p50, p95, p99 = np.percentile(np.asarray(values) * 1e3, (50, 95, 99))
+    return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "p99": round(float(p99), 1)}

@@ -1,0 +1,1 @@
+"""The people and the street of the demo, drawn from numbers."""

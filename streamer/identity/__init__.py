@@ -1,0 +1,1 @@
+"""Who may be seen: what likenesses say, and the decision on every track."""

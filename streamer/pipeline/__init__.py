@@ -1,0 +1,1 @@
+"""One stream, put together. Start with `pipeline.py`."""

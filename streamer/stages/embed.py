@@ -1,0 +1,143 @@
+"""Stage: request -> whom the faces are like. The embedder's own thread, one request at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from streamer.core.align import aligned, quality
+from streamer.core.channel import Channel, Closed
+from streamer.core.errors import EmbedderError
+from streamer.core.stats import Stats
+from streamer.core.types import Candidate, Identified, IdentityRequest, Likeness
+from streamer.embedders import Crop, Embedder, Vectors
+from streamer.people.gallery import Gallery
+
+__all__ = ["Answer", "CropRules", "EmbedFailed", "Liveness", "embed", "work"]
+
+_LEAST_SHARPNESS = 0.05
+_LEAST_CONTRAST = 12.0
+_LEAST_BRIGHTNESS, _MOST_BRIGHTNESS = 20.0, 240.0
+_UNIT_SLACK = 1e-3
+
+
+class Liveness(Protocol):
+    """Tells a face from a picture of one. No such model is in the catalogue: today nothing tells a photo apart."""
+
+    def alive(self, crop: Crop) -> bool:
+        """Whether this is a living face; a crop of which that is not certain is no evidence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CropRules:
+    """What a crop must be to count."""
+
+    min_face_px: float
+    """Longer side of the face's box."""
+    max_turn_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedFailed:
+    """The embedder could not."""
+
+    error: EmbedderError
+
+
+Answer = Identified | EmbedFailed
+
+
+def embed(
+    embedder: Embedder,
+    request: IdentityRequest,
+    gallery: Gallery,
+    version: int,
+    rules: CropRules,
+    stats: Stats,
+    *,
+    now: Callable[[], float] = time.time,
+    liveness: Liveness | None = None,
+) -> Answer:
+    """Answer one request. Whatever the embedder raises or returns that is no vector is a failure, and no evidence.
+
+    now: seconds since 1970; whose time is over then is like nobody.
+    """
+    frame = request.frame
+    try:
+        crops = [_crop(embedder, request, candidate, rules, liveness) for candidate in request.faces]
+        good = [crop for crop in crops if crop is not None]
+        with stats.timed("embed"):
+            vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
+        matches = iter(gallery.match(vectors, now=now()) if vectors is not None else [])
+        stats.count("embeddings", len(good))
+    except EmbedderError as error:
+        return EmbedFailed(error)
+    except Exception as error:  # an embedder is a plug-in: any exception means that there is no evidence
+        return EmbedFailed(EmbedderError(f"the embedder failed: {type(error).__name__}: {error}"))
+    found: list[tuple[Candidate, Likeness | None]] = []
+    for candidate, crop in zip(request.faces, crops, strict=True):
+        match = None if crop is None else next(matches)
+        likeness = None if match is None else Likeness(match.name, match.score, match.second_score)
+        found.append((candidate, likeness))
+    return Identified(frame.epoch, frame.t, tuple(found), version)
+
+
+def _crop(
+    embedder: Embedder, request: IdentityRequest, candidate: Candidate, rules: CropRules, liveness: Liveness | None
+) -> Crop | None:
+    """The aligned face; None when nobody could be told from it."""
+    face = candidate.detection
+    if face.landmarks is None or max(face.box[2] - face.box[0], face.box[3] - face.box[1]) < rules.min_face_px:
+        return None
+    try:
+        crop = aligned(request.frame.image, face.landmarks, embedder.template, embedder.crop_px)
+        found = quality(face, crop, embedder.template)
+    except ValueError:
+        return None
+    good = (
+        max(abs(found.pose.yaw_deg), abs(found.pose.pitch_deg)) <= rules.max_turn_deg
+        and found.sharpness >= _LEAST_SHARPNESS
+        and found.contrast >= _LEAST_CONTRAST
+        and _LEAST_BRIGHTNESS <= found.brightness <= _MOST_BRIGHTNESS
+    )
+    if not good or (liveness is not None and not liveness.alive(crop)):
+        return None
+    return crop
+
+
+def _checked(vectors: Vectors, number: int, dim: int) -> Vectors:
+    if not isinstance(vectors, np.ndarray) or vectors.shape != (number, dim):
+        raise EmbedderError(f"the embedder did not return {number} vectors of {dim} numbers")
+    if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= _UNIT_SLACK).all():  # also false for what is no number
+        raise EmbedderError("the embedder returned a vector that is not of length 1")
+    return vectors
+
+
+def work(
+    embedder: Embedder,
+    gallery: Callable[[], tuple[Gallery, int]],
+    requests: Channel[IdentityRequest],
+    answers: Channel[Answer],
+    rules: CropRules,
+    stats: Stats,
+    *,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """The embedder's thread; ends when `requests` is closed, and closes the embedder.
+
+    gallery: the present one and its version, asked before every answer. now: see `embed()`.
+    """
+    try:
+        while True:
+            if (request := requests.get()) is not None:
+                people, version = gallery()
+                answers.put(embed(embedder, request, people, version, rules, stats, now=now))
+    except Closed:
+        return
+    finally:
+        embedder.close()

@@ -1,0 +1,325 @@
+"""The event machine between capture and render: frames, passes and time come in, planned frames come out.
+
+It does no input or output, starts nothing and reads no clock; `now` comes in with every event. Frames leave in the
+order in which they came, each exactly once, with what is known about it or with no plan at all. Whether that is enough
+to show it is judged by `seal()`, not here.
+
+    offer(frame)    a frame was captured; it is held
+    next_request()  the detector is idle: which frame should it look at
+    passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave; with
+                    `look_back_s`, frames up to so long before
+    failed(...)     the detector could not: that frame leaves without a plan
+    next_identity() somebody wants to know whose faces these are; identified(...) is the answer. Files wait for it, so
+                    that every run decides alike; live frames never do, and who is not known is hidden
+    expire()        time went by: what waited too long leaves, with lookahead without a plan
+    finish()        no more frames will come: the last one wants a pass, so that all are bracketed
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from streamer.core.options import PartOptions
+from streamer.core.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
+from streamer.identity.decide import Identity
+from streamer.tracking.tracker import Tracker
+
+__all__ = ["Planner", "PlannerOptions"]
+
+_QUEUE_FOR_FILES = 2
+"""Passes that may wait for the detector before a file is read further."""
+_FILE_LOOK_BACK_S = 0.21
+"""A file can wait: for six frames at 29.97 frames per second."""
+_SLACK_S = 1e-6
+"""Rounding of timestamps."""
+
+
+class PlannerOptions(PartOptions):
+    """Settings of the planner: when the detector looks, and how long a frame may wait for it."""
+
+    every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 looks at every frame")
+    second_looks: int = Field(
+        4, ge=0, le=64, description="enlarged looks per pass at faces that were lost or are doubtful; 0 makes none"
+    )
+    lookahead: bool = Field(
+        True, description="hold frames until the next pass, so that faces are covered before they are first found"
+    )
+    max_gap_s: float = Field(
+        0.25,
+        gt=0,
+        le=0.5,
+        description="a frame further than this from every pass (capture time) is covered whole, and so is one between "
+        "two passes further apart, where a face came or went",
+    )
+    cover_first_s: float = Field(
+        0.0, ge=0, le=5, description="the picture stays covered whole this long after a start, a cut or a reconnection"
+    )
+    look_back_s: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="with lookahead: a face that is first found is covered this long before, also where looks missed "
+        "it; frames wait for that; null: 0.21 for files, 0 for live sources",
+    )
+    max_hold_s: float = Field(
+        1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"
+    )
+    pass_timeout_s: float = Field(
+        20.0, gt=0, le=600, description="a detector that does not answer for this long has failed, and the run ends"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    frame: Frame
+    arrived: float
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """What is known within one epoch. Nothing is carried into the next."""
+
+    tracker: Tracker
+    began_t: float
+    """Capture time of its first frame."""
+    passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=512))
+    failed: set[int] = field(default_factory=set)
+    """Frames that the detector could not examine."""
+
+    def around(self, t: float) -> tuple[Pass | None, Pass | None]:
+        """The last pass up to time t, and the first one after it. What is asked for is nearly always recent."""
+        after = None
+        for look in reversed(self.passes):
+            if look.t <= t:
+                return look, after
+            after = look
+        return None, after
+
+
+class Planner:
+    """See the module.
+
+    live: frames cannot wait for ever; the newest wish for a pass replaces an older one.
+    stills: every frame is an epoch of its own, and no scene begins with it.
+    confirm: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
+    """
+
+    def __init__(
+        self,
+        options: PlannerOptions,
+        new_tracker: Callable[[], Tracker],
+        identity: Identity,
+        *,
+        live: bool,
+        stills: bool = False,
+        confirm: bool = False,
+    ) -> None:
+        self._options = options
+        self._new_tracker = new_tracker
+        self._identity = identity
+        self._live = live
+        self._cover_first_s = 0.0 if stills else options.cover_first_s
+        self._confirm = confirm and not stills
+        back_s = options.look_back_s
+        if back_s is None:
+            back_s = 0.0 if live else _FILE_LOOK_BACK_S
+        self._look_back_s = back_s if options.lookahead else 0.0
+        self._held: deque[_Held] = deque()
+        self._wanted: deque[Frame] = deque()
+        self._in_flight: Frame | None = None
+        self._epochs: dict[int, _Epoch] = {}
+        self._newest: Frame | None = None
+        self._last_wanted: Frame | None = None
+        self._since_wanted = 0
+        self._ended = False
+
+    # -- state the loop around it needs -------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Not live: enough frames are waiting; read no more until a pass has come back."""
+        return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
+
+    @property
+    def waits_for_identity(self) -> bool:
+        """Not live: no pass is taken in, and no frame leaves, until the embedder has answered."""
+        return not self._live and self._identity.waiting
+
+    @property
+    def held(self) -> int:
+        """How many frames are waiting."""
+        return len(self._held)
+
+    def next_expiry(self) -> float | None:
+        """When the oldest held frame must leave; None when none must."""
+        if not self._live or not self._held:
+            return None
+        return self._held[0].arrived + self._options.max_hold_s
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def offer(self, frame: Frame, now: float) -> list[Planned]:
+        """A frame was captured."""
+        if frame.epoch not in self._epochs:
+            self._begin_epoch(frame)
+        self._held.append(_Held(frame, now))
+        due = self._is_due(frame)
+        self._newest = frame
+        if due:
+            self._want(frame)
+        else:
+            self._since_wanted += 1
+        return self._release(now)
+
+    def next_request(self) -> PassRequest | None:
+        """What the detector should look at; None when it is busy or nothing is wanted."""
+        if self._in_flight is not None or not self._wanted:
+            return None
+        self._in_flight = self._wanted.popleft()
+        epoch = self._epochs.get(self._in_flight.epoch)
+        watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
+        return PassRequest(self._in_flight, tuple(watch), self._options.second_looks, self._confirm)
+
+    def passed(self, look: Pass, now: float) -> list[Planned]:
+        """The detector has looked at the frame asked for."""
+        frame, self._in_flight = self._in_flight, None
+        epoch = self._epochs.get(look.epoch)
+        if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
+            # A file may jump on by seconds: what is held must not be forgotten over it.
+            held_t = next((held.frame.t for held in self._held if held.frame.epoch == look.epoch), look.t)
+            shift = frame.shift if frame is not None else (0.0, 0.0)
+            went = epoch.tracker.observe(look, held_t, shift)
+            epoch.passes.append(look)
+            if frame is not None:
+                self._identity.observe(frame, look, went, epoch.tracker.boxes_at(look.t, shift=shift))
+        return self._release(now)
+
+    def failed(self, request: PassRequest, now: float) -> list[Planned]:
+        """The detector could not look at the frame asked for: that frame will be covered."""
+        self._in_flight = None
+        frame = request.frame
+        if frame.epoch in self._epochs:
+            self._epochs[frame.epoch].failed.add(frame.seq)
+        return self._release(now)
+
+    def next_identity(self) -> IdentityRequest | None:
+        """Of which faces the embedder should say whose they are; None when it is busy or nothing is wanted."""
+        return self._identity.next_request()
+
+    def identified(self, result: Identified | None, now: float) -> list[Planned]:
+        """The embedder has answered, or failed (None)."""
+        self._identity.identified(result)
+        return self._release(now)
+
+    def expire(self, now: float) -> list[Planned]:
+        """Time went by."""
+        return self._release(now)
+
+    def finish(self, now: float) -> list[Planned]:
+        """No more frames will come."""
+        if not self._ended:
+            self._ended = True
+            self._close_bracket()
+        return self._release(now)
+
+    # -- how it decides -----------------------------------------------------------------------------------------
+
+    def _begin_epoch(self, frame: Frame) -> None:
+        self._close_bracket()
+        self._epochs[frame.epoch] = _Epoch(self._new_tracker(), frame.t)
+        self._last_wanted = None
+        # Epochs without held frames are over; the newest stays.
+        alive = {held.frame.epoch for held in self._held} | {frame.epoch}
+        if self._in_flight is not None:
+            alive.add(self._in_flight.epoch)
+        self._epochs = {number: epoch for number, epoch in self._epochs.items() if number in alive}
+
+    def _close_bracket(self) -> None:
+        """Ask for a pass on the last frame held, so that those before it are bracketed."""
+        last = self._held[-1].frame if self._held else None
+        if last is not None and last is not self._last_wanted:
+            self._want(last, keep_others=True)
+
+    def _is_due(self, frame: Frame) -> bool:
+        if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:
+            return True
+        # The next frame would be about as far away as this one is from the last: a pass there would come too late.
+        step = frame.t - self._newest.t if self._newest is not None else 0.0
+        return frame.t + step - self._last_wanted.t > self._options.max_gap_s + _SLACK_S
+
+    def _want(self, frame: Frame, *, keep_others: bool = False) -> None:
+        if self._live and not keep_others:
+            # Newest wins: a detector that cannot keep up looks at the present, and the gap rule covers the rest.
+            # The wish that closes an earlier epoch stays, it is the only one there.
+            self._wanted = deque(waiting for waiting in self._wanted if waiting.epoch != frame.epoch)
+        self._wanted.append(frame)
+        self._last_wanted = frame
+        self._since_wanted = 0
+
+    def _release(self, now: float) -> list[Planned]:
+        ready: list[Planned] = []
+        while self._held and not self.waits_for_identity:
+            held = self._held[0]
+            epoch = self._epochs[held.frame.epoch]
+            bracketed = bool(epoch.passes) and epoch.passes[-1].t >= held.frame.t
+            waits_for_pass = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
+            predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
+            expired = self._live and now >= held.arrived + self._options.max_hold_s
+            settled = bracketed and (epoch.passes[-1].t >= held.frame.t + self._look_back_s - _SLACK_S)
+            known = settled or predictable or self._hopeless(held.frame)
+            if not (known or expired):
+                break
+            self._held.popleft()
+            if known or not self._options.lookahead:
+                ready.append(self._planned(held.frame, epoch))
+            else:  # also when only the looks to look back from are wanting: nothing is relaxed under load
+                ready.append(Planned(held.frame, None, "no pass in time"))
+        return ready
+
+    def _hopeless(self, frame: Frame) -> bool:
+        """No pass that is still to come tells more of this frame: its epoch is over, and nothing later is asked for."""
+        if not self._ended and self._newest is not None and frame.epoch == self._newest.epoch:
+            return False
+        asked = [*self._wanted, *([self._in_flight] if self._in_flight is not None else [])]
+        return not any(other.epoch == frame.epoch and other.t >= frame.t for other in asked)
+
+    def _near(self, frame: Frame, epoch: _Epoch) -> tuple[Pass, ...]:
+        """The passes next to a frame, before (or on) it and after it, that are near enough to rest on."""
+        limit = self._options.max_gap_s + _SLACK_S
+        before, after = epoch.around(frame.t)
+        if before is not None and before.t == frame.t:
+            after = None
+        return tuple(look for look in (before, after) if look is not None and abs(look.t - frame.t) <= limit)
+
+    def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
+        if frame.seq in epoch.failed:
+            return Planned(frame, None, "detector failed")
+        if frame.t - epoch.began_t < self._cover_first_s - _SLACK_S:
+            return Planned(frame, None, "scene just began")
+        # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame
+        # is covered. Without lookahead that risk was chosen.
+        bracketed = bool(epoch.passes) and epoch.passes[-1].t >= frame.t
+        passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
+        if not passes:
+            return Planned(frame, None, "no pass in time")
+        if self._changed_unwatched(frame, epoch):
+            return Planned(frame, None, "a face came or went between rare looks")
+        tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s, frame.shift))
+        return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))
+
+    def _changed_unwatched(self, frame: Frame, epoch: _Epoch) -> bool:
+        """Whether somebody ran in or out between two looks too far apart to tell which way.
+
+        Cover reaches as far as people run within `max_gap_s`; over a longer time they may be anywhere.
+        """
+        before, after = epoch.around(frame.t)
+        if after is None:
+            return False
+        earlier_t = -math.inf if before is None else before.t
+        rare = earlier_t < frame.t and after.t - earlier_t > self._options.max_gap_s + _SLACK_S
+        return rare and epoch.tracker.changed_between(earlier_t, after.t)

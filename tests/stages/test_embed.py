@@ -1,0 +1,66 @@
+"""The embedder's stage: what it answers, and whose time is over."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.people import FACE_PX, CellEmbedder, Street, Walker, gallery_of, landmarks
+
+from streamer.config.schema import Config
+from streamer.core.channel import Channel, Full
+from streamer.core.stats import Stats
+from streamer.core.types import Candidate, Detection, Frame, Identified, IdentityRequest, SourceInfo
+from streamer.identity.decide import hide_everyone
+from streamer.people.gallery import Gallery
+from streamer.people.live import LiveGallery
+from streamer.pipeline.recognition import Recogniser, Recognition
+from streamer.stages import embed
+from streamer.stages.embed import CropRules
+
+ADA = 3
+BOX = (100.0, 60.0, 100.0 + FACE_PX, 60.0 + FACE_PX)
+
+
+def expired_gallery() -> Gallery:
+    """Ada, whose time was over an hour ago."""
+    return Gallery.of(
+        CellEmbedder.model,
+        [(replace(person, expires=time.time() - 3600), vectors) for person, vectors in gallery_of(ADA).each()],
+    )
+
+
+def likeness_of_ada(now: Callable[[], float]) -> str | None:
+    picture = Street([Walker(ADA, lambda n: (100, 60))]).picture(0)
+    request = IdentityRequest(Frame(0, 0, 0.0, picture), (Candidate(1, 0, Detection(BOX, 0.9, landmarks(BOX))),))
+    answer = embed.embed(CellEmbedder(), request, expired_gallery(), 1, CropRules(24, 80), Stats(), now=now)
+    assert isinstance(answer, Identified)
+    ((_, likeness),) = answer.found
+    assert likeness is not None
+    return likeness.name
+
+
+def test_whose_time_is_over_is_like_nobody() -> None:
+    assert likeness_of_ada(time.time) is None
+    assert likeness_of_ada(lambda: -math.inf) == f"person-{ADA}"
+
+
+@pytest.mark.parametrize(("who", "hidden"), [("unknown", False), ("known", True)])
+def test_who_is_to_be_hidden_stays_so_when_the_entry_expires(
+    who: str, hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Callable[[], float]] = []
+    monkeypatch.setattr(embed, "work", lambda *_, now, **__: asked.append(now))
+    config = Config().updated({"identity.who": who})
+    gallery = LiveGallery(expired_gallery, lambda: None, model=CellEmbedder.model, on_problem=lambda why: None)
+    recognised = Recognition(config, Stats(), hide_everyone)
+    info = SourceInfo("test", 640, 480, live=False)
+    recognised.open(Recogniser(CellEmbedder(), gallery), 0.5, info)
+    channel: Channel[Any] = Channel(1, Full.BLOCK)
+    recognised._channels = channel, channel
+    recognised.work()
+    assert (likeness_of_ada(asked[0]) is not None) == hidden

@@ -1,0 +1,60 @@
+"""The few things that may stand in one place only. Found by reading the source."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from support.source import MODULES, TREES, called, imports
+
+_SLOW_TO_IMPORT = {"av", "onnx", "onnxruntime", "torch", "insightface", "dlib", "pyvirtualcam", "facenet_pytorch"}
+_LOADED_WHOLE = {"", "__main__", "cli", "evaluate", "api", "enrolment", "pipeline", "config"}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.split(".")[0] not in _LOADED_WHOLE))
+def test_heavy_libraries_are_imported_where_they_are_used(module: str) -> None:
+    """So that choosing one part never needs another one's library, and the program starts at once."""
+    for node in TREES[module].body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert not {name.split(".")[0] for name in imports(node)} & _SLOW_TO_IMPORT
+
+
+def test_anonymized_frames_are_made_in_two_files_only() -> None:
+    makers = {module for module, tree in TREES.items() if "AnonymizedFrame" in called(tree)}
+    assert makers == {"anonymize.frame", "anonymize.gate"}
+
+
+def test_raw_pictures_are_not_shown_or_written_outside_sinks() -> None:
+    writers = {"imshow", "imwrite", "imencode", "VideoWriter", "imsave", "tofile"}
+    found = {module for module, tree in TREES.items() if called(tree) & writers}
+    # Evaluation lays originals beside results, for whoever measures on test media; no stream runs through it.
+    assert {module for module in found if module.split(".")[0] not in ("sinks", "evaluate")} == set()
+
+
+def test_models_come_from_the_store_only() -> None:
+    """Put together elsewhere, a context forgets the device, or which licences were accepted."""
+    makers = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "Context"
+        and any(word.arg == "model" for word in node.keywords)
+    }
+    assert makers == {"inference.models.store"}
+
+
+def test_threads_and_processes_start_in_one_place() -> None:
+    starters = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "Process", "start_new_thread", "fork"}
+    assert {module for module, tree in TREES.items() if called(tree) & starters} == {"core.workers"}
+
+
+def test_only_the_command_line_prints() -> None:
+    printing = {module for module, tree in TREES.items() if "print" in called(tree)}
+    # A measurement is run by hand; its output is its result.
+    assert {module for module in printing if module.split(".")[0] not in ("cli", "evaluate")} == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_hold_one_idea(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 350
