@@ -86,7 +86,8 @@ def test_of_several_best_people_a_share_is_right() -> None:
     owner = np.repeat(np.arange(4), 5)
     found = verdicts(lambda chosen: np.zeros((int((~chosen).sum()), 4)), owner, 3)
     assert found.share == 0.25
-    assert (found.queries, found.pictures) == (40, 20)
+    assert found.queries == 5 * 8
+    assert 8 < found.pictures <= 20
 
 
 def test_every_deal_enrols_as_many_of_everybody() -> None:
