@@ -14,22 +14,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.anonymize.gate import Freshness, seal
 from streamer.config import parts
 from streamer.config.endpoints import jobs, parse_input
 from streamer.config.schema import Config, spelled_out
-from streamer.core.errors import EffectError, InputError, UsageError
+from streamer.core.errors import InputError, UsageError
 from streamer.core.picture import Picture
-from streamer.core.types import Captured, Frame
-from streamer.detectors import Detector, DetectorOptions
+from streamer.core.types import Captured
 from streamer.effects import Effect
-from streamer.identity.decide import hide_everyone
 from streamer.inference.models.store import Store
-from streamer.pipeline.assembly import Parts
+from streamer.pipeline.assembly import Parts, detector_of, source_of
 from streamer.pipeline.pipeline import Pipeline, Report, Status
-from streamer.stages import detect
-from streamer.stages.scheduler import Planner
-from streamer.tracking.tracker import Tracker
+from streamer.pipeline.still import anonymized
 
 __all__ = ["Anonymizer", "anonymize_array", "anonymize_image", "anonymize_video", "stream"]
 
@@ -100,11 +95,7 @@ class Anonymizer:
         context = Store().context(chosen.run.device)
         self._context = context
         self._effect: Effect = parts.build("effects", chosen.effect.kind, chosen.effect.options, context)
-        options = chosen.detector.options
-        assert isinstance(options, DetectorOptions)
-        self._detector: Detector = parts.build("detectors", chosen.detector.kind, options.for_stills(), context)
-        self._scope = detect.Scope.of(chosen.zones, options)
-        self._threshold = options.threshold
+        self._detector = detector_of(chosen, context, stills=True)
         self._seq = 0
 
     def array(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -123,8 +114,7 @@ class Anonymizer:
         endpoint = parse_input(os.fspath(path))
         if not endpoint.stills or endpoint.path is None or endpoint.path.is_dir():
             raise InputError(f"{path} is not a picture")
-        options = self._config.options_for("source", endpoint.kind, endpoint.options)
-        source = parts.build("sources", endpoint.kind, options, self._context)
+        source = source_of(self._config, endpoint, self._context)
         try:
             captured = source.read()
         finally:
@@ -146,32 +136,8 @@ class Anonymizer:
         self.close()
 
     def _hidden(self, picture: Picture) -> NDArray[np.uint8]:
-        """Through planner and gate, as a stream's frames go; a picture is an epoch of its own."""
-        frame = Frame(self._seq, self._seq, 0.0, picture)
-        self._seq += 1
-        config = self._config
-        tracker = Tracker(config.track, self._threshold)
-        planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
-        planned = planner.offer(frame, 0.0)
-        while (request := planner.next_request()) is not None:
-            result = detect.look(self._detector, request, self._scope)
-            if isinstance(result, detect.Failed):
-                raise result.error
-            planned += planner.passed(result, 0.0)
-        planned += planner.finish(0.0)
-        failures: list[EffectError] = []
-        sealed = seal(
-            frame,
-            planned[0].plan,
-            effect=self._effect,
-            mask=config.mask,
-            rules=Freshness(config.detect.max_gap_s),
-            zones=config.zones,
-            on_failure=failures.append,
-        )
-        if failures:
-            raise failures[0]
-        return sealed.image.bgr()
+        seq, self._seq = self._seq, self._seq + 1
+        return anonymized(picture, self._detector, self._effect, self._config, seq=seq).image.bgr()
 
 
 def anonymize_image(picture: str | os.PathLike[str] | NDArray[np.uint8], **settings: Any) -> NDArray[np.uint8]:

@@ -116,7 +116,7 @@ class MovingFace:
 class Oracle:
     """A detector that knows the drawn pattern: it finds it by looking at the picture, wherever it is.
 
-    before: called before every look; may raise, sleep, or return detections to be returned instead.
+    before: called before every detection; may raise, sleep, or return detections to be returned instead.
     """
 
     def __init__(self, before: Callable[[int], list[Detection] | None] = lambda look: None) -> None:

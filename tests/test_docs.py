@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from streamer.cli.app import app
 from streamer.config.parts import kinds
 from streamer.config.reference import render_reference
 from streamer.config.schema import SHORT_NAMES, Config
+from streamer.core.report_schema import render_report_reference, report_schema
 from streamer.evaluate import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +45,14 @@ def test_the_reference_is_fresh() -> None:
     _, marker, rest = text_of(ROOT / "docs" / "configuration.md").partition("streamer config --reference -->\n\n")
     assert marker
     assert rest == render_reference()
+
+
+def test_the_reference_of_the_report_is_fresh() -> None:
+    """Renew it: `streamer config --report --reference`, and `--schema` for the file beside it."""
+    _, marker, rest = text_of(ROOT / "docs" / "report.md").partition("streamer config --report --reference -->\n\n")
+    assert marker
+    assert rest == render_report_reference()
+    assert json.loads(text_of(ROOT / "docs" / "report.schema.json")) == report_schema()
 
 
 def anchors(path: Path) -> set[str]:

@@ -14,6 +14,7 @@ from streamer.anonymize.surroundings import Visible
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, zoned
 from streamer.core.errors import EffectError
 from streamer.core.picture import Picture, Plane
+from streamer.core.reasons import CoverReason
 from streamer.core.types import Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.effects import Effect, Patch
 
@@ -28,28 +29,28 @@ class Freshness:
     """What a plan must fulfil for its frame to be shown."""
 
     max_gap_s: float
-    """Largest distance in capture time between the frame and any pass its plan rests on."""
+    """Largest distance in capture time between the frame and any detection its plan rests on."""
     gallery_version: int = 0
     """The present version of the gallery; a reveal decided on another one is void."""
 
 
-def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> str | None:
+def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> CoverReason | None:
     """Why this plan does not allow this frame to be shown; None when it does."""
     if plan is None:
-        return "no plan"
+        return CoverReason.NO_PLAN
     if (plan.seq, plan.epoch) != (frame.seq, frame.epoch):
-        return "plan of another frame"
-    if not plan.passes:
-        return "no pass"
-    for look in plan.passes:
+        return CoverReason.OTHER_FRAME
+    if not plan.results:
+        return CoverReason.NO_PASS
+    for look in plan.results:
         if not look.full or look.epoch != frame.epoch:
-            return "pass of another kind or epoch"
+            return CoverReason.OTHER_PASS
         # Written so that a time that is no number objects, too.
         if not abs(look.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
-            return "pass too far away"
+            return CoverReason.PASS_TOO_FAR
     for track, _ in plan.tracks:
         if not all(map(math.isfinite, (*track.box, track.spread_px))):
-            return "box is not finite"
+            return CoverReason.NOT_FINITE
     return None
 
 
@@ -62,7 +63,7 @@ def seal(
     rules: Freshness,
     zones: ZoneOptions = NO_ZONES,
     revoked: bool = False,
-    on_cover: Callable[[str], None] = lambda why: None,
+    on_cover: Callable[[CoverReason], None] = lambda why: None,
     on_failure: Callable[[EffectError], None] = lambda error: None,
 ) -> AnonymizedFrame:
     """Make a frame fit to be shown: the only way for camera pixels to get out.
@@ -99,12 +100,12 @@ def seal(
             return AnonymizedFrame(frame.seq, frame.t, image, covered=False, name=frame.name, gallery_version=version)
         except Exception as error:  # an effect is a plug-in: whatever it raises, the frame is covered
             on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
-            why = "effect failed"
+            why = CoverReason.EFFECT_FAILED
     try:
         effect.forget()
     except Exception as error:
         on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
-    on_cover(why or "no plan")
+    on_cover(why or CoverReason.NO_PLAN)
     return slate(frame.seq, frame.t, frame.image.size, name=frame.name)
 
 

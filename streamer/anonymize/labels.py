@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 import cv2
 
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Reveal, TrackBox, Verdict
 
 __all__ = ["labelled"]
 
 _SHOWN, _UNDECIDED, _HIDDEN = (64, 160, 32), (120, 120, 120), (40, 40, 190)
 """Blue, green, red: green is seen, grey is not decided yet, red is hidden."""
-_UNDECIDED_WHY = ("not decided yet", "everyone is hidden")
+_UNDECIDED_WHY = (HideReason.UNDECIDED, HideReason.EVERYONE)
 
 
 def labelled(picture: Picture, tracks: Sequence[tuple[TrackBox, Verdict]], shown: Collection[int]) -> Picture:

@@ -208,7 +208,7 @@ def _ovals(track: TrackBox, by_px: float, head: bool) -> tuple[_Oval, _Oval]:
     tilt = 0.0
     length = height
     if track.landmarks is not None:
-        # Of the landmarks only angle and scale are used: their place may be that of the nearest look.
+        # Of the landmarks only angle and scale are used: their place may be that of the nearest detection.
         tilt, eyes_to_mouth = _axis(track.landmarks)
         length = max(height, min(_FACE_LENGTHS * eyes_to_mouth, 1.5 * side(track.box)))
     if not head:

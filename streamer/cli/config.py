@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from streamer.config.json_schema import config_schema
 from streamer.config.reference import render_default_yaml, render_reference
 from streamer.config.schema import load
+from streamer.core.errors import UsageError
+from streamer.core.report_schema import render_report_reference, report_schema
 from streamer.effects._measured import weakness
 
 __all__ = ["config"]
@@ -21,6 +25,10 @@ def config(
     reference: Annotated[
         bool, typer.Option("--reference", help="as Markdown tables, with the parts that are not the default")
     ] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="as a JSON Schema, for editors")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="with --reference or --schema: of what `run --report` writes")
+    ] = False,
 ) -> None:
     """Print every setting at its default, as a configuration file to start from."""
     if check is not None:
@@ -28,5 +36,11 @@ def config(
         print(f"{check}: good")
         if weak := weakness(settings.effect.kind):
             print(f"note: {weak}")
-        return
-    print(render_reference() if reference else render_default_yaml(), end="")
+    elif report and reference == schema:
+        raise UsageError("--report needs one of --reference and --schema")
+    elif schema:
+        print(json.dumps(report_schema() if report else config_schema(), indent=2))
+    elif reference:
+        print(render_report_reference() if report else render_reference(), end="")
+    else:
+        print(render_default_yaml(), end="")

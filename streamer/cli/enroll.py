@@ -14,7 +14,6 @@ import typer
 from streamer.cli.discover import first_camera
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, overdue, settings, until
 from streamer.cli.terminal import Terminal
-from streamer.config import parts
 from streamer.config.endpoints import Endpoint, parse_input
 from streamer.config.schema import Config
 from streamer.core.errors import InputError, StreamerError, UsageError, printable
@@ -25,6 +24,7 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.roster import items_of_folder, items_of_roster, pictures_in, read_picture
 from streamer.enrolment.watch import watched
 from streamer.people.content import checked_name
+from streamer.pipeline.assembly import source_of
 
 __all__ = ["enroll"]
 
@@ -134,9 +134,7 @@ def _watched(
 ) -> list[Candidate | Outcome]:
     """Open a camera or video and take the best views of one person."""
     try:
-        source = parts.build(
-            "sources", endpoint.kind, config.options_for("source", endpoint.kind, endpoint.options), ctx
-        )
+        source = source_of(config, endpoint, ctx)
         with closing(source):
             if source.info.live:
                 terminal.say(f"{source.info.name}: look at the camera for 10 s, and turn your head a little")

@@ -56,7 +56,9 @@ def reid_command(
         str, typer.Option(metavar="N,N,...", help="frames of each face that the attackers have who watch a film")
     ] = "1,20,60",
     embedder: Embedders = None,
-    enrol: Annotated[int, typer.Option(min=1, help="pictures of each person that the attacker has enrolled")] = 3,
+    enrol: Annotated[
+        int, typer.Option("--enrol", "--enroll", min=1, help="pictures of each person that the attacker has enrolled")
+    ] = 3,
     min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6,
     max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 8,
     weaker: Annotated[

@@ -13,14 +13,14 @@ import typer
 from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, opened, settings
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
-from streamer.config.endpoints import PICTURES, Endpoint, parse_input
+from streamer.config.endpoints import Endpoint, parse_input
 from streamer.core.errors import StreamerError, UsageError, printable
-from streamer.core.files import check_output, write_whole
-from streamer.detectors import Detector, DetectorOptions
+from streamer.core.files import PICTURES, PRIVATE, check_output, write_whole
 from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.people.content import Content
+from streamer.pipeline.assembly import detector_of, source_of
 from streamer.sinks import StreamFormat
 
 __all__ = ["recognise"]
@@ -52,7 +52,7 @@ def recognise(
     if content is None or not len(content.gallery):
         raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
     ctx = terminal.store().context(config.run.device)
-    source = parts.build("sources", endpoint.kind, config.options_for("source", endpoint.kind, endpoint.options), ctx)
+    source = source_of(config, endpoint, ctx)
     with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:
         opened(gallery, key_file, config).read(reader.embedder.model)
         best: Seen | None = None
@@ -94,9 +94,7 @@ def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *,
     sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
     sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
     effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
-    options = config.detector.options
-    assert isinstance(options, DetectorOptions)
-    detector: Detector = parts.build("detectors", config.detector.kind, options.for_stills(), ctx)
+    detector = detector_of(config, ctx, stills=True)
     try:
         sink.write(laid_out(seen, content, detector, effect, config))
     finally:
@@ -153,6 +151,6 @@ def _write(path: Path, numbers: Any) -> None:
     """Who was where is nobody else's business: readable for the owner only."""
     text = json.dumps(numbers, indent=2, ensure_ascii=False) + "\n"
     try:
-        write_whole(path, text.encode("utf-8", "backslashreplace"), private=True)  # names of files need not be text
+        write_whole(path, text.encode("utf-8", "backslashreplace"), mode=PRIVATE)  # names of files need not be text
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None

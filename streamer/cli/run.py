@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
-from contextlib import suppress
-from dataclasses import dataclass, field
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from streamer.cli._runs import Outcome, check_report, run_all, write_report
 from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
 from streamer.cli.discover import first_camera, has_display
-from streamer.cli.signals import Signals
-from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summary_line
+from streamer.cli.terminal import Terminal
 from streamer.config.batch import all_jobs
-from streamer.config.endpoints import Endpoint, Job, default_output, parse_input
+from streamer.config.endpoints import Endpoint, default_output, parse_input
 from streamer.config.problems import parse_yaml
 from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
-from streamer.core.errors import StreamerError, UsageError, redact
-from streamer.core.files import write_whole
-from streamer.core.options import Context
+from streamer.core.errors import UsageError
+from streamer.core.logs import FORMATS, LEVELS, StreamLog, configure
 from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
-from streamer.pipeline.assembly import Parts, device_of
-from streamer.pipeline.pipeline import Pipeline, Status
+from streamer.pipeline.assembly import device_of
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
@@ -33,16 +32,19 @@ _EFFECTS = (
     "how faces are hidden: frosted, solid, silhouette, replace, background; made of the face: mosaic_noise, blur, box, "
     "median, bilateral, pixelate"
 )
-_POLL_S = 0.1
 _DEMO_S = 10
 
 
-@dataclass
-class _Outcome:
-    """What the runs of one command came to."""
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line says besides settings."""
 
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    exit_code: int = 0
+    inputs: list[str]
+    outputs: list[str]
+    report: Path | None
+    preview: bool
+    accept_licence: bool
+    force: bool
 
 
 def run(
@@ -166,9 +168,20 @@ def run(
             rich_help_panel=SETTINGS,
         ),
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", help="write a log to stderr instead of messages: text or json", rich_help_panel=SAID
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL", help="least level of that log: debug, info, warning or error", rich_help_panel=SAID
+        ),
+    ] = None,
 ) -> None:
     """Anonymize every INPUT into every OUTPUT."""
-    terminal = Terminal(quiet=quiet, verbose=verbose)
     short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
     short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
     paths = {"gallery": gallery, "attendance": attendance, "audit": audit}
@@ -178,25 +191,49 @@ def run(
     config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
     if strength is not None:
         config = _with_strength(config, strength)
-    if accept_licence:
+    asked = _Asked(inputs or [], output or [], report, preview, accept_licence, force)
+    with _terminal(log_format, log_level, quiet=quiet, verbose=verbose) as terminal:
+        _anonymize(asked, config, terminal)
+
+
+@contextmanager
+def _terminal(log_format: str | None, log_level: str | None, *, quiet: bool, verbose: bool) -> Iterator[Terminal]:
+    """Where messages go: to the screen, or to the log where one is asked for."""
+    if log_format is None and log_level is None:
+        yield Terminal(quiet=quiet, verbose=verbose)
+        return
+    chosen, level = log_format or "text", log_level or "info"
+    for option, given, known in (("--log-format", chosen, FORMATS), ("--log-level", level, LEVELS)):
+        if given not in known:
+            raise UsageError(f"{option} is one of {', '.join(known)}, not {given!r}")
+    handler = configure(sys.stderr, format="json" if chosen == "json" else "text", level=level)
+    try:
+        yield Terminal(quiet=quiet, verbose=verbose, log=StreamLog())
+    finally:
+        logging.getLogger("streamer").removeHandler(handler)
+
+
+def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
+    """All runs of one command."""
+    if asked.accept_licence:
         config = _accepted(config, terminal)
     obtained = device_of(config)  # before anything is fetched or opened
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
-    sources = [parse_input(text) for text in inputs or [first_camera()]]
-    wanted = [chosen_outputs(source, output or [], preview=preview) for source in sources]
+    sources = [parse_input(text) for text in asked.inputs or [first_camera()]]
+    wanted = [chosen_outputs(source, asked.outputs, preview=asked.preview) for source in sources]
     if sources[0].kind == "demo":
         config = demo_settings(config, wanted[0], terminal)
-    if report is not None:
-        _check_report(report)
-    outcome, todo = _Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=force)
+    if asked.report is not None:
+        check_report(asked.report)
+    outcome, todo = Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=asked.force)
     if len(todo) > 1 and config.identity.attendance is not None:
         raise UsageError(f"attendance lists who was on one video, and there are {len(todo)}: give one at a time")
     try:
-        _run_all(todo, config, terminal, outcome)
+        run_all(todo, config, terminal, outcome)
     finally:
-        if report is not None and outcome.runs:
-            _write_report(report, outcome.runs)
+        if asked.report is not None and outcome.runs:
+            write_report(asked.report, outcome.runs)
     if outcome.exit_code:
         raise typer.Exit(outcome.exit_code)
 
@@ -237,102 +274,3 @@ def demo_settings(config: Config, outputs: list[str], terminal: Terminal) -> Con
         terminal.say(f"the drawn scene has no end; --duration says when to stop, otherwise after {_DEMO_S} s")
         return config.updated({"run.duration_s": _DEMO_S})
     return config
-
-
-def _run_all(todo: list[Job], config: Config, terminal: Terminal, outcome: _Outcome) -> None:
-    """One run after the other. A video that fails does not keep the next one from being done."""
-    context = terminal.store().context(config.run.device)
-    with Signals() as signals:
-        for job in todo:
-            try:
-                _run(job, config, context, terminal, signals, outcome)
-            except UsageError:
-                raise
-            except StreamerError as error:
-                if len(todo) == 1:
-                    terminal.error(str(error))
-                else:
-                    terminal.error(f"{job.source.text}: {error}")
-                outcome.exit_code = outcome.exit_code or error.exit_code
-            if signals.count:
-                break
-
-
-def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals: Signals, outcome: _Outcome) -> None:
-    """One run from start to summary. Raises the error that ended it, after its report was kept."""
-    pipeline = Pipeline(config, Parts.of(config, job.source, job.sinks, context))
-    for sink in job.sinks:
-        if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
-            sink.path.parent.mkdir(parents=True, exist_ok=True)
-    signals.disarm()
-    try:
-        pipeline.start()
-    except StreamerError as error:
-        outcome.runs.append({"input": {"name": job.source.text}, "error": f"{type(error).__name__}: {error}"})
-        raise
-    signals.arm()
-    told = Notes(terminal)
-    try:
-        _watch(pipeline, config, terminal, signals, told)
-        pipeline.join()
-    except BaseException as error:
-        pipeline.stop()  # whatever went wrong, also in showing how it goes: the outputs are finished
-        with suppress(StreamerError):
-            pipeline.join()
-        outcome.runs.append({**pipeline.report().summary, "error": redact(f"{type(error).__name__}: {error}")})
-        raise
-    summary = pipeline.report().summary
-    outcome.runs.append(summary)
-    told.tell(status := pipeline.status())
-    for text in summary["notes"][len(status.notes) :]:  # how many more there were
-        terminal.say(f"note: {text}")
-    terminal.say(summary_line(summary))
-    if (missing := _left_out(status, summary)) > 0:
-        raise StreamerError(f"{missing} of the pictures in {job.source.text} could not be read; the notes name them")
-
-
-def _left_out(status: Status, summary: dict[str, Any]) -> int:
-    """Pictures of a folder that were played to its end and not taken."""
-    if not status.info.stills or summary["stopped"] or status.info.frames is None:
-        return 0
-    return status.info.frames - status.captured
-
-
-def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Signals, told: Notes) -> None:
-    """Keep the windows alive and the progress fresh until the end; obey signals; tell the notes as they come."""
-    status = pipeline.status()
-    info, obeyed = status.info, 0
-    terminal.say(f"input: {info.name} {info.width}x{info.height}{f' {info.fps:g} fps' if info.fps else ''}")
-    terminal.detail(f"input is {info.detail}" if info.detail else "")
-    told.tell(status)
-    if info.has_sound:
-        terminal.say("note: the input has sound; this version drops it")
-    with View(terminal, info, expected_frames(info, config.run.duration_s)) as view:
-        while status.running and obeyed < 2:
-            status = pipeline.poll(_POLL_S)
-            view.show(status)
-            told.tell(status)
-            if signals.count > obeyed:
-                obeyed = min(2, signals.count)
-                pipeline.stop(abort=obeyed == 2)
-                terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
-
-
-def _check_report(path: Path) -> None:
-    """Say before the run what would only fail after it. The ending keeps a slip from overwriting a video."""
-    if path.suffix.lower() != ".json":
-        raise UsageError(f"report {path}: name a file ending in .json")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"report folder {folder} does not exist; create it with: mkdir -p '{folder}'")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"report {path} cannot be written; choose another path")
-
-
-def _write_report(path: Path, runs: list[dict[str, Any]]) -> None:
-    """One run: its summary; a folder of videos: a list of them under `runs`."""
-    data = runs[0] if len(runs) == 1 else {"runs": runs}
-    try:
-        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
-    except OSError as error:
-        raise StreamerError(f"report {path} could not be written: {error.strerror}") from error

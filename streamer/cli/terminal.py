@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from streamer.core.errors import printable
+from streamer.core.logs import StreamLog
 from streamer.core.types import SourceInfo
 from streamer.inference.models.store import Store
 from streamer.pipeline.pipeline import Status
@@ -47,18 +49,32 @@ class _Console(Console):
 
 
 class Terminal:
-    """Where messages go. quiet: only errors and warnings; verbose: more about what was found."""
+    """Where messages go. quiet: only errors and warnings; verbose: more about what was found.
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    log: gets them instead of the screen, which then shows no progress either.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, log: StreamLog | None = None) -> None:
+        self.log = log
         self.quiet = quiet
         self.verbose = verbose
         self.console = _Console(stderr=True, highlight=False, soft_wrap=True)
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether there is a screen for it."""
+        return self.console.is_terminal and not self.quiet and self.log is None
+
     def say(self, text: str) -> None:
         """One line, unless quiet."""
-        if not self.quiet:
-            with self.console.if_read():
-                self.console.print(Text(printable(text)))
+        if self.quiet:
+            return
+        if self.log is not None:
+            if text:
+                self.log.say("cli", logging.INFO, "%s", text)
+            return
+        with self.console.if_read():
+            self.console.print(Text(printable(text)))
 
     def detail(self, text: str) -> None:
         """One line, only when verbose."""
@@ -71,12 +87,18 @@ class Terminal:
 
     def warning(self, text: str) -> None:
         """One line, also when quiet: it concerns privacy."""
+        if self.log is not None:
+            self.log.say("cli", logging.WARNING, "%s", text)
+            return
         with self.console.if_read():
             self.console.print(Text(printable(f"streamer: warning: {text}")))
 
     def error(self, text: str) -> None:
         """One line per problem, always."""
         for line in text.splitlines() or [text]:
+            if self.log is not None:
+                self.log.say("cli", logging.ERROR, "%s", line)
+                continue
             with suppress(OSError):
                 print(f"streamer: error: {printable(line)}", file=sys.stderr, flush=True)
 
@@ -89,7 +111,9 @@ class Notes:
         self._told = 0
 
     def tell(self, status: Status) -> None:
-        """Those that have come since the last time."""
+        """Those that have come since the last time. The log has them from the stream itself."""
+        if self._terminal.log is not None:
+            return
         for note in status.notes[self._told :]:
             if note.warning:
                 self._terminal.warning(note.text)
@@ -103,7 +127,7 @@ class Transfer:
 
     def __init__(self, terminal: Terminal) -> None:
         self._console = terminal.console
-        self._active = terminal.console.is_terminal and not terminal.quiet
+        self._active = terminal.shows_progress
         self._shown: Progress | None = None
         self._task: TaskID | None = None
 
@@ -139,7 +163,7 @@ class View:
         self._frames = frames
         self._shown: Progress | Live | None = None
         self._task: TaskID | None = None
-        self._active = terminal.console.is_terminal and not terminal.quiet
+        self._active = terminal.shows_progress
 
     def __enter__(self) -> Self:
         if not self._active:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamer.config.endpoints import (
-    PICTURES,
-    SCHEME,
-    VIDEOS,
     Endpoint,
     Job,
     default_output,
     files_in,
     jobs,
-    video_device,
+    names_path,
 )
+from streamer.core.addresses import VIDEOS
 from streamer.core.errors import UsageError
+from streamer.core.files import PICTURES
 
 __all__ = ["all_jobs"]
 
@@ -42,9 +41,7 @@ def all_jobs(wanted: Sequence[tuple[Endpoint, Sequence[str]]], *, force: bool = 
 
 def _as_folder(text: str, source: Endpoint) -> str:
     """An output of several inputs: a folder for all of them, or what is no path."""
-    if text in ("window", "null", "virtual") or video_device(text) or SCHEME.match(text) or not text.strip():
-        return text
-    if text == default_output(source):
+    if not names_path(text) or text == default_output(source):
         return text
     if Path(text).suffix.lower() in VIDEOS + PICTURES and not Path(text).expanduser().is_dir():
         raise UsageError(f"output {text} is one file, and there are several inputs; name a folder")

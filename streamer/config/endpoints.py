@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamer.core.errors import InputError, UsageError, redact
-from streamer.core.files import check_folder, check_output
+from streamer.config import parts
+from streamer.core.addresses import SCHEME, VIDEOS, Claim
+from streamer.core.errors import InputError, UsageError
+from streamer.core.files import PICTURES, check_folder, check_output
 
 __all__ = [
-    "PICTURES",
-    "SCHEME",
-    "VIDEOS",
     "Endpoint",
     "Job",
     "default_output",
     "files_in",
     "jobs",
+    "names_path",
     "parse_input",
     "parse_output",
-    "video_device",
 ]
 
-VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-"""File names' endings under which video is written."""
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""File names' endings under which pictures are read and written."""
 _SEARCHED: tuple[str, ...] = (
     *VIDEOS,
     ".m4v",
@@ -47,16 +41,18 @@ _SEARCHED: tuple[str, ...] = (
 _SEARCHED += (".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".vob", ".mxf")
 """Endings that are taken for videos when a folder is searched."""
 
-SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://")
-_NETWORK = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
-_DEVICE = re.compile(r"^/dev/video\d+$")
-_INPUTS = (
-    "a camera (0, 1, ... or /dev/video0), rtsp:// rtsps:// rtmp:// http:// https://, a video, a picture, a folder of "
-    "pictures or videos, or demo"
-)
-_OUTPUTS = (
-    f"window, virtual, /dev/videoN, null, a video ({' '.join(VIDEOS)}), a picture ({' '.join(PICTURES)}), or a folder"
-)
+_PATHS = ("images", "file")
+"""Kinds that are asked last: a path may be called like anything else."""
+
+
+def _inputs() -> str:
+    *others, last = parts.forms("sources", first=("camera", "rtsp", "file", "images"), last=("demo",))
+    return f"{', '.join(others)}, or {last}"
+
+
+def _outputs() -> str:
+    known = parts.forms("sinks", first=("window", "virtual_camera", "null"), last=("file", "images"))
+    return f"{', '.join(known)}, or a folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +93,26 @@ def parse_input(text: str) -> Endpoint:
     Raises InputError when a path leads to nothing that could be opened, UsageError for an unknown scheme.
     """
     if not text.strip():
-        raise UsageError(f"the input is empty; it may be {_INPUTS}")
-    if text == "demo":
-        return Endpoint("demo", text=text)
-    if text.isascii() and text.isdecimal():
-        return Endpoint("camera", {"device": text}, f"camera {text}")
-    if device := video_device(text):
-        return Endpoint("camera", {"device": device}, text)
-    if scheme := SCHEME.match(text):
-        if scheme[1].lower() not in _NETWORK:
-            raise UsageError(f"input scheme {scheme[1]}:// is not known; an input may be {_INPUTS}")
-        return Endpoint("rtsp", {"url": text}, redact(text))
-    return _path_input(Path(text).expanduser())
-
-
-def _path_input(path: Path) -> Endpoint:
+        raise UsageError(f"the input is empty; it may be {_inputs()}")
     try:
-        if not path.exists():
-            raise InputError(f"input {path} does not exist; an input may be {_INPUTS}")
-        if not path.is_dir():
-            kind = "images" if path.suffix.lower() in PICTURES else "file"
-            return Endpoint(kind, {"path": str(path)}, str(path))
-        pictures, videos = _holds(path, PICTURES), _holds(path, _SEARCHED)
+        if (claim := parts.claimed("sources", text, last=_PATHS)) is not None:
+            return _claimed(*claim)
+        if scheme := SCHEME.match(text):
+            raise UsageError(f"input scheme {scheme[1]}:// is not known; an input may be {_inputs()}")
+        return _folder_input(Path(text).expanduser())
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"input {str(path)!r} cannot be read: {reason}") from None
+        raise InputError(f"input {str(Path(text).expanduser())!r} cannot be read: {reason}") from None
+
+
+def _claimed(kind: str, claim: Claim) -> Endpoint:
+    return Endpoint(kind, claim.options, claim.text)
+
+
+def _folder_input(path: Path) -> Endpoint:
+    if not path.exists():
+        raise InputError(f"input {path} does not exist; an input may be {_inputs()}")
+    pictures, videos = _holds(path, PICTURES), _holds(path, _SEARCHED)
     if not pictures and not videos:
         raise InputError(f"input folder {path} holds no pictures and no videos")
     return Endpoint("folder" if videos else "images", {"path": str(path)}, str(path))
@@ -151,21 +142,23 @@ def parse_output(text: str, *, source: Endpoint, force: bool = False, batch: boo
     force: existing files may be replaced. batch: a folder may be yet to be made.
     Raises UsageError naming the output and what there is.
     """
-    if text == "window":
-        return Endpoint("window", text=text)
-    if text == "null":
-        return Endpoint("null", text=text)
-    if text == "virtual":
-        return Endpoint("virtual_camera", text=text)
-    if device := video_device(text):
-        if source.kind == "camera" and device == _device_path(source):
+    claim = parts.claimed("sinks", text)
+    if claim is not None and "path" not in claim[1].options:
+        sink = _claimed(*claim)
+        if source.kind == "camera" and sink.options.get("device") == _device_path(source):
             raise UsageError(f"output {text} is the input itself; choose another device")
-        return Endpoint("virtual_camera", {"device": device}, text)
+        return sink
     if scheme := SCHEME.match(text):
-        raise UsageError(f"output scheme {scheme[1]}:// is not known; an output may be {_OUTPUTS}")
+        raise UsageError(f"output scheme {scheme[1]}:// is not known; an output may be {_outputs()}")
     if not text.strip():
-        raise UsageError(f"the output is empty; it may be {_OUTPUTS}")
+        raise UsageError(f"the output is empty; it may be {_outputs()}")
     return _path_output(text, source, force, batch)
+
+
+def names_path(text: str) -> bool:
+    """Whether an output can be a file or folder: it is not empty, and neither a scheme nor claimed as anything else."""
+    claim = parts.claimed("sinks", text)
+    return bool(text.strip()) and not SCHEME.match(text) and (claim is None or "path" in claim[1].options)
 
 
 def default_output(source: Endpoint) -> str:
@@ -189,16 +182,6 @@ def _writable_ending(path: Path, source: Endpoint) -> str:
     return ending if source.stills or ending in VIDEOS else ".mp4"
 
 
-def video_device(text: str) -> str | None:
-    """The video device a path names, also through a link as below /dev/v4l; None when it names none."""
-    if _DEVICE.match(text):
-        return text
-    if not text.startswith("/dev/"):
-        return None
-    path = os.path.realpath(text)
-    return path if _DEVICE.match(path) else None
-
-
 def _device_path(camera: Endpoint) -> str:
     device = str(camera.options["device"])
     return f"/dev/video{device}" if device.isdecimal() else device
@@ -210,10 +193,11 @@ def _path_output(text: str, source: Endpoint, force: bool, batch: bool) -> Endpo
     try:
         if of_folder or path.is_dir() or text.endswith(os.sep):
             return _folder_output(text, path, source, of_folder, force, batch)
-        kind = "images" if ending in PICTURES else "file" if ending in VIDEOS else None
-        if kind is None:
+        claim = parts.claimed("sinks", text)
+        if claim is None:
             what = f"its ending {ending!r} is not known" if ending else "it has no ending and is no folder"
-            raise UsageError(f"output {text}: {what}; an output may be {_OUTPUTS}")
+            raise UsageError(f"output {text}: {what}; an output may be {_outputs()}")
+        kind = claim[0]
         if (kind == "images") != source.stills:
             asked, wanted = ("pictures", "a picture") if source.stills else ("a video", "a video")
             raise UsageError(f"output {text} does not fit: {source.text} gives {asked}, so name {wanted} or a folder")

@@ -15,7 +15,7 @@ Privacy = Literal["fast", "balanced", "strict"]
 PRESET_NAMES: tuple[str, ...] = get_args(Privacy)
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # Least delay and cost: no waiting for the next look, so a face that comes in is seen for up to `every - 1` frames.
+    # Least delay and cost: no waiting for the next detection, so a new face is seen for up to `every - 1` frames.
     "fast": {
         "detect": {"every": 4, "lookahead": False, "second_looks": 2},
         "track": {"keep_s": 0.7, "growth_per_s": 0.6},

@@ -31,7 +31,7 @@ from streamer.identity.evidence import IdentityOptions
 from streamer.inference import devices
 from streamer.stages.capture import CaptureOptions
 from streamer.stages.output import OutputOptions
-from streamer.stages.scheduler import PlannerOptions
+from streamer.stages.scheduler import SchedulerOptions
 from streamer.tracking.tracker import TrackOptions
 
 __all__ = [
@@ -82,7 +82,7 @@ class Choice:
 FIXED: dict[str, type[PartOptions]] = {
     "run": RunOptions,
     "capture": CaptureOptions,
-    "detect": PlannerOptions,
+    "detect": SchedulerOptions,
     "track": TrackOptions,
     "zones": ZoneOptions,
     "identity": IdentityOptions,
@@ -133,7 +133,7 @@ class Config:
     """Per kind of source, the options that are not at their default."""
     capture: CaptureOptions = field(default_factory=CaptureOptions)
     detector: Choice = field(default_factory=lambda: _default("detector"))
-    detect: PlannerOptions = field(default_factory=PlannerOptions)
+    detect: SchedulerOptions = field(default_factory=SchedulerOptions)
     track: TrackOptions = field(default_factory=TrackOptions)
     zones: ZoneOptions = field(default_factory=ZoneOptions)
     identity: IdentityOptions = field(default_factory=IdentityOptions)

@@ -11,21 +11,30 @@ from pathlib import Path
 
 from streamer.core.errors import SinkError, UsageError
 
-__all__ = ["check_folder", "check_output", "put", "write_error", "write_whole"]
+__all__ = ["PICTURES", "PRIVATE", "check_folder", "check_output", "write_error", "write_whole"]
 
+_LONGEST_NAME = 200
+"""Bytes of a file's name; most systems take 255."""
 _FULL = {errno.ENOSPC: "disk full", errno.EDQUOT: "disk quota exceeded", errno.EFBIG: "file size limit reached"}
 
 
-def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
+PRIVATE = 0o600
+"""Rights of a file that only its owner may read."""
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""File names' endings under which pictures are read and written."""
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Make `path` a file with these bytes, in one step that survives a power cut: written beside it, then moved there.
 
-    private: readable for its owner only; otherwise for whom the system lets read new files. A link is replaced, not
-    followed. Raises OSError; then `path` is as it was, and nothing lies beside it.
+    mode: rights of the file, less what the system's umask takes away. No link is followed, neither at `path`, where it
+    is replaced, nor beside it; and what is written beside has a name of its own, so that several may write into one
+    folder. Raises OSError; then `path` is as it was, and nothing lies beside it.
     """
     path = path.absolute()
-    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    handle = os.open(made, flags, 0o600 if private else 0o666)
+    made = path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(made, flags, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -42,6 +51,11 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what is added to it."""
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME else "streamer"
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -69,18 +83,6 @@ def check_folder(folder: Path) -> None:
             raise UsageError(f"output folder {folder} is not a folder; choose another path")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"output folder {folder} may not be written; choose another, or change its permissions")
-
-
-def put(target: Path, data: bytes) -> None:
-    """Make a file appear whole: written beside its place, then moved there. Raises OSError, leaving nothing."""
-    part = target.with_name(f".streamer-{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def write_error(path: Path, error: BaseException, what: str = "cannot write") -> SinkError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import av
     from av.video.reformatter import VideoReformatter
 
-__all__ = ["BT601", "BT709", "Color", "Format", "Picture", "Plane", "even"]
+__all__ = ["BT601", "BT709", "Color", "Cut", "Format", "Picture", "Plane", "even"]
 
 Plane = NDArray[np.uint8]
 Format = Literal["i420", "bgrp"]
@@ -205,7 +205,11 @@ class Picture:
         )
 
     def cropped(self, box: tuple[int, int, int, int]) -> Picture:
-        """The part inside x0, y0, x1, y1, widened to even pixels and clipped to the picture.
+        """See `cut`; for those who need not know where the part begins."""
+        return self.cut(box).picture
+
+    def cut(self, box: tuple[int, int, int, int]) -> Cut:
+        """The part inside x0, y0, x1, y1, widened to even pixels and clipped to the picture, and where it begins.
 
         Raises ValueError when nothing is left.
         """
@@ -220,7 +224,8 @@ class Picture:
             for plane, shift in zip(self.planes, self.shifts, strict=True)
         ]
         alpha = None if self.alpha is None else self.alpha[y0:y1, x0:x1].copy()
-        return Picture(x1 - x0, y1 - y0, self.format, np.concatenate(parts), self.color, alpha).frozen()
+        picture = Picture(x1 - x0, y1 - y0, self.format, np.concatenate(parts), self.color, alpha).frozen()
+        return Cut(picture, (x0, y0))
 
     def scaled(self, width: int, height: int) -> Picture:
         """This picture at another size, plane by plane. Averages over areas when it shrinks by two or more."""
@@ -251,6 +256,17 @@ class Picture:
             )
         if self.alpha is not None:
             result = replace(result, alpha=np.ascontiguousarray(np.rot90(self.alpha, turns)))
+        return result.frozen()
+
+    def mirrored(self) -> Picture:
+        """Left and right exchanged."""
+        result = Picture.blank(*self.size, format=self.format, color=self.color)
+        for source, target, shift in zip(self.planes, result.planes, self.shifts, strict=True):
+            columns = (self.width + shift) >> shift  # without the padding, which would else become the first column
+            target[:, :columns] = source[:, :columns][:, ::-1]
+            target[:, columns:] = target[:, columns - 1 : columns]
+        if self.alpha is not None:
+            result = replace(result, alpha=np.ascontiguousarray(self.alpha[:, ::-1]))
         return result.frozen()
 
     def bgr(
@@ -287,3 +303,11 @@ class Picture:
         frame.colorspace = _AVCOL_SPC[self.color.matrix]
         frame.color_range = _AVCOL_RANGE_JPEG if self.color.full_range else _AVCOL_RANGE_MPEG
         return frame
+
+
+class Cut(NamedTuple):
+    """A part of a picture."""
+
+    picture: Picture
+    origin: tuple[int, int]
+    """Where in the whole picture it begins: x, y."""

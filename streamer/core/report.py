@@ -39,7 +39,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a stream did. `summary` is ready for JSON."""
+    """What a stream did. `summary` is ready for JSON; its fields: `report_schema.RunReport`, docs/report.md."""
 
     info: SourceInfo
     summary: dict[str, Any] = field(default_factory=dict)

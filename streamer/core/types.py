@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from streamer.core.picture import Picture
+from streamer.core.reasons import CoverReason
 
 __all__ = [
     "Box",
@@ -15,17 +16,16 @@ __all__ = [
     "Command",
     "Cover",
     "Detection",
+    "DetectionRequest",
+    "DetectionResult",
     "Frame",
     "Identified",
     "IdentityRequest",
     "Likeness",
-    "Pass",
-    "PassRequest",
     "Plan",
     "Planned",
     "Points5",
     "Reveal",
-    "Sound",
     "SourceInfo",
     "TrackBox",
     "Verdict",
@@ -72,14 +72,6 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """A stretch of sound on the same clock as the pictures beside it."""
-
-    t: float
-    samples: object
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
     """One captured picture. It is raw: it must not leave the program."""
 
@@ -116,34 +108,34 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class PassRequest:
-    """The planner's wish: look at this frame."""
+class DetectionRequest:
+    """The scheduler's request: find the faces of this frame."""
 
     frame: Frame
     watch: tuple[Box, ...] = ()
-    """Where known faces should be: looked at once more, enlarged, when the look at the whole frame finds none there."""
-    second_looks: int = 0
-    """How many such enlarged looks there may be."""
-    confirm: bool = False
-    """Whether a large, doubtful face where none was known has to be seen again, at other sizes, to count."""
+    """Where known faces should be: detected again, enlarged, where the detection on the whole frame finds none."""
+    redetections: int = 0
+    """How many such enlarged windows there may be."""
+    verify: bool = False
+    """Whether a large, doubtful face where none was known has to be seen again, in other views, to count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One look of the detector at one frame."""
+class DetectionResult:
+    """What the detector found in one frame."""
 
     seq: int
     epoch: int
     t: float
-    """Capture time of the frame that was looked at, not the time of the looking."""
+    """Capture time of the frame that was examined, not the time of the detection."""
     detections: tuple[Detection, ...]
     full: bool = True
-    """True when the whole frame was examined: only such a pass is evidence that a face is absent."""
+    """True when the whole frame was examined: only such a result is evidence that a face is absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One face of a pass of which somebody wants to know whose it is."""
+    """One face of a detection result of which somebody wants to know whose it is."""
 
     track_id: int
     generation: int
@@ -198,6 +190,7 @@ class Cover:
     """Hide this face."""
 
     why: str
+    """One of `HideReason`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +215,7 @@ class Plan:
 
     seq: int
     epoch: int
-    passes: tuple[Pass, ...]
+    results: tuple[DetectionResult, ...]
     tracks: tuple[tuple[TrackBox, Verdict], ...]
 
 
@@ -232,7 +225,7 @@ class Planned:
 
     frame: Frame
     plan: Plan | None
-    why: str = field(default="")
+    why: CoverReason | None = None
     """Without a plan: the reason, for the statistics."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -11,7 +12,7 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.types import Detection
 
-__all__ = ["Detector", "DetectorOptions", "InputPx"]
+__all__ = ["CAREFUL", "Detector", "DetectorOptions", "InputPx", "Scores", "Verification", "scores_of"]
 
 _LEAST_PX, _MOST_PX = 160, 4096
 """Longer side of a detector's input."""
@@ -92,8 +93,44 @@ class DetectorOptions(PartOptions):
         return self if self.tiles is not None else self.model_copy(update={"tiles": "auto"})
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Scores that tell a large face from what merely looks like one."""
+
+    doubtful: float
+    """A large, new face below this score has to be seen again."""
+    upright: float
+    """Least score in an upright or mirrored view."""
+    turned: float
+    """Least score in a view turned by a quarter."""
+    beside: float
+    """Least score in an upright view of what holds a face that is beyond doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a detector's scores mean. Measured per model, because no two agree; see docs/benchmarks."""
+
+    sure: float
+    """From this score on, a face is not detected again in a window around it."""
+    again: float
+    """Least score in such a window."""
+    verification: Verification | None = None
+    """None: a face is never doubted, however weak it is."""
+
+
+CAREFUL = Scores(sure=0.65, again=0.2)
+"""For a detector whose scores were not measured: re-examines more than any that was, and doubts nothing it finds."""
+
+
+def scores_of(detector: Detector) -> Scores | None:
+    """The measured scores of a detector, its attribute `scores`; None when nobody measured them."""
+    scores: Scores | None = getattr(detector, "scores", None)
+    return scores
+
+
 class Detector(Protocol):
-    """Finds faces. Used by one thread at a time."""
+    """Finds faces. Used by one thread at a time. One whose scores were measured has an attribute `scores: Scores`."""
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures.

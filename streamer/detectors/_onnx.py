@@ -1,4 +1,4 @@
-"""What all detectors on ONNX Runtime share: looks at pictures, batches, suppression of overlaps, the way back.
+"""What all detectors on ONNX Runtime share: pictures at several sizes, batches, suppression of overlaps, the way back.
 
 A detector of this family is a `Head`: how its network wants its input, and what its outputs mean.
 """
@@ -21,7 +21,7 @@ from streamer.core.errors import DetectorError, ModelError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Detection, Points5
-from streamer.detectors import DetectorOptions
+from streamer.detectors import DetectorOptions, Scores
 from streamer.detectors._input import fitted_size, unscale
 from streamer.inference.onnx_graph import plain_graph
 from streamer.inference.providers import session
@@ -40,7 +40,7 @@ _KEPT_BUFFERS = 4
 _NEAR_FROM_PX = 512
 """Longer side of an input from which on a face that fills it can be too large to be seen."""
 _NEAR_SHARE = 0.3
-"""Least size of a face in that small input, of the input's shorter side: smaller ones belong to the full look."""
+"""Least size of a face in that small input, of the input's shorter side: smaller ones belong to the full size."""
 
 
 class OnnxOptions(DetectorOptions):
@@ -71,7 +71,7 @@ class Input:
     multiple: int = 32
     """The sides of the input are multiples of this."""
     brightened: bool = False
-    """Nearly black pictures are looked at once more, made brighter."""
+    """Nearly black pictures are examined once more, made brighter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +110,23 @@ class Head(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Scaled:
     """One picture at one size."""
 
     picture: int
     bgr: NDArray[np.uint8]
     unscale: Array
     smallest_px: float = 0.0
-    """Smaller faces than this, in the network's input, are left to another look."""
+    """Smaller faces than this, in the network's input, are left to another size."""
 
 
 class OnnxDetector:
     """A detector. See `Detector` for the contract."""
 
-    def __init__(self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions) -> None:
+    def __init__(
+        self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions, scores: Scores | None = None
+    ) -> None:
+        self.scores = scores
         self._session = runtime
         self._input_name = runtime.get_inputs()[0].name
         self._head = head
@@ -135,15 +138,15 @@ class OnnxDetector:
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures; see `Detector.detect`."""
         found: list[list[Faces]] = [[] for _ in pictures]
-        groups: dict[tuple[int, int], list[_Look]] = defaultdict(list)
+        groups: dict[tuple[int, int], list[_Scaled]] = defaultdict(list)
         for number, picture in enumerate(pictures):
-            for look in self._looks(number, picture):
-                groups[self._padded(look.bgr)].append(look)
-        for size, looks in groups.items():
-            for start in range(0, len(looks), self._batch):
-                together = looks[start : start + self._batch]
-                for look, faces in zip(together, self._run(together, size), strict=True):
-                    found[look.picture].append(faces)
+            for scaled in self._copies(number, picture):
+                groups[self._padded(scaled.bgr)].append(scaled)
+        for size, copies in groups.items():
+            for start in range(0, len(copies), self._batch):
+                together = copies[start : start + self._batch]
+                for scaled, faces in zip(together, self._run(together, size), strict=True):
+                    found[scaled.picture].append(faces)
         return [self._detections(faces) for faces in found]
 
     def warm_up(self, size: tuple[int, int]) -> None:
@@ -154,7 +157,7 @@ class OnnxDetector:
         """Nothing to free but the buffers: the session goes with the object."""
         self._buffers.clear()
 
-    def _looks(self, number: int, picture: Picture) -> list[_Look]:
+    def _copies(self, number: int, picture: Picture) -> list[_Scaled]:
         options = self._options
         longer_px = options.longer_px(picture.size)
         if options.input_px is None:
@@ -166,7 +169,7 @@ class OnnxDetector:
         seen = [(picture.bgr(size=size), size, least) for size, least in sizes]
         if self._head.input.brightened:
             seen += [(_brightened(bgr), size, least) for bgr, size, least in seen if _is_dark(bgr)]
-        return [_Look(number, bgr, unscale(picture, size), least) for bgr, size, least in seen]
+        return [_Scaled(number, bgr, unscale(picture, size), least) for bgr, size, least in seen]
 
     def _padded(self, bgr: NDArray[np.uint8]) -> tuple[int, int]:
         """Width and height of the network's input: padded, never cut off."""
@@ -174,29 +177,29 @@ class OnnxDetector:
         multiple = self._head.input.multiple
         return -(-width // multiple) * multiple, -(-height // multiple) * multiple
 
-    def _run(self, looks: list[_Look], size: tuple[int, int]) -> list[Faces]:
-        """One run of the network -> candidates of each look, in pixels of its picture."""
-        blob = self._blob(len(looks), size)
-        for target, look in zip(blob, looks, strict=True):
-            _fill(target, look.bgr, self._head.input)
+    def _run(self, copies: list[_Scaled], size: tuple[int, int]) -> list[Faces]:
+        """One run of the network -> candidates of each copy, in pixels of its picture."""
+        blob = self._blob(len(copies), size)
+        for target, scaled in zip(blob, copies, strict=True):
+            _fill(target, scaled.bgr, self._head.input)
         outputs = self._session.run(self._outputs, {self._input_name: blob})
         # What overflows is not finite, and refused below.
         with np.errstate(over="ignore", invalid="ignore"):
-            parts = self._head.split(outputs, len(looks))
+            parts = self._head.split(outputs, len(copies))
             decoded = [self._head.decode(part, size, self._options.floor) for part in parts]
-        return [self._in_picture(faces, look) for faces, look in zip(decoded, looks, strict=True)]
+        return [self._in_picture(faces, scaled) for faces, scaled in zip(decoded, copies, strict=True)]
 
-    def _in_picture(self, faces: Faces, look: _Look) -> Faces:
+    def _in_picture(self, faces: Faces, scaled: _Scaled) -> Faces:
         points = faces.points
         if not all(np.isfinite(array).all() for array in (faces.scores, faces.boxes, points) if array is not None):
             raise DetectorError(f"{self._head.name} returned numbers that are not finite")
         sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
-        good = (sides.min(axis=1) > 0) & (sides.max(axis=1) >= look.smallest_px)
-        boxes = (faces.boxes[good].reshape(-1, 2, 2) * look.unscale).reshape(-1, 4)
-        return Faces(faces.scores[good], boxes, None if points is None else points[good] * look.unscale)
+        good = (sides.min(axis=1) > 0) & (sides.max(axis=1) >= scaled.smallest_px)
+        boxes = (faces.boxes[good].reshape(-1, 2, 2) * scaled.unscale).reshape(-1, 4)
+        return Faces(faces.scores[good], boxes, None if points is None else points[good] * scaled.unscale)
 
     def _detections(self, found: list[Faces]) -> list[Detection]:
-        """The candidates of all looks at one picture, overlaps suppressed."""
+        """The candidates of all sizes of one picture, overlaps suppressed."""
         scores, boxes = (np.concatenate(arrays) for arrays in zip(*((f.scores, f.boxes) for f in found), strict=True))
         if not len(scores):
             return []

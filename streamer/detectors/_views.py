@@ -1,4 +1,4 @@
-"""More than one look at a picture: overlapping tiles, mirrored and enlarged copies, merged into one answer.
+"""More than one view of a picture: overlapping tiles, mirrored and enlarged copies, merged into one answer.
 
 `Views` is a detector around a detector. It shows the inner one several views of each picture, all in one batch, and
 brings what was found there back into the picture. The picture itself is always among them, so nothing that the inner
@@ -16,7 +16,8 @@ import numpy as np
 from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
-from streamer.detectors import Detector, DetectorOptions
+from streamer.core.view import View, Window
+from streamer.detectors import Detector, DetectorOptions, scores_of
 
 __all__ = ["Views", "in_views"]
 
@@ -27,7 +28,7 @@ _SAME_FACE_SHARE = 0.5
 _EDGE_SHARE = 0.1
 """A face that comes this near to the edge of its tile, in face sizes, may go on beyond it."""
 _OVERLAP = 1.25
-"""Overlap of tiles in sizes of the smallest face that the look at the whole picture finds: larger ones are found there,
+"""Overlap of tiles in sizes of the smallest face that the view of the whole picture finds: larger ones are found there,
 smaller ones lie whole in one of the tiles."""
 _MOST_OVERLAP = 0.5
 """The same as a share of the tile."""
@@ -40,17 +41,21 @@ _LARGEST_ENLARGEMENT = 2.0
 _TOGETHER = 16
 """Views that are made at once: bounds the memory that a large photograph takes."""
 _HALF_FROM_PX = 320
-"""Pictures whose longer side is less are not looked at at half size."""
+"""Pictures whose longer side is less are not examined at half size."""
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """One way to look at a picture."""
+class _Wanted:
+    """One way to see a picture."""
 
-    window: tuple[int, int, int, int] | None = None
-    """x0, y0, x1, y1; even, except at the picture's far edges. None: all of it."""
+    window: Window | None = None
+    """Even, except at the picture's far edges. None: all of it."""
     scale: float = 1.0
     mirrored: bool = False
+
+    def of(self, picture: Picture) -> View:
+        """A picture seen in this way."""
+        return View.of(picture, self.window, scale=self.scale, mirrored=self.mirrored)
 
 
 def in_views(inner: Detector, options: DetectorOptions) -> Detector:
@@ -60,11 +65,12 @@ def in_views(inner: Detector, options: DetectorOptions) -> Detector:
 
 
 class Views:
-    """A detector that looks more than once. See `Detector` for the contract."""
+    """A detector that examines several views. See `Detector` for the contract."""
 
     def __init__(self, inner: Detector, options: DetectorOptions) -> None:
         self._inner = inner
         self._options = options
+        self.scores = scores_of(inner)
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures; see `Detector.detect`."""
@@ -72,7 +78,7 @@ class Views:
         views = [(n, view) for n, picture in enumerate(pictures) for view in _views(picture.size, self._options)]
         for start in range(0, len(views), _TOGETHER):
             together = views[start : start + _TOGETHER]
-            shown = [_Shown.of(pictures[number], view) for number, view in together]
+            shown = [view.of(pictures[number]) for number, view in together]
             answers = self._inner.detect([one.image for one in shown])
             for (number, view), one, faces in zip(together, shown, answers, strict=True):
                 size = pictures[number].size
@@ -89,21 +95,21 @@ class Views:
         self._inner.close()
 
 
-def _views(size: tuple[int, int], options: DetectorOptions) -> list[_View]:
-    """How a picture of this width and height is looked at; the picture itself first."""
+def _views(size: tuple[int, int], options: DetectorOptions) -> list[_Wanted]:
+    """How a picture of this width and height is seen; the picture itself first."""
     longer = max(size)
     whole = min(1.0, options.longer_px(size) / longer)
     tiles = list(_tiled(size, options, whole))
     if not options.careful:
-        return [_View(), *tiles]
+        return [_Wanted(), *tiles]
     wanted = options.needed_px / min(options.smallest_face_px, _CAREFUL_FACE_PX)
     enlarged = list(_tiles(size, options, whole, min(_LARGEST_ENLARGEMENT, wanted)))
-    half = [_View(scale=whole / 2)] if longer * whole >= _HALF_FROM_PX else []
-    upright = [_View(), *tiles, *enlarged]
+    half = [_Wanted(scale=whole / 2)] if longer * whole >= _HALF_FROM_PX else []
+    upright = [_Wanted(), *tiles, *enlarged]
     return [*upright, *(replace(view, mirrored=True) for view in upright), *half]
 
 
-def _tiled(size: tuple[int, int], options: DetectorOptions, whole: float) -> Iterator[_View]:
+def _tiled(size: tuple[int, int], options: DetectorOptions, whole: float) -> Iterator[_Wanted]:
     """The tiles that `tiles` asks for."""
     if options.tiles == "auto":
         yield from _tiles(size, options, whole, min(1.0, options.needed_px / options.smallest_face_px))
@@ -113,10 +119,10 @@ def _tiled(size: tuple[int, int], options: DetectorOptions, whole: float) -> Ite
         yield from _grid(size, longer / options.tiles + overlap, overlap, 1.0)
 
 
-def _tiles(size: tuple[int, int], options: DetectorOptions, whole: float, scale: float) -> Iterator[_View]:
-    """Tiles in which the picture is seen at this scale; none when the look at the whole picture sees it as large.
+def _tiles(size: tuple[int, int], options: DetectorOptions, whole: float, scale: float) -> Iterator[_Wanted]:
+    """Tiles in which the picture is seen at this scale; none when the view of the whole picture sees it as large.
 
-    whole: scale of the look at the whole picture.
+    whole: scale of the view of the whole picture.
     """
     if scale <= whole * _WORTH_IT:
         return
@@ -128,12 +134,12 @@ def _overlap_px(tile_px: float, options: DetectorOptions, whole: float) -> float
     return min(_MOST_OVERLAP * tile_px, _OVERLAP * options.needed_px / whole)
 
 
-def _grid(size: tuple[int, int], tile_px: float, overlap_px: float, scale: float) -> Iterator[_View]:
+def _grid(size: tuple[int, int], tile_px: float, overlap_px: float, scale: float) -> Iterator[_Wanted]:
     """Windows of at most about tile_px, evenly spread, that overlap by at least overlap_px and together hold all."""
     columns, rows = (_spans(length, tile_px, overlap_px) for length in size)
     for y0, y1 in rows:
         for x0, x1 in columns:
-            yield _View((x0, y0, x1, y1), scale)
+            yield _Wanted((x0, y0, x1, y1), scale)
 
 
 def _spans(length: int, tile_px: float, overlap_px: float) -> list[tuple[int, int]]:
@@ -146,54 +152,7 @@ def _spans(length: int, tile_px: float, overlap_px: float) -> list[tuple[int, in
     return [(start, min(length, math.ceil(start + step + overlap_px) + 2)) for start in starts]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the inner detector gets to see."""
-
-    image: Picture
-    origin: tuple[int, int]
-    part: tuple[int, int]
-    """Width and height of the part of the picture that it shows."""
-    mirrored: bool
-
-    @classmethod
-    def of(cls, picture: Picture, view: _View) -> _Shown:
-        image = picture if view.window is None else picture.cropped(view.window)
-        part = image.size
-        if view.scale != 1.0:
-            image = image.scaled(*(max(1, round(length * view.scale)) for length in part))
-        origin = (0, 0) if view.window is None else (view.window[0], view.window[1])
-        return cls(_mirror(image) if view.mirrored else image, origin, part, view.mirrored)
-
-    def back(self, face: Detection) -> Detection:
-        """A detection in the view -> in the picture."""
-        x_scale, y_scale = (length / seen for length, seen in zip(self.part, self.image.size, strict=True))
-
-        def point(x: float, y: float) -> tuple[float, float]:
-            x = self.image.width - x if self.mirrored else x
-            return self.origin[0] + x * x_scale, self.origin[1] + y * y_scale
-
-        (x0, y0), (x1, y1) = point(*face.box[:2]), point(*face.box[2:])
-        box = (x1, y0, x0, y1) if self.mirrored else (x0, y0, x1, y1)
-        if face.landmarks is None:
-            return Detection(box, face.score)
-        right_eye, left_eye, nose, right_mouth, left_mouth = (point(*at) for at in face.landmarks)
-        if self.mirrored:  # what looked like the right eye is the left one
-            right_eye, left_eye, right_mouth, left_mouth = left_eye, right_eye, left_mouth, right_mouth
-        return Detection(box, face.score, (right_eye, left_eye, nose, right_mouth, left_mouth))
-
-
-def _mirror(picture: Picture) -> Picture:
-    """Left and right exchanged."""
-    result = Picture.blank(*picture.size, format=picture.format, color=picture.color)
-    for source, target, shift in zip(picture.planes, result.planes, picture.shifts, strict=True):
-        columns = (picture.width + shift) >> shift  # without the padding, which would else become the first column
-        target[:, :columns] = source[:, :columns][:, ::-1]
-        target[:, columns:] = target[:, columns - 1 : columns]
-    return result.frozen()
-
-
-def _is_cut(box: Box, window: tuple[int, int, int, int] | None, size: tuple[int, int]) -> bool:
+def _is_cut(box: Box, window: Window | None, size: tuple[int, int]) -> bool:
     """Whether a face may go on beyond the edge of its tile, where that is not the picture's own edge."""
     if window is None:
         return False

@@ -8,12 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from streamer.core.options import Context
-from streamer.detectors import Detector
+from streamer.detectors import Detector, Scores
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
 from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
+SCORES = Scores(sure=0.4, again=0.2)
+"""Measured, see docs/benchmarks/detector_scores.md."""
 _STRIDE = 4
 
 
@@ -28,7 +30,8 @@ class Options(OnnxOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return in_views(OnnxDetector(loaded(ctx.model("centerface"), ctx, options), CenterFaceHead(), options), options)
+    runtime = loaded(ctx.model("centerface"), ctx, options)
+    return in_views(OnnxDetector(runtime, CenterFaceHead(), options, SCORES), options)
 
 
 class CenterFaceHead:

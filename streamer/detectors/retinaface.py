@@ -11,12 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from streamer.core.options import Context
-from streamer.detectors import Detector
+from streamer.detectors import CAREFUL, Detector, Scores
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
 from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
+SCORES = Scores(sure=0.6, again=CAREFUL.again)
+"""Measured, see docs/benchmarks/detector_scores.md; for `again` there was too little to measure."""
 _PRIORS_PX = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
 """Stride -> sides of its priors."""
 _VARIANCES = (0.1, 0.2)
@@ -36,7 +38,8 @@ class Options(OnnxOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return in_views(OnnxDetector(loaded(ctx.model("retinaface"), ctx, options), RetinaFaceHead(), options), options)
+    runtime = loaded(ctx.model("retinaface"), ctx, options)
+    return in_views(OnnxDetector(runtime, RetinaFaceHead(), options, SCORES), options)
 
 
 class RetinaFaceHead:

@@ -18,7 +18,7 @@ from pydantic import Field
 from streamer.core.errors import ModelError
 from streamer.core.extras import load_extra
 from streamer.core.options import Context
-from streamer.detectors import Detector
+from streamer.detectors import Detector, Scores
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, loaded
 from streamer.detectors._views import in_views
 from streamer.inference.devices import Runtime
@@ -26,6 +26,8 @@ from streamer.inference.devices import Runtime
 RUNTIME: Runtime = "onnxruntime"
 _PACKS = Path("~/.insightface/models")
 """Where the insightface package keeps its packs."""
+SCORES = {"det_500m": Scores(sure=0.4, again=0.3), "det_2.5g": Scores(sure=0.4, again=0.25)}
+"""By model; measured, see docs/benchmarks/detector_scores.md."""
 _LAYOUTS = {6: (3, 2), 9: (3, 2), 10: (5, 1), 15: (5, 1)}
 """Number of outputs -> number of strides (8, 16, 32, 64, 128), anchors per cell; a multiple of three has landmarks."""
 
@@ -71,7 +73,8 @@ def build(options: Options, ctx: Context) -> Detector:
     names = tuple(output.name for output in runtime.get_outputs())
     if len(names) not in _LAYOUTS:
         raise ModelError(f"{path} is no SCRFD graph: it has {len(names)} outputs")
-    return in_views(OnnxDetector(runtime, ScrfdHead(names), options), options)
+    scores = SCORES.get(options.model) if options.path is None and options.pack is None else None
+    return in_views(OnnxDetector(runtime, ScrfdHead(names), options, scores), options)
 
 
 def _in_pack(name: str) -> Path:

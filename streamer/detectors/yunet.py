@@ -11,12 +11,15 @@ import numpy as np
 from pydantic import Field
 
 from streamer.core.options import Context
-from streamer.detectors import Detector
+from streamer.detectors import Detector, Scores, Verification
 from streamer.detectors._onnx import Array, Faces, Input, OnnxDetector, OnnxOptions, cells, corners, loaded
 from streamer.detectors._views import in_views
 from streamer.inference.devices import Runtime
 
 RUNTIME: Runtime = "onnxruntime"
+SCORES = Scores(sure=0.5, again=0.3, verification=Verification(doubtful=0.65, upright=0.3, turned=0.6, beside=0.5))
+"""Faces had 0.36 and more in upright views, or 0.77 and more turned when they lie on their side; bottles and hands that
+passed for faces had 0.2 at most, and 0.52 turned. With hair and shoulders, one passed for a larger one with 0.34."""
 _STRIDES = (8, 16, 32)
 
 
@@ -37,9 +40,8 @@ class Options(OnnxOptions):
 
 def build(options: Options, ctx: Context) -> Detector:
     """Load the model. Raises ModelError when it cannot be had, DeviceError when the device cannot."""
-    return in_views(
-        OnnxDetector(loaded(ctx.model("yunet"), ctx, options), YuNetHead(brightened=options.brighten), options), options
-    )
+    head = YuNetHead(brightened=options.brighten)
+    return in_views(OnnxDetector(loaded(ctx.model("yunet"), ctx, options), head, options, SCORES), options)
 
 
 class YuNetHead:

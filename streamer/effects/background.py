@@ -2,8 +2,8 @@
 head` all of it. Where nothing is known yet, frosted glass made of what is around.
 
 A place counts as known when it looked the same, away from every mask, for `after_s` without a break. So nothing that
-moves gets into the plate, and nothing under a mask ever does. A face that no look found while it kept still for that
-long would get in. Therefore the plate is forgotten around the place where a face is first found, and wherever it
+moves gets into the plate, and nothing under a mask ever does. A face that no detection found while it kept still for
+that long would get in. Therefore the plate is forgotten around the place where a face is first found, and wherever it
 resembles what it is about to cover. Cuts, a moving camera and reconnections begin anew.
 """
 

@@ -18,9 +18,10 @@ from streamer.core.geometry import side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Detection
-from streamer.detectors import Detector, DetectorOptions
+from streamer.detectors import Detector
 from streamer.embedders import Embedder
 from streamer.people.gallery import Vectors
+from streamer.pipeline.assembly import detector_of, detector_options
 
 __all__ = ["Face", "FaceReader"]
 
@@ -59,17 +60,13 @@ class FaceReader:
 
         Raises ModelError, DeviceError or UsageError when it cannot be had.
         """
-        options = config.detector.options
-        wanted = options.threshold if isinstance(options, DetectorOptions) else 0.0
-        if stills and isinstance(options, DetectorOptions):
-            options = options.for_stills()
-        detector: Detector = parts.build("detectors", config.detector.kind, options, ctx)
+        detector = detector_of(config, ctx, stills=stills)
         try:
             embedder: Embedder = parts.build("embedders", config.embedder.kind, config.embedder.options, ctx)
         except BaseException:
             detector.close()
             raise
-        return cls(detector, embedder, threshold=max(_COUNTS_FROM, wanted))
+        return cls(detector, embedder, threshold=max(_COUNTS_FROM, detector_options(config).threshold))
 
     def __enter__(self) -> Self:
         return self

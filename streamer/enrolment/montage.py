@@ -11,20 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
-from streamer.anonymize.gate import Freshness, seal
 from streamer.config.schema import Config
-from streamer.core.errors import EffectError
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
-from streamer.core.types import Cover, Frame, Plan, Reveal, TrackBox, Verdict
-from streamer.detectors import Detector, DetectorOptions
+from streamer.core.types import Cover, Plan, Reveal, TrackBox, Verdict
+from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.enrolment.recognise import Recognised, Seen
-from streamer.identity.decide import hide_everyone
 from streamer.people.content import Content
-from streamer.stages import detect
-from streamer.stages.scheduler import Planner
-from streamer.tracking.tracker import Tracker
+from streamer.pipeline.still import anonymized
 
 __all__ = ["montage"]
 
@@ -36,37 +31,20 @@ _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
 
 
 def montage(seen: Seen, content: Content, detector: Detector, effect: Effect, config: Config) -> AnonymizedFrame:
-    """The picture through planner and gate, as a stream's frames go, then names and kept faces around it.
+    """The anonymized picture, with names and kept faces around it.
 
     A face is left visible only when it was recognised beyond doubt on this one picture, and nothing else is where it
     is. Raises DetectorError and EffectError when faces could not be hidden.
     """
-    frame = Frame(0, 0, 0.0, seen.picture)
-    options = config.detector.options
-    assert isinstance(options, DetectorOptions)
-    tracker = Tracker(config.track, options.threshold)
-    planner = Planner(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
-    planned = planner.offer(frame, 0.0)
-    while (request := planner.next_request()) is not None:
-        result = detect.look(detector, request, detect.Scope.of(config.zones, options))
-        if isinstance(result, detect.Failed):
-            raise result.error
-        planned += planner.passed(result, 0.0)
-    planned += planner.finish(0.0)
-    failures: list[EffectError] = []
     version = content.gallery.version
-    plan = planned[0].plan
-    sealed = seal(
-        frame,
-        None if plan is None else _revealing(plan, seen.faces, version),
-        effect=effect,
-        mask=config.mask,
-        rules=Freshness(config.detect.max_gap_s, version),
-        zones=config.zones,
-        on_failure=failures.append,
+    sealed = anonymized(
+        seen.picture,
+        detector,
+        effect,
+        config,
+        revealing=lambda plan: _revealing(plan, seen.faces, version),
+        gallery_version=version,
     )
-    if failures:
-        raise failures[0]
     return sealed if sealed.covered else derive(sealed, lambda picture: _laid_out(picture, seen.faces, content))
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from streamer.config import parts
-from streamer.config.endpoints import PICTURES
 from streamer.core import install
 from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
+from streamer.core.files import PICTURES
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Captured

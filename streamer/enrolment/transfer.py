@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamer.core.align import PORTRAIT, aligned
 from streamer.core.errors import GalleryError, UsageError
-from streamer.core.files import write_whole
+from streamer.core.files import PRIVATE, write_whole
 from streamer.core.picture import Picture
 from streamer.embedders import Embedder
 from streamer.people.container import read_arrays, write_arrays
@@ -44,7 +44,7 @@ def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force:
     }
     data = write_arrays(arrays, {"model": content.gallery.model, "people": people})
     try:
-        write_whole(path, data, private=True)
+        write_whole(path, data, mode=PRIVATE)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     return len(chosen)

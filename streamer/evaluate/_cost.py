@@ -1,4 +1,4 @@
-"""What all looks of the detector cost, second looks and confirmations included, against a plain look at every frame."""
+"""What all detection costs, enlarged windows and verification included, against one plain detection on every frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["detector_cost"]
 
 _PLAIN = {"input_px": 1280, "near": False}
 _EVERY = 4
-"""After so many looks the plain one is timed beside them: close by, because a shared machine's speed drifts."""
+"""After so many detections the plain one is timed beside them: close by, because a shared machine's speed drifts."""
 
 
 class _Timed:
@@ -32,19 +32,19 @@ class _Timed:
         self._plain = plain
         self.cpu_s = 0.0
         self.plain_s: list[float] = []
-        self._looks = 0
+        self._frames = 0
         self._largest = 0
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        """Look, and count."""
+        """Detect, and count."""
         start = thread_time()
         found = self._detector.detect(pictures)
         self.cpu_s += thread_time() - start
         pixels = pictures[0].width * pictures[0].height
         self._largest = max(self._largest, pixels)
         if pixels == self._largest:  # a whole frame
-            self._looks += 1
-            if self._looks % _EVERY == 1:
+            self._frames += 1
+            if self._frames % _EVERY == 1:
                 start = thread_time()
                 self._plain.detect(pictures[:1])
                 self.plain_s.append(thread_time() - start)
@@ -57,7 +57,7 @@ class _Timed:
 
 
 def detector_cost(clip: Path, preset: str) -> float:
-    """CPU time of all looks per frame, in percent of one look at 1280 px. One thread each. Raises what a run raises."""
+    """CPU time of all detection per frame, in percent of one at 1280 px. One thread each. Raises what a run raises."""
     config = Config().updated({"privacy": preset})
     ctx = Store().context(config.run.device)
     named = Parts.of(config, Endpoint("file", {"path": str(clip)}), [Endpoint("null", {}, "null")], ctx)

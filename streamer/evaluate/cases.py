@@ -1,7 +1,7 @@
 """Drawn scenes in which the truth is known exactly: every way into the picture, and what trackers stumble over.
 
 Nobody drawn here may ever be readable, at any face size that is judged. The one case that looking at every n-th frame
-leaves open stands apart: `GLIMPSE`, somebody who is gone before the next look.
+leaves open stands apart: `GLIMPSE`, somebody who is gone before the next detection.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def glimpse(first: int, frames: int) -> Scene:
 CASES: Mapping[str, Drawn] = {**_CASES, "camera swung": _swung(), "a train behind": _passed()}
 
 GLIMPSE = glimpse(4, 2)
-"""Somebody who is there in frames 4 and 5 only; the looks are at frames 3 and 6."""
+"""Somebody who is there in frames 4 and 5 only; the detections are at frames 3 and 6."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from streamer.config import parts
 from streamer.config.schema import Choice
 from streamer.core.align import aligned
 from streamer.core.errors import InputError, StreamerError
+from streamer.core.files import PICTURES
 from streamer.core.geometry import center, side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -41,7 +42,6 @@ __all__ = [
     "read_picture",
 ]
 
-_ENDINGS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _BATCH = 16
 
 
@@ -84,7 +84,7 @@ def people_in(folder: Path) -> dict[str, list[Path]]:
     found = {}
     if folder.is_dir():
         for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            pictures = sorted(path for path in place.iterdir() if path.suffix.lower() in _ENDINGS)
+            pictures = sorted(path for path in place.iterdir() if path.suffix.lower() in PICTURES)
             if pictures:
                 found[place.name] = pictures
     if not found:

@@ -1,7 +1,7 @@
 """What every setting costs and leaks: the same clips under many settings, judged frame by frame.
 
 Every clip is run twice per setting: once with a solid effect and the leak meter beside it, once into nothing, for the
-speed. What frames wait for is not timed but counted, on the planner itself with a detector that answers at once: how
+speed. What frames wait for is not timed but counted, on the scheduler itself with a detector that answers at once: how
 many later frames have to be captured before one may leave.
 """
 
@@ -19,12 +19,12 @@ from streamer.config.schema import Config
 from streamer.core.errors import InputError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.types import Frame, Pass
+from streamer.core.types import DetectionResult, Frame
 from streamer.evaluate.leak import Face, LeakMeter, judge_run, load_reference
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 from streamer.tracking.tracker import Tracker
 
 __all__ = ["Clip", "Row", "Setting", "clips", "measure", "usual_settings", "waiting_frames"]
@@ -34,7 +34,7 @@ _INPUTS_PX = (640, 960, 1280)
 _DETECTORS = ("yunet", "centerface")
 """Those that need no further library, and whose weights anybody may use."""
 _LIVE = {"detect.look_back_s": 0.0}
-"""What a live source has by default: no waiting beyond the next look."""
+"""What a live source has by default: no waiting beyond the next detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +164,15 @@ def _timed(config: Config, source: Endpoint, ctx: Context) -> Report:
 def waiting_frames(config: Config, fps: float, *, frames: int = 240) -> tuple[float, int]:
     """How many later frames must have been captured before a frame may leave: the mean, and the most.
 
-    Counted on a live planner whose detector answers at once; the time of a look comes on top.
+    Counted on a live scheduler whose detector answers at once; the time of a detection comes on top.
     """
-    planner = Planner(config.detect, lambda: Tracker(config.track, 0.4), hide_everyone, live=True)
+    scheduler = Scheduler(config.detect, lambda: Tracker(config.track, 0.4), hide_everyone, live=True)
     image = Picture.blank(16, 16).frozen()
     waits: list[int] = []
     for number in range(frames):
         t = number / fps
-        left = planner.offer(Frame(number, 0, t, image), t)
-        while (request := planner.next_request()) is not None:
-            left += planner.passed(Pass(request.frame.seq, 0, request.frame.t, ()), t)
+        left = scheduler.offer(Frame(number, 0, t, image), t)
+        while (request := scheduler.next_request()) is not None:
+            left += scheduler.detected(DetectionResult(request.frame.seq, 0, request.frame.t, ()), t)
         waits += [number - planned.frame.seq for planned in left]
     return sum(waits) / max(1, len(waits)), max(waits, default=0)

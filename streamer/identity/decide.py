@@ -7,7 +7,7 @@ frames that are held, and all votes start anew:
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a look at the picture did not find it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        what is seen around it is not at all what was seen a look ago
+    changed        what is seen around it is not at all what was seen a detection ago
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
@@ -28,11 +28,11 @@ from streamer.core.types import (
     Candidate,
     Cover,
     Detection,
+    DetectionResult,
     Frame,
     Identified,
     IdentityRequest,
     Likeness,
-    Pass,
     Reveal,
     TrackBox,
     Verdict,
@@ -48,31 +48,33 @@ _MISS_S, _MISS_MAX_S = 0.1, 2.0
 """Who is like nobody enrolled is looked at again after this time, doubled with every time, up to the second."""
 _ALONE_ROOM = 4.0
 """Without lookahead: no other face within so many face sizes, because nothing tells who comes near before the next
-look."""
+result."""
 _ALONE_S = 0.25
-"""Longest time for which a look says something of the frames after it."""
+"""Longest time for which a detection says something of the frames after it."""
 _LONGEST_STEP_S = 0.5
-"""Two looks farther apart say nothing of each other."""
+"""Two detections farther apart say nothing of each other."""
 _RECENT_S = 0.5
 _LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
-"""Correlation of what is seen around a face in two looks. Over 1,068 steps of 0.12 s in five clips, 82 % of one face's
-were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the middle.
-Below the second it takes a match, and so it does below the first where another face is nearby; below the third it is
-another face."""
+"""Correlation of what is seen around a face in two detections. Over 1,068 steps of 0.12 s in five clips, 82 % of one
+face's were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the
+middle. Below the second it takes a match, and so it does below the first where another face is nearby; below the third
+it is another face."""
 _FORGET_S = 10.0
 _EPOCHS_KEPT = 8
+Went = Mapping[int, Detection]
+"""Track -> the face that went to it."""
 
 
 class Identity(Protocol):
-    """What the planner asks of whoever decides. All calls come from its thread."""
+    """What the scheduler asks of whoever decides. All calls come from its thread."""
 
     @property
     def waiting(self) -> bool:
         """Evidence was asked for and has not come."""
         ...
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None:
-        """A pass was taken in: its faces by track, and where every track is at its time."""
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None:
+        """A detection was taken in: its faces by track, and where every track is at its time."""
         ...
 
     def next_request(self) -> IdentityRequest | None:
@@ -93,7 +95,7 @@ class _HideEveryone:
 
     waiting = False
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None: ...
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None: ...
 
     def next_request(self) -> IdentityRequest | None:
         return None
@@ -139,7 +141,7 @@ class IdentityCache:
         self._stills = stills
         self.counts: Counter[str] = Counter() if counts is None else counts
         self._known: dict[tuple[int, int], Known] = {}
-        self._last_pass: dict[int, float] = {}
+        self._last_result_t: dict[int, float] = {}
         self._wish: IdentityRequest | None = None
         self._in_flight: IdentityRequest | None = None
 
@@ -150,25 +152,25 @@ class IdentityCache:
         """See `Identity.waiting`."""
         return self._wish is not None or self._in_flight is not None
 
-    def observe(self, frame: Frame, look: Pass, went: Mapping[int, Detection], tracks: Sequence[TrackBox]) -> None:
+    def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None:
         """See `Identity.observe`."""
         self._renew()
-        step_s = look.t - self._last_pass.get(look.epoch, look.t)
-        self._last_pass[look.epoch] = look.t
+        step_s = result.t - self._last_result_t.get(result.epoch, result.t)
+        self._last_result_t[result.epoch] = result.t
         for (epoch, track_id), known in self._known.items():
-            if epoch == look.epoch and track_id not in went and known.clear_until > -math.inf:
+            if epoch == result.epoch and track_id not in went and known.clear_until > -math.inf:
                 self._void(known, "lost")
                 known.unclear()
         wanted: list[tuple[float, Candidate]] = []
         for track_id, found in went.items():
-            known = self._known.setdefault((look.epoch, track_id), Known())
-            self._follow(known, frame, look, track_id, went, tracks, step_s)
-            if (urgency := self._urgency(known, found, look.t)) is not None:
+            known = self._known.setdefault((result.epoch, track_id), Known())
+            self._follow(known, frame, result, track_id, went, tracks, step_s)
+            if (urgency := self._urgency(known, found, result.t)) is not None:
                 wanted.append((urgency, Candidate(track_id, known.generation, found)))
         wanted.sort(key=lambda one: (-one[0], one[1].track_id))
         faces = tuple(candidate for _, candidate in wanted[: self._options.budget])
         self._wish = IdentityRequest(frame, faces) if faces else None
-        self._forget(look.epoch, look.t)
+        self._forget(result.epoch, result.t)
 
     def next_request(self) -> IdentityRequest | None:
         """See `Identity.next_request`."""
@@ -210,25 +212,25 @@ class IdentityCache:
         self,
         known: Known,
         frame: Frame,
-        look: Pass,
+        result: DetectionResult,
         track_id: int,
-        went: Mapping[int, Detection],
+        went: Went,
         tracks: Sequence[TrackBox],
         step_s: float,
     ) -> None:
         """Take in where the face is now; void what was known when that is not beyond doubt the same face."""
         found = went[track_id]
-        others = [other.box for other in look.detections if other is not found and other.score >= self._weak_score]
+        others = [other.box for other in result.detections if other is not found and other.score >= self._weak_score]
         # Who was lost may be anywhere in where it may have gone.
         lost = [grown(track.box, track.spread_px) for track in tracks if track.track_id not in went]
         space = 0.0 if any(overlap(found.box, box) for box in lost) else gap(found.box, others)
         seen = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
             seen = look_of(frame.image, found.landmarks)
-        now = None if seen is None or found.landmarks is None else Sighting(look.t, found.landmarks, seen)
+        now = None if seen is None or found.landmarks is None else Sighting(result.t, found.landmarks, seen)
         before_t, why = known.clear_until, ""
-        # Who nods or turns looks as before soon after: of the looks of the last half second the most alike counts.
-        recent = [one for one in known.trail if look.t - one.t <= _RECENT_S]
+        # Who nods or turns looks as before soon after: of the detections of the last half second the most alike counts.
+        recent = [one for one in known.trail if result.t - one.t <= _RECENT_S]
         recent += [] if known.last is None else [known.last]
         likeness = 0.0 if now is None else max((alike(now.look, one.look) for one in recent), default=0.0)
         if now is None or found.score < self._strong_score:
@@ -246,12 +248,12 @@ class IdentityCache:
             self._void(known, why)
             known.unclear()
         elif before_t > -math.inf and likeness < (_LOOKS_ALIKE if space >= room(step_s) else _LOOKS_SURE):
-            known.doubt_t, known.doubted_at = min(known.doubt_t, before_t), look.t
+            known.doubt_t, known.doubted_at = min(known.doubt_t, before_t), result.t
         if now is not None and why not in ("weak", "crowded"):
-            known.clear_since, known.clear_until = min(known.clear_since, look.t), look.t
+            known.clear_since, known.clear_until = min(known.clear_since, result.t), result.t
             known.trail.append(now)
             known.alone = space >= _ALONE_ROOM + room(step_s)
-        known.seen_t, known.box, known.last = look.t, found.box, now
+        known.seen_t, known.box, known.last = result.t, found.box, now
 
     def _void(self, known: Known, why: str) -> None:
         if known.decided is not None:
@@ -345,4 +347,4 @@ class IdentityCache:
         self._known = {
             key: known for key, known in self._known.items() if key[0] >= since and known.seen_t >= t - _FORGET_S
         }
-        self._last_pass = {number: moment for number, moment in self._last_pass.items() if number >= since}
+        self._last_result_t = {number: moment for number, moment in self._last_result_t.items() if number >= since}

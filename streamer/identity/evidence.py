@@ -96,7 +96,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one pass saw of a face."""
+    """What one detection saw of a face."""
 
     t: float
     landmarks: Points5
@@ -111,18 +111,18 @@ class Known:
     seen_t: float = -math.inf
     box: Box = (0.0, 0.0, 0.0, 0.0)
     trail: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_TRAIL))
-    """The passes in which it was clear."""
+    """The detections in which it was clear."""
     last: Sighting | None = None
-    """In the last pass, clear or not."""
+    """In the last detection, clear or not."""
     clear_since: float = math.inf
-    """Capture time of the first pass since which every pass found it, beyond doubt the same."""
+    """Capture time of the first detection since which every detection found it, beyond doubt the same."""
     clear_until: float = -math.inf
-    """Of the last such pass."""
+    """Of the last such detection."""
     alone: bool = False
     doubt_t: float = math.inf
     """From here on it takes a match: what is seen around it has changed somewhat."""
     doubted_at: float = -math.inf
-    """Capture time of the pass that said so last: the match must be as new."""
+    """Capture time of the detection that said so last: the match must be as new."""
     votes: list[tuple[str, float]] = field(default_factory=list)
     """Name and time."""
     decided: Decision | None = None
@@ -136,9 +136,9 @@ class Known:
         self.trail.clear()
 
     def still_looks_so(self, picture: Picture, t: float, least: float) -> bool:
-        """Whether the picture of time t shows there what the passes beside it saw: one may have come and gone between.
+        """Whether the picture of time t shows there what the detections beside it saw: a face may come and go between.
 
-        least: correlation of two looks from which on they are of one face.
+        least: correlation of two detections from which on they are of one face.
         """
         before = next((one for one in reversed(self.trail) if one.t <= t), None)
         after = next((one for one in self.trail if one.t > t), None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.core.errors import StreamerError, UsageError
-from streamer.core.files import write_whole
+from streamer.core.files import PRIVATE, write_whole
 from streamer.core.types import Reveal
 from streamer.people.places import at_home
 
@@ -102,7 +102,7 @@ class Attendance:
             with self._lock:
                 text = self._text()
             try:
-                write_whole(self._path, text.encode(), private=True)
+                write_whole(self._path, text.encode(), mode=PRIVATE)
             except OSError as error:
                 raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error
 

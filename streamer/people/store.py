@@ -12,7 +12,7 @@ from pathlib import Path
 
 from streamer.core._cache import data_root
 from streamer.core.errors import GalleryError, UsageError
-from streamer.core.files import write_whole
+from streamer.core.files import PRIVATE, write_whole
 from streamer.core.locks import locked
 from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
@@ -170,7 +170,7 @@ class GalleryFile:
         folder, name = self.path.parent, self.path.name
         for left in folder.glob(f".{glob.escape(name)}.*.tmp"):  # of a writer that was killed; we hold the lock
             left.unlink(missing_ok=True)
-        write_whole(self.path, data, private=True)
+        write_whole(self.path, data, mode=PRIVATE)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from streamer.pipeline.recognition import Recogniser, open_recogniser
 from streamer.sinks import Sink
 from streamer.sources import Source
 
-__all__ = ["Parts", "detector_options", "device_of"]
+__all__ = ["Parts", "detector_of", "detector_options", "device_of", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,10 @@ class Parts:
 
             return make
 
-        def open_source() -> Source:
-            made: Source = build("sources", source.kind, source_options, ctx)
-            return made
-
-        def load_detector() -> Detector:
-            options = config.detector.options
-            assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
-            options = options.for_stills() if source.stills else options
-            made: Detector = build("detectors", config.detector.kind, options, ctx)
-            return made
-
-        source_options = config.options_for("source", source.kind, source.options)
+        config.options_for("source", source.kind, source.options)  # what is wrong with them is said now
         return cls(
-            open_source,
-            load_detector,
+            lambda: source_of(config, source, ctx),
+            lambda: detector_of(config, ctx, stills=source.stills),
             effect,
             [(sink.text, opener(sink)) for sink in sinks],
             recogniser=lambda: open_recogniser(config, ctx),
@@ -82,6 +71,19 @@ def detector_options(config: Config) -> DetectorOptions:
     options = config.detector.options
     assert isinstance(options, DetectorOptions), "every detector's Options is a DetectorOptions"
     return options
+
+
+def detector_of(config: Config, ctx: Context, *, stills: bool = False) -> Detector:
+    """The detector; for stills, one that takes its time. Raises ModelError, DeviceError or UsageError."""
+    options = detector_options(config)
+    made: Detector = build("detectors", config.detector.kind, options.for_stills() if stills else options, ctx)
+    return made
+
+
+def source_of(config: Config, source: Endpoint, ctx: Context) -> Source:
+    """The open source. Raises ConfigError or InputError."""
+    made: Source = build("sources", source.kind, config.options_for("source", source.kind, source.options), ctx)
+    return made
 
 
 def device_of(config: Config) -> str:

@@ -1,8 +1,7 @@
-"""The two loops between the channels: frames and looks into the planner, planned frames through the gate."""
+"""The two loops between the channels: frames and detection results into the scheduler, planned frames to the gate."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,19 +9,22 @@ from typing import Protocol
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
 from streamer.anonymize.zones import ZoneOptions, zoned_out
-from streamer.core.channel import Channel, Closed
+from streamer.core.channel import Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
+from streamer.core.reasons import FailingPart
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Frame, IdentityRequest, PassRequest, Planned, Reveal, TrackBox, Verdict
+from streamer.core.types import Planned, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
-from streamer.stages.detect import Failed, Look
+from streamer.pipeline.channels import Channels
+from streamer.stages.detect import DetectionFailed, DetectionOutcome
 from streamer.stages.embed import Answer, EmbedFailed
-from streamer.stages.scheduler import Planner
+from streamer.stages.scheduler import Scheduler
 
-__all__ = ["Planning", "Render", "Settings", "Witness"]
+__all__ = ["Hiding", "Render", "SchedulerLoop", "Settings", "Witness"]
 
 _TICK_S = 0.5
-"""The planner looks up at least so often, to notice a detector that does not answer."""
+"""The scheduler results up at least so often, to notice a detector that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Settings:
 class _Failures:
     """Counts failures in a row of one part; its frames are covered, and too many end the run."""
 
-    def __init__(self, limit: int, stats: Stats) -> None:
-        self._limit = limit
-        self._stats = stats
+    def __init__(self, part: FailingPart, run: RunContext) -> None:
+        self._part = part
+        self._limit = run.max_failures
+        self._stats = run.stats
         self._in_a_row = 0
 
     def none(self) -> None:
@@ -48,44 +51,29 @@ class _Failures:
     def one(self, error: StreamerError) -> None:
         """It failed. Raises the error when it did so too often in a row."""
         self._in_a_row += 1
-        self._stats.count(type(error).__name__)
+        self._stats.failed(self._part)
         if self._in_a_row == 1:
-            self._stats.note(str(error))
+            self._stats.note(str(error), stage=self._part.stage)
         if self._in_a_row >= self._limit:
             raise error
 
 
-class Planning:
-    """The planner's thread: whatever happens goes in as an event, and what was decided goes out in order."""
+class SchedulerLoop:
+    """The scheduler's thread: whatever happens goes in as an event, and what was decided goes out in order."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        raw: Channel[Frame],
-        requests: Channel[PassRequest],
-        looks: Channel[Look],
-        decided: Channel[Planned],
-        changed: threading.Condition,
-        stats: Stats,
-        identity: tuple[Channel[IdentityRequest], Channel[Answer]] | None = None,
-        *,
-        clock: Callable[[], float],
-        max_failures: int,
-        pass_timeout_s: float,
-    ) -> None:
-        self._planner = planner
-        self._raw = raw
-        self._requests = requests
-        self._looks = looks
-        self._decided = decided
-        self._changed = changed
-        self._stats = stats
-        self._clock = clock
-        self._failures = _Failures(max_failures, stats)
+    def __init__(self, scheduler: Scheduler, channels: Channels, run: RunContext, *, pass_timeout_s: float) -> None:
+        self._scheduler = scheduler
+        self._raw = channels.raw
+        self._requests = channels.requests
+        self._results = channels.results
+        self._decided = channels.decided
+        self._identity = channels.identity
+        self._changed = channels.changed
+        self._stats = run.stats
+        self._clock = run.clock
+        self._failures = _Failures(FailingPart.DETECTOR, run)
         self._pass_timeout_s = pass_timeout_s
-        self._embedder_failures = _Failures(max_failures, stats)
-        self._wishes: Channel[IdentityRequest] | None = None if identity is None else identity[0]
-        self._answers: Channel[Answer] | None = None if identity is None else identity[1]
+        self._embedder_failures = _Failures(FailingPart.EMBEDDER, run)
         self._asked_at: float | None = None
         self._wished_at: float | None = None
         self._finished = False
@@ -93,68 +81,90 @@ class Planning:
     def work(self) -> None:
         """The thread; ends when the last held frame has left. Raises what ends the run."""
         try:
-            while not self._looks.drained:  # it is only after an abort
+            while not self._results.drained:  # it is only after an abort
                 with self._changed:
                     self._changed.wait_for(self._something, timeout=self._until_expiry())
                 now = self._clock()
-                ready = [*self._planner.expire(now), *self._event(now)]
+                ready = [*self._scheduler.expire(now), *self._event(now)]
                 self._ask(now)
                 for planned in ready:
                     self._decided.put(planned)
-                if self._finished and self._planner.held == 0:
+                if self._finished and self._scheduler.held == 0:
                     return
         except Closed:
             return
         finally:
             self._requests.close()
-            if self._wishes is not None:
-                self._wishes.close()
+            if self._identity is not None:
+                self._identity.requests.close()
             self._decided.close()
 
+    # -- what happened ------------------------------------------------------------------------------------------
+
+    @property
+    def _answered(self) -> bool:
+        return self._identity is not None and len(self._identity.answers) > 0
+
+    @property
+    def _looked(self) -> bool:
+        return len(self._results) > 0 and not self._scheduler.waits_for_identity
+
+    @property
+    def _captured(self) -> bool:
+        return len(self._raw) > 0 and not self._scheduler.full
+
+    @property
+    def _at_end(self) -> bool:
+        return self._raw.drained and not self._finished
+
     def _something(self) -> bool:
-        may_read = not self._planner.full and len(self._raw) > 0
-        may_look = len(self._looks) > 0 and not self._planner.waits_for_identity
-        answered = self._answers is not None and len(self._answers) > 0
-        return answered or may_look or may_read or (self._raw.drained and not self._finished)
+        return self._answered or self._looked or self._captured or self._at_end
 
     def _until_expiry(self) -> float:
-        expiry = self._planner.next_expiry()
+        expiry = self._scheduler.next_expiry()
         return _TICK_S if expiry is None else min(_TICK_S, max(0.0, expiry - self._clock()))
 
     def _event(self, now: float) -> list[Planned]:
-        """Take in one thing that happened; answers and looks first, because held frames wait for them."""
-        if self._answers is not None and len(self._answers) and (answer := self._answers.get(0)) is not None:
-            self._wished_at = None
-            if isinstance(answer, EmbedFailed):
-                self._embedder_failures.one(answer.error)
-                return self._planner.identified(None, now)
-            self._embedder_failures.none()
-            return self._planner.identified(answer, now)
-        may_look = not self._planner.waits_for_identity
-        if may_look and len(self._looks) and (look := self._looks.get(0)) is not None:
-            self._asked_at = None
-            if isinstance(look, Failed):
-                self._failures.one(look.error)
-                return self._planner.failed(look.request, now)
-            self._failures.none()
-            self._stats.count("passes")
-            return self._planner.passed(look, now)
-        if not self._planner.full and len(self._raw) and (frame := self._raw.get(0)) is not None:
-            return self._planner.offer(frame, now)
-        if self._raw.drained and not self._finished:
+        """Take in one thing that happened; answers and results first, because held frames wait for them."""
+        if self._answered and self._identity is not None and (answer := self._identity.answers.get(0)) is not None:
+            return self._take_answer(answer, now)
+        if self._looked and (look := self._results.get(0)) is not None:
+            return self._take_look(look, now)
+        if self._captured and (frame := self._raw.get(0)) is not None:
+            return self._scheduler.offer(frame, now)
+        if self._at_end:
             self._finished = True
-            return self._planner.finish(now)
+            return self._scheduler.finish(now)
         return []
 
+    def _take_answer(self, answer: Answer, now: float) -> list[Planned]:
+        self._wished_at = None
+        if isinstance(answer, EmbedFailed):
+            self._embedder_failures.one(answer.error)
+            return self._scheduler.identified(None, now)
+        self._embedder_failures.none()
+        return self._scheduler.identified(answer, now)
+
+    def _take_look(self, look: DetectionOutcome, now: float) -> list[Planned]:
+        self._asked_at = None
+        if isinstance(look, DetectionFailed):
+            self._failures.one(look.error)
+            return self._scheduler.failed(look.request, now)
+        self._failures.none()
+        self._stats.passed()
+        return self._scheduler.detected(look, now)
+
+    # -- what is wanted -----------------------------------------------------------------------------------------
+
     def _ask(self, now: float) -> None:
-        if (request := self._planner.next_request()) is not None:
+        if (request := self._scheduler.next_request()) is not None:
             self._asked_at = now
             self._requests.put(request)
         elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
             raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
-        if self._wishes is not None and (wish := self._planner.next_identity()) is not None:
+        if self._identity is not None and (wish := self._scheduler.next_identity()) is not None:
             self._wished_at = now
-            self._wishes.put(wish)
+            self._identity.requests.put(wish)
         elif self._wished_at is not None and now - self._wished_at > self._pass_timeout_s:
             raise StuckError(f"the embedder did not answer for {self._pass_timeout_s:g} s")
 
@@ -180,44 +190,86 @@ class Witness(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """How faces are hidden in one stream."""
+
+    new_effect: Callable[[str], Effect]
+    """Makes the effect of that kind."""
+    settings: Callable[[], Settings]
+    """The present snapshot."""
+    mask: MaskOptions
+    zones: ZoneOptions
+    rules: Callable[[], Freshness]
+    """What a plan must fulfil at this moment."""
+
+
+class _PresentEffect:
+    """The effect that the settings name; the one before it where that cannot be made."""
+
+    def __init__(self, effect: Effect, hiding: Hiding, stats: Stats) -> None:
+        self.effect = effect
+        self._hiding = hiding
+        self._stats = stats
+        self._kind = self._asked_for = hiding.settings().effect
+        self._not_had: set[str] = set()
+
+    def renew(self) -> None:
+        """Before every frame: another effect, when the settings name one by now."""
+        wanted = self._hiding.settings().effect
+        if wanted == self._asked_for:
+            return
+        self._asked_for = wanted  # not tried again with every frame
+        try:
+            self.effect = self._hiding.new_effect(wanted)
+            self._kind = wanted
+        except Exception as error:  # whatever it is, it is no reason to end a stream that hides its faces
+            self._could_not(wanted, error)
+
+    def _could_not(self, wanted: str, error: Exception) -> None:
+        if wanted not in self._not_had:
+            self._not_had.add(wanted)
+            reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
+            self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._kind} stays", stage="render")
+
+
+class _LastShown:
+    """Which faces could be seen in the last frame, and under which epoch and gallery."""
+
+    def __init__(self) -> None:
+        self._tracks: set[int] = set()
+        self._under: tuple[int, int] | None = None
+
+    def revokes(self, planned: Planned, rules: Freshness) -> bool:
+        """Whether a face that was shown is hidden now, or the gallery is another. The next frame is compared to this.
+
+        A new epoch also says yes; whose track has ended is not revoked.
+        """
+        tracks = () if planned.plan is None else planned.plan.tracks
+        seen = {track.track_id for track, _ in shown(tracks, planned.frame.t, rules)}
+        there = {track.track_id for track, _ in tracks}
+        under = planned.frame.epoch, rules.gallery_version
+        revoked = under != self._under or bool(self._tracks & (there - seen))
+        self._tracks, self._under = seen, under
+        return revoked
+
+
 class Render:
     """The render thread: every planned frame goes through `seal()`, and what comes out goes to every sink.
 
-    settings: the present snapshot; another `effect` in it is made with `new_effect` before the next frame, and told of
-    in a note when it cannot be.
+    effect: the first one; when the settings name another, it is made before the next frame, and told of in a note when
+    it cannot be.
     """
 
-    def __init__(
-        self,
-        decided: Channel[Planned],
-        sinks: Sequence[Channel[AnonymizedFrame]],
-        effect: Effect,
-        new_effect: Callable[[str], Effect],
-        mask: MaskOptions,
-        rules: Callable[[], Freshness],
-        zones: ZoneOptions,
-        stats: Stats,
-        witness: Witness,
-        *,
-        settings: Callable[[], Settings],
-        max_failures: int,
-    ) -> None:
-        self._decided = decided
-        self._sinks = sinks
-        self._effect = effect
-        self._kind = self._present = settings().effect
-        self._not_had: set[str] = set()
-        self._new_effect = new_effect
-        self._mask = mask
-        self._rules = rules
-        self._zones = zones
-        self._stats = stats
+    def __init__(self, channels: Channels, run: RunContext, hiding: Hiding, effect: Effect, witness: Witness) -> None:
+        self._decided = channels.decided
+        self._sinks = channels.sinks
+        self._stats = run.stats
+        self._failures = _Failures(FailingPart.EFFECT, run)
+        self._hiding = hiding
+        self._present = _PresentEffect(effect, hiding, run.stats)
+        self._last_shown = _LastShown()
         self._witness = witness
-        self._settings = settings
-        self._failures = _Failures(max_failures, stats)
-        self._shown: set[int] = set()
-        """Tracks that could be seen in the last frame, and the epoch and gallery of that."""
-        self._shown_under: tuple[int, int] | None = None
 
     def work(self) -> None:
         """The thread; ends when `decided` is closed. Raises EffectError when the effect fails too often in a row."""
@@ -232,58 +284,43 @@ class Render:
                 sink.close()
             self._witness.ended()
 
-    def _take(self, wanted: str) -> None:
-        """Another effect from now on; when it cannot be had, the present one goes on, which hides as well."""
-        self._kind = wanted  # not tried again with every frame
-        try:
-            self._effect = self._new_effect(wanted)
-            self._present = wanted
-        except Exception as error:  # whatever it is, it is no reason to end a stream that hides its faces
-            if wanted not in self._not_had:
-                self._not_had.add(wanted)
-                reason = str(error) if isinstance(error, StreamerError) else redact(f"{type(error).__name__}: {error}")
-                self._stats.note(f"effect {wanted} cannot be had ({reason}); {self._present} stays")
-
-    def _revoked(self, planned: Planned, rules: Freshness) -> bool:
-        """Whether a face that was shown is hidden now, or the gallery is another."""
-        tracks = () if planned.plan is None else planned.plan.tracks
-        seen = {track.track_id for track, _ in shown(tracks, planned.frame.t, rules)}
-        there = {track.track_id for track, _ in tracks}
-        now = planned.frame.epoch, rules.gallery_version
-        # A track that has ended is not revoked.
-        revoked = now != self._shown_under or bool(self._shown & (there - seen))
-        self._shown, self._shown_under = seen, now
-        return revoked
-
     def _render(self, planned: Planned) -> None:
-        if (wanted := self._settings().effect) != self._kind:
-            self._take(wanted)
+        self._present.renew()
+        rules = self._hiding.rules()
+        sealed, failure = self._sealed(planned, rules)
+        sealed = self._witnessed(sealed, planned, rules)
+        for sink in self._sinks:
+            sink.put(sealed)
+        if failure is not None:
+            self._failures.one(failure)
+        else:
+            self._failures.none()
+
+    def _sealed(self, planned: Planned, rules: Freshness) -> tuple[AnonymizedFrame, EffectError | None]:
+        """The frame that may be shown, and what the effect failed of."""
         failed: list[EffectError] = []
-        rules = self._rules()
-        revoked = self._revoked(planned, rules)
+        revoked = self._last_shown.revokes(planned, rules)
         with self._stats.timed("seal"):
             sealed = seal(
                 planned.frame,
                 planned.plan,
-                effect=self._effect,
-                mask=self._mask,
+                effect=self._present.effect,
+                mask=self._hiding.mask,
                 rules=rules,
-                zones=self._zones,
+                zones=self._hiding.zones,
                 revoked=revoked,
                 on_cover=lambda why: self._stats.covered(planned.why or why),
                 on_failure=failed.append,
             )
+        return sealed, failed[0] if failed else None
+
+    def _witnessed(self, sealed: AnonymizedFrame, planned: Planned, rules: Freshness) -> AnonymizedFrame:
+        """The frame after the witness was told of it. Who is in a zone is not told of, either."""
         tracks = () if planned.plan is None else planned.plan.tracks
         seen = [] if sealed.covered else shown(tracks, sealed.t, rules)
         # A face that may be in one of several places counts once.
         self._stats.sealed(len({track.track_id for track, _ in tracks} - {track.track_id for track, _ in seen}))
-        # Who is in a zone is not told of, either.
-        outside = [one for one in tracks if not zoned_out(sealed.image, self._zones, one[0].box)]
-        seen = [one for one in seen if not zoned_out(sealed.image, self._zones, one[0].box)]
-        sealed = self._witness.saw(sealed, planned.frame.epoch, outside, seen)
-        for sink in self._sinks:
-            sink.put(sealed)
-        if failed:
-            self._failures.one(failed[0])
-        else:
-            self._failures.none()
+        zones = self._hiding.zones
+        outside = [one for one in tracks if not zoned_out(sealed.image, zones, one[0].box)]
+        seen = [one for one in seen if not zoned_out(sealed.image, zones, one[0].box)]
+        return self._witness.saw(sealed, planned.frame.epoch, outside, seen)

@@ -1,18 +1,19 @@
 """START HERE: one stream from its source to its sinks. Read it top to bottom.
 
-    capture --raw--> planner --decided--> render --> one runner per sink (window: pumped by `poll`)
+    capture --raw--> scheduler --decided--> render --> one runner per sink (window: pumped by `poll`)
                      |     ^
-             requests|     |looks, and whose faces they are
+             requests|     |results, and whose faces they are
                      v     |
                      detector, embedder
 
-Every arrow is a bounded channel. A live source may lose frames before the planner (`raw` drops the oldest) and before a
-sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is in
-the stages (`capture`, `planner`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
+Every arrow is a bounded channel. A live source may lose frames before the scheduler (`raw` drops the oldest) and before
+a sink, never in between; a file waits at every arrow. This file starts the threads and connects them; what they do is
+in the stages (`capture`, `scheduler`, `detect`, `anonymize`, `output`), which start nothing and are told the time.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,32 +24,32 @@ from streamer import __version__
 from streamer.anonymize.gate import Freshness
 from streamer.config.parts import kinds, load
 from streamer.config.schema import Config
-from streamer.core.channel import Channel, Full
 from streamer.core.errors import StuckError
+from streamer.core.reasons import DropReason
 from streamer.core.report import Report, Status
+from streamer.core.report_schema import VERSION
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Command, Frame, PassRequest, Planned, SourceInfo
+from streamer.core.types import Command, SourceInfo
 from streamer.core.workers import Workers
 from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.effects._measured import weakness
 from streamer.pipeline.assembly import Parts, detector_options
-from streamer.pipeline.loops import Planning, Render, Settings
+from streamer.pipeline.channels import Channels
+from streamer.pipeline.loops import Hiding, Render, SchedulerLoop, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
 from streamer.sinks import Sink, StreamFormat
 from streamer.sources import Source
 from streamer.stages import detect
 from streamer.stages.capture import Capture, Framer
-from streamer.stages.detect import Look
-from streamer.stages.output import SinkRunner
-from streamer.stages.scheduler import Planner
+from streamer.stages.output import Permission, SinkRunner
+from streamer.stages.scheduler import Scheduler
 from streamer.tracking.tracker import Tracker
 
 __all__ = ["Parts", "Pipeline", "Report", "Settings", "Status"]
 
 _DEFAULT_FPS = 25.0
-_DECIDED_FRAMES = 8
-"""Frames that may wait between planner and render."""
 _LAST_GRACE_S = 0.5
 """Time for the threads to return once every channel is closed."""
 
@@ -72,9 +73,12 @@ class Pipeline:
         self._settings = Settings(config.effect.kind, config.run.cover_all)
         self._stats = Stats()
         self._stop = threading.Event()
+        self._run = RunContext(
+            self._stats, clock, self._stop.wait, duration_s=config.run.duration_s, max_failures=config.run.max_failures
+        )
         self._stopped_at: float | None = None
-        self._workers = Workers(on_failure=lambda error: self._abort())
-        self._channels: list[Channel[Any]] = []
+        self._workers = Workers(on_failure=self._failed)
+        self._channels: Channels | None = None
         self._runners: list[SinkRunner] = []
         self._pumped: list[SinkRunner] = []
         self._people = Recognition(config, self._stats, parts.identity)
@@ -93,6 +97,7 @@ class Pipeline:
         recogniser: Recogniser | None = None
         try:
             self._info = info = source.info
+            self._run.log.stream = info.name
             detector = self._parts.detector()
             detect.warm_up(detector, (info.width, info.height))
             recogniser = self._parts.recogniser()
@@ -108,8 +113,10 @@ class Pipeline:
                 detector.close()
             self._people.close(recogniser)
             for runner in self._runners:
-                runner.sink.close()
+                runner.close()
             raise
+        outputs = ", ".join(runner.name for runner in self._runners)
+        self._run.log.say("run", logging.INFO, "started, into %s", outputs)
         self._wire(source, detector, effect, info)
 
     def poll(self, timeout_s: float) -> Status:
@@ -137,8 +144,8 @@ class Pipeline:
         self._stop.set()
         if abort:
             self._abort()
-        elif self._channels:
-            self._channels[0].close()  # `raw`: a source that blocks in read() need not be waited for
+        elif self._channels is not None:
+            self._channels.raw.close()  # a source that blocks in read() need not be waited for
 
     def join(self) -> Report:
         """Wait for the end, pumping the windows.
@@ -151,16 +158,20 @@ class Pipeline:
         if self._running():
             self._abort()
         for runner in self._pumped:
-            runner.sink.close()
+            runner.close()
         self._pumped.clear()
-        self._ended = self._ended or time.monotonic()
+        if not self._ended:
+            self._ended = time.monotonic()
+            counts, drops = self._stats.counts(), self._stats.drops()
+            words = "ended: %s frames, covered whole %s, dropped %s"
+            self._run.log.say("run", logging.INFO, words, counts.sealed, counts.covered, drops)
         try:
             self._workers.join(timeout_s=_LAST_GRACE_S)
         except StuckError as stuck:
             # A source that blocks is no failure once everything captured is written: the thread ends with the program.
             if not (self._stop.is_set() and self._workers.alive() == ["capture"]):
                 raise
-            self._stats.note(f"source: {stuck}")
+            self._stats.note(f"source: {stuck}", stage="capture")
         if self._people.failure is not None:
             raise self._people.failure
         return self.report()
@@ -174,6 +185,9 @@ class Pipeline:
             load("effects", changes["effect"])
             self._stats.note(weakness(changes["effect"]))
         self._settings = replace(self._settings, **changes)
+        self._run.log.say(
+            "run", logging.INFO, "set: %s", ", ".join(f"{name} {value}" for name, value in changes.items())
+        )
         return self._settings
 
     @property
@@ -185,12 +199,13 @@ class Pipeline:
         """How it goes."""
         assert self._info is not None, "start() comes first"
         now, stats = self._clock(), self._stats
+        counts = stats.counts()
         return Status(
             running=self._running() and not self._overdue(),  # what is stuck is no longer waited for
             info=self._info,
-            captured=stats.get("captured"),
-            sealed=stats.get("sealed"),
-            covered=stats.get("covered"),
+            captured=counts.captured,
+            sealed=counts.sealed,
+            covered=counts.covered,
             drops=stats.drops(),
             faces=stats.faces(),
             fps=stats.fps(now),
@@ -204,13 +219,14 @@ class Pipeline:
         assert self._info is not None, "start() comes first"
         wall_s = (self._ended or time.monotonic()) - self._started
         summary = {
+            "schema": VERSION,
             "streamer": __version__,
             "input": {"name": self._info.name, "detail": self._info.detail, "live": self._info.live},
             "outputs": [runner.name for runner in self._runners],
             "device": self._parts.device,
             "wall_s": round(wall_s, 3),
             "stopped": self._stop.is_set(),  # before the input's end
-            "fps": round(self._stats.get("sealed") / wall_s, 2) if wall_s > 0 else 0.0,
+            "fps": round(self._stats.counts().sealed / wall_s, 2) if wall_s > 0 else 0.0,
             **self._stats.summary(),
             **self._people.summary(wall_s),
         }
@@ -225,76 +241,25 @@ class Pipeline:
             sink,
             StreamFormat(info.width, info.height, fps, info.live, info.stills, info.name),
             self._config.output,
-            self._stats,
-            live_source=info.live,
-            clock=self._clock,
-            cover_all=lambda: self._settings.cover_all,
-            gallery_version=self._people.version,
-            on_command=self._obey,
+            self._run,
+            Permission(lambda: self._settings.cover_all, self._people.version),
+            self._obey,
         )
 
     def _wire(self, source: Source, detector: Detector, effect: Effect, info: SourceInfo) -> None:
         """Channels, then threads, from the sinks upwards: whoever is started finds somebody to hand on to."""
-        config, stats, changed = self._config, self._stats, threading.Condition()
-        raw: Channel[Frame] = Channel(
-            2,
-            Full.DROP_OLDEST if info.live else Full.BLOCK,
-            on_drop=lambda frame: stats.dropped("capture: pipeline busy"),
-            changed=changed,
-        )
-        requests: Channel[PassRequest] = Channel(1, Full.BLOCK)
-        looks: Channel[Look] = Channel(1, Full.BLOCK, changed=changed)
-        decided: Channel[Planned] = Channel(_DECIDED_FRAMES, Full.BLOCK)
-        asked = self._people.connect(changed)
-        self._channels = [raw, requests, looks, decided, *(asked or ()), *(runner.channel for runner in self._runners)]
-        planner = Planner(
-            config.detect,
-            lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
-            self._people.identity,
+        self._channels = channels = Channels.make(
             live=info.live,
-            stills=info.stills,
-            # Only of detectors that have such a key is it known what a second look at a real face comes to.
-            confirm=getattr(config.detector.options, "confirm", False),
+            on_drop=lambda frame: self._stats.dropped("capture", DropReason.PIPELINE_BUSY),
+            sinks=[runner.channel for runner in self._runners],
+            connect=self._people.connect,
         )
-        framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=config.run.target_fps)
-        capture = Capture(
-            source,
-            self._parts.source,
-            framer,
-            raw,
-            stats,
-            config.capture,
-            clock=self._clock,
-            wait=self._stop.wait,
-            duration_s=config.run.duration_s,
+        capture = self._capture(source, channels, info)
+        scheduling = SchedulerLoop(
+            self._scheduler(info), channels, self._run, pass_timeout_s=self._config.detect.pass_timeout_s
         )
-        planning = Planning(
-            planner,
-            raw,
-            requests,
-            looks,
-            decided,
-            changed,
-            stats,
-            asked,
-            clock=self._clock,
-            max_failures=config.run.max_failures,
-            pass_timeout_s=config.detect.pass_timeout_s,
-        )
-        render = Render(
-            decided,
-            [runner.channel for runner in self._runners],
-            effect,
-            self._parts.effect,
-            config.mask,
-            lambda: Freshness(config.detect.max_gap_s, self._people.version()),
-            config.zones,
-            stats,
-            self._people,
-            settings=lambda: self._settings,
-            max_failures=config.run.max_failures,
-        )
-        scope = detect.Scope.of(config.zones, detector_options(config))
+        render = Render(channels, self._run, self._hiding(), effect, self._people)
+        scope = detect.Scope.of(self._config.zones, detector_options(self._config))
         self._started = time.monotonic()
         spawn = self._workers.spawn
         self._pumped = [runner for runner in self._runners if runner.sink.main_thread]
@@ -302,13 +267,40 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, requests, looks, stats, scope))
-        if asked is not None:
+        spawn("detector", lambda: detect.work(detector, channels.requests, channels.results, self._stats, scope))
+        if channels.identity is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:
             spawn("records", self._people.keep)
-        spawn("planner", planning.work)
+        spawn("scheduler", scheduling.work)
         spawn("capture", capture.work)
+
+    def _capture(self, source: Source, channels: Channels, info: SourceInfo) -> Capture:
+        target_fps = self._config.run.target_fps
+        framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=target_fps)
+        return Capture(source, self._parts.source, framer, channels.raw, self._config.capture, self._run)
+
+    def _scheduler(self, info: SourceInfo) -> Scheduler:
+        config = self._config
+        return Scheduler(
+            config.detect,
+            lambda: Tracker(config.track, detector_options(config).threshold, vouched_s=config.detect.max_gap_s),
+            self._people.identity,
+            live=info.live,
+            stills=info.stills,
+            # Only of detectors that have such a key is it known what verifying a real face comes to.
+            verify=getattr(config.detector.options, "confirm", False),
+        )
+
+    def _hiding(self) -> Hiding:
+        config = self._config
+        return Hiding(
+            self._parts.effect,
+            lambda: self._settings,
+            config.mask,
+            config.zones,
+            lambda: Freshness(config.detect.max_gap_s, self._people.version()),
+        )
 
     # -- the window, and the end --------------------------------------------------------------------------------
 
@@ -320,7 +312,7 @@ class Pipeline:
             going = False
         if not going:
             self._pumped.remove(runner)
-            runner.sink.close()
+            runner.close()
 
     def _obey(self, command: Command) -> None:
         if command is Command.QUIT:
@@ -331,12 +323,16 @@ class Pipeline:
             effects = kinds("effects")
             self.update(effect=effects[(effects.index(self._settings.effect) + 1) % len(effects)])
 
+    def _failed(self, error: BaseException) -> None:
+        self._run.log.say("run", logging.ERROR, "failed", error=error)
+        self._abort()
+
     def _abort(self) -> None:
         if self._stopped_at is None:  # a thread that hangs must not keep a failed run from ending, either
             self._stopped_at = time.monotonic()
         self._stop.set()
-        for channel in self._channels:
-            channel.abort()
+        if self._channels is not None:
+            self._channels.abort()
 
     def _running(self) -> bool:
         alive = self._workers.alive()

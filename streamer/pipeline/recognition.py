@@ -17,20 +17,21 @@ from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.anonymize.labels import labelled
 from streamer.config.parts import build
 from streamer.config.schema import Config
-from streamer.core.channel import Channel, Full
 from streamer.core.errors import StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.stats import Stats
-from streamer.core.types import IdentityRequest, Reveal, SourceInfo, TrackBox, Verdict
+from streamer.core.types import Reveal, SourceInfo, TrackBox, Verdict
 from streamer.embedders import Embedder
 from streamer.identity.decide import Identity, IdentityCache
+from streamer.identity.evidence import IdentityOptions
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
 from streamer.people.places import at_home
 from streamer.people.store import GalleryFile, default_path, find_key
+from streamer.pipeline.channels import Asked
 from streamer.stages import embed
-from streamer.stages.embed import Answer, CropRules
+from streamer.stages.embed import CropRules
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 
@@ -91,7 +92,7 @@ class Recognition:
         self._config = config
         self._stats = stats
         self._recogniser: Recogniser | None = None
-        self._channels: tuple[Channel[IdentityRequest], Channel[Answer]] | None = None
+        self._asked: Asked | None = None
         self._counts: Counter[str] = Counter()
         self._attendance: Attendance | None = None
         self._audit: AuditLog | None = None
@@ -107,14 +108,12 @@ class Recognition:
             if options.attendance is not None or options.audit is not None:
                 raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
             return
-        places = {at_home(path).resolve() for path in (options.attendance, options.audit) if path is not None}
-        if len(places) == 1 and options.attendance is not None and options.audit is not None:
-            raise UsageError(f"attendance and audit are one and the same, {options.audit}; give each its own file")
-        if options.attendance is not None and options.who != "unknown":
-            raise UsageError("attendance lists the enrolled who are shown: --who unknown")
+        _check_records(options)
         people, _ = recogniser.gallery.current()
         if not len(people):
-            self._stats.note("nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE")
+            self._stats.note(
+                "nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE", stage="identity"
+            )
         self.identity = IdentityCache(
             options,
             recogniser.embedder.thresholds,
@@ -124,17 +123,21 @@ class Recognition:
             stills=info.stills,
             counts=self._counts,
         )
+        self._open_records(recogniser.embedder.model, info)
+
+    def _open_records(self, model: str, info: SourceInfo) -> None:
+        options = self._config.identity
         if options.attendance is not None:
             more = {"least_frames": 1} if info.stills else {}
             self._attendance = Attendance(options.attendance, **more)
         if options.audit is not None:
-            self._audit = AuditLog(options.audit, model=recogniser.embedder.model, config=_digest(self._config))
+            self._audit = AuditLog(options.audit, model=model, config=_digest(self._config))
 
-    def connect(self, changed: threading.Condition) -> tuple[Channel[IdentityRequest], Channel[Answer]] | None:
+    def connect(self, changed: threading.Condition) -> Asked | None:
         """The way to the embedder and back; None when there is none."""
         if self._recogniser is not None:
-            self._channels = Channel(1, Full.BLOCK), Channel(1, Full.BLOCK, changed=changed)
-        return self._channels
+            self._asked = Asked.make(changed)
+        return self._asked
 
     def version(self) -> int:
         """Of the gallery as it is at this moment."""
@@ -143,13 +146,13 @@ class Recognition:
     def work(self) -> None:
         """The embedder's thread."""
         assert self._recogniser is not None, "open() comes first"
-        assert self._channels is not None, "connect() comes first"
+        assert self._asked is not None, "connect() comes first"
         options = self._config.identity
         rules = CropRules(options.min_face_px, options.max_turn_deg)
-        requests, answers = self._channels
         # Where the enrolled are the ones to be hidden, nobody becomes visible because an entry has expired.
         now = (lambda: -math.inf) if options.who == "known" else time.time
         gallery = self._recogniser.gallery.current
+        requests, answers = self._asked.requests, self._asked.answers
         embed.work(self._recogniser.embedder, gallery, requests, answers, rules, self._stats, now=now)
 
     @property
@@ -170,7 +173,7 @@ class Recognition:
                     self._attendance.write()
                 except StreamerError as error:  # tried again, and for good at the end
                     if not missed:
-                        self._stats.note(str(error))
+                        self._stats.note(str(error), stage="records")
                     missed = True
 
     def saw(
@@ -213,7 +216,7 @@ class Recognition:
         """For the report; nothing when everyone is hidden."""
         if self._recogniser is None:
             return {}
-        counts, embeddings = dict(self._counts), self._stats.get("embeddings")
+        counts, embeddings = dict(self._counts), self._stats.counts().embeddings
         frames = counts.get("track frames", 0)
         return {
             "identity": {
@@ -234,6 +237,15 @@ class Recognition:
                 "gallery_problems": list(self._recogniser.problems),
             }
         }
+
+
+def _check_records(options: IdentityOptions) -> None:
+    """Raises UsageError for records that cannot be kept as they were asked for."""
+    places = {at_home(path).resolve() for path in (options.attendance, options.audit) if path is not None}
+    if len(places) == 1 and options.attendance is not None and options.audit is not None:
+        raise UsageError(f"attendance and audit are one and the same, {options.audit}; give each its own file")
+    if options.attendance is not None and options.who != "unknown":
+        raise UsageError("attendance lists the enrolled who are shown: --who unknown")
 
 
 def _digest(config: Config) -> str:

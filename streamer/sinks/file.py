@@ -9,17 +9,20 @@ from typing import Literal
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import VIDEOS, Claim, written_file
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.files import check_output
 from streamer.core.options import Context, PartOptions
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._codecs import CONTAINERS, CodecName, Container, codec_settings
 from streamer.sinks._fit import Fitter
 from streamer.sinks._timeline import Timeline, nominal_rate
+from streamer.sinks._unattended import Unattended
 from streamer.sinks._video_file import VideoFile, VideoShape
 
-__all__ = ["FileSink", "Options", "build"]
+__all__ = ["FORMS", "FileSink", "Options", "build", "claims"]
+
+FORMS = f"a video ({' '.join(VIDEOS)})"
 
 
 class Options(PartOptions):
@@ -42,7 +45,7 @@ class Options(PartOptions):
     )
 
 
-class FileSink:
+class FileSink(Unattended):
     """Writes one video file.
 
     Frames keep their own times, counted from the first one. All get the size of the stream's format and the colours of
@@ -50,7 +53,6 @@ class FileSink:
     """
 
     live = False
-    main_thread = False
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -84,10 +86,6 @@ class FileSink:
         except SinkError:
             self._failed = True
             raise
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
 
     def close(self) -> None:
         """Finish the file. Raises SinkError when its end could not be written, unless a write failed before."""
@@ -154,6 +152,11 @@ class _Writing:
         key = self._timeline.key_is_due(tick)
         self.file.write(self._fit(frame).image, tick, self._timeline.duration, key=key)
         return True
+
+
+def claims(text: str) -> Claim | None:
+    """Names of video files."""
+    return written_file(text, VIDEOS)
 
 
 def build(options: Options, ctx: Context) -> FileSink:

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import Claim, written_file
 from streamer.core.errors import SinkError, UsageError
-from streamer.core.files import check_folder, check_output, put, write_error
+from streamer.core.files import PICTURES, check_folder, check_output, write_error, write_whole
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
+from streamer.sinks._unattended import Unattended
 
-__all__ = ["ENDINGS", "ImagesSink", "Options", "build"]
+__all__ = ["ENDINGS", "FORMS", "ImagesSink", "Options", "build", "claims"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+ENDINGS = PICTURES
 """File names' endings that can be written."""
 _LARGEST_PX = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """Longest side a format can hold."""
@@ -33,6 +34,8 @@ _QUALITY_KEY = {
     ".webp": cv2.IMWRITE_WEBP_QUALITY,
 }
 
+FORMS = f"a picture ({' '.join(PICTURES)})"
+
 
 class Options(PartOptions):
     """Settings of written pictures."""
@@ -42,11 +45,10 @@ class Options(PartOptions):
     quality: int = Field(95, ge=1, le=100, description="of JPEG and WebP, higher is better and larger")
 
 
-class ImagesSink:
+class ImagesSink(Unattended):
     """Writes every frame as a picture of its own. Each appears whole under its name, or not at all."""
 
     live = False
-    main_thread = False
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -75,17 +77,10 @@ class ImagesSink:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             check_output(target, force=self._options.force)
-            put(target, data)
+            write_whole(target, data)
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
-
-    def close(self) -> None:
-        """Every picture was finished when it was written."""
 
     def _target(self, frame: AnonymizedFrame) -> Path:
         """The file for one frame."""
@@ -126,6 +121,11 @@ def _samples(picture: Picture, ending: str) -> NDArray[np.uint8]:
         return np.dstack([bgr, picture.alpha])
     share = picture.alpha[:, :, None].astype(np.uint16)
     return ((bgr * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def claims(text: str) -> Claim | None:
+    """Names of pictures."""
+    return written_file(text, PICTURES)
 
 
 def build(options: Options, ctx: Context) -> ImagesSink:

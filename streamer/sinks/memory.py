@@ -8,8 +8,8 @@ from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.options import Context, PartOptions
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
+from streamer.sinks._unattended import Unattended
 
 __all__ = ["MemorySink", "Options", "build"]
 
@@ -20,14 +20,13 @@ class Options(PartOptions):
     limit: int | None = Field(None, ge=1, description="keep only this many frames, the newest; null keeps all of them")
 
 
-class MemorySink:
+class MemorySink(Unattended):
     """Collects what it is given.
 
     Another thread may read `frames` at any time: it returns a copy.
     """
 
     live = False
-    main_thread = False
 
     def __init__(self, options: Options | None = None) -> None:
         limit = (options or Options()).limit
@@ -51,10 +50,6 @@ class MemorySink:
         """Keep one frame."""
         self._frames.append(frame)
         self.written += 1
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
 
     def close(self) -> None:
         """The frames stay readable."""

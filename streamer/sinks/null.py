@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from streamer.anonymize.frame import AnonymizedFrame
+from streamer.core.addresses import Claim
 from streamer.core.options import Context, PartOptions
-from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
+from streamer.sinks._unattended import Unattended
 
-__all__ = ["NullSink", "Options", "build"]
+__all__ = ["FORMS", "NullSink", "Options", "build", "claims"]
+
+FORMS = "null"
 
 
 class Options(PartOptions):
     """There is nothing to set."""
 
 
-class NullSink:
+class NullSink(Unattended):
     """Takes every frame and forgets it."""
 
     live = False
-    main_thread = False
 
     def __init__(self) -> None:
         self.written = 0
@@ -34,12 +36,10 @@ class NullSink:
         self.written += 1
         self.covered += frame.covered
 
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
 
-    def close(self) -> None:
-        """Nothing to finish."""
+def claims(text: str) -> Claim | None:
+    """The word alone."""
+    return Claim(text=text) if text == "null" else None
 
 
 def build(options: Options, ctx: Context) -> Sink:

@@ -11,19 +11,22 @@ from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core import install
+from streamer.core.addresses import Claim, video_device
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import BT601, even
-from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._fit import Fitter
+from streamer.sinks._unattended import Unattended
 
 if TYPE_CHECKING:
     import pyvirtualcam
 
-__all__ = ["Options", "VirtualCameraSink", "build", "probe"]
+__all__ = ["FORMS", "Options", "VirtualCameraSink", "build", "claims", "probe"]
 
 _PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
+
+FORMS = "virtual, /dev/videoN"
 
 
 class Options(PartOptions):
@@ -51,11 +54,10 @@ class _Device(Protocol):
     def close(self) -> None: ...
 
 
-class VirtualCameraSink:
+class VirtualCameraSink(Unattended):
     """Feeds one virtual camera. Its size is fixed when it is opened; pictures of other sizes are letterboxed."""
 
     live = True
-    main_thread = False
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -89,10 +91,6 @@ class VirtualCameraSink:
             raise SinkError("the virtual camera was written to before it was opened")
         self._device.write(self._fit(frame).image.buffer)
         self.written += 1
-
-    def poll(self) -> list[Command]:
-        """Nobody asks for anything here."""
-        return []
 
     def close(self) -> None:
         """Let go of the device."""
@@ -167,6 +165,14 @@ def _remedy() -> str:
     if sys.platform.startswith("linux"):
         return f"make one with: {MODPROBE}"
     return "install OBS (https://obsproject.com) and start its virtual camera once"
+
+
+def claims(text: str) -> Claim | None:
+    """The word, which takes a device that is free, and video devices."""
+    if text == "virtual":
+        return Claim(text=text)
+    device = video_device(text)
+    return None if device is None else Claim({"device": device}, text)
 
 
 def build(options: Options, ctx: Context) -> VirtualCameraSink:

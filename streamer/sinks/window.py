@@ -11,15 +11,16 @@ import cv2
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
+from streamer.core.addresses import Claim
 from streamer.core.errors import SinkError, StreamerError, UsageError
-from streamer.core.files import check_folder, put, write_error
+from streamer.core.files import check_folder, write_error, write_whole
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.picture import Picture
 from streamer.core.types import Command
 from streamer.sinks import StreamFormat
 from streamer.sinks._display import Watch, display, display_problem
 
-__all__ = ["Options", "WindowSink", "build", "probe"]
+__all__ = ["FORMS", "Options", "WindowSink", "build", "claims", "probe"]
 
 _ESCAPE = 27
 _COMMANDS = {
@@ -40,6 +41,8 @@ _NOTICE_S = 2.0
 _RATE_FRAMES = 30
 _MOST_KEYS = 16
 """Keys read in one go."""
+
+FORMS = "window"
 
 
 class Options(PartOptions):
@@ -159,7 +162,7 @@ class WindowSink:
                 number += 1
             _, data = cv2.imencode(".png", self._shown.image.bgr())
             try:
-                put(path, data.tobytes())
+                write_whole(path, data.tobytes())
             except OSError as error:
                 raise write_error(path, error) from None
         except StreamerError as error:
@@ -206,6 +209,11 @@ def _print_on(picture: Picture, lines: list[str]) -> None:
         area[:] = area // 4
         for number, line in enumerate(lines, start=1):
             cv2.putText(plane, line, (margin, step * number), font, scale, (235,), 1, cv2.LINE_AA)
+
+
+def claims(text: str) -> Claim | None:
+    """The word alone."""
+    return Claim(text=text) if text == "window" else None
 
 
 def build(options: Options, ctx: Context) -> WindowSink:

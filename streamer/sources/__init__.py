@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from streamer.core.types import Captured, Sound, SourceInfo
+from streamer.core.types import Captured, SourceInfo
 
 __all__ = ["Source"]
 
@@ -19,8 +19,8 @@ class Source(Protocol):
     warnings: list[str]
     """What went wrong without ending it, for people: a damaged stretch stepped over, a cut-off end. It may grow."""
 
-    def read(self) -> Captured | Sound | None:
-        """The next picture (or stretch of sound); None at the end.
+    def read(self) -> Captured | None:
+        """The next picture; None at the end.
 
         Returns or raises within the source's read time limit. A live source has no end: when it breaks off it raises
         SourceLost. Other sources raise SourceLost too when they break in the middle. A damaged stretch that the decoder

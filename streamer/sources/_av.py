@@ -191,17 +191,7 @@ def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
         width = even(round(frame.width * _aspect(frame, stream)))
         picture = picture.scaled(width, frame.height)
     mirrored, quarter = _orientation(frame)
-    return (_mirrored(picture) if mirrored else picture).rotated(quarter)
-
-
-def _mirrored(picture: Picture) -> Picture:
-    """Left and right swapped."""
-    result = Picture.blank(picture.width, picture.height, color=picture.color)
-    for source, target, shift in zip(picture.planes, result.planes, picture.shifts, strict=True):
-        width = (picture.width + shift) >> shift  # without what pads it to an even size
-        target[:, :width] = source[:, :width][:, ::-1]
-        target[:, width:] = target[:, width - 1 : width]
-    return result.frozen()
+    return (picture.mirrored() if mirrored else picture).rotated(quarter)
 
 
 def describe(frame: av.VideoFrame, stream: VideoStream) -> str:

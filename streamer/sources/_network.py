@@ -13,9 +13,10 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import InputError, redact
 from streamer.core.workers import Workers
 
-__all__ = ["Address", "explain", "knock"]
+__all__ = ["SCHEMES", "Address", "explain", "knock"]
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
+SCHEMES = tuple(_PORTS)
 _SCHEME = re.compile(r"([a-zA-Z]+)://")
 _ENCODE = "in a password, write @ : / ? # as %40 %3A %2F %3F %23"
 

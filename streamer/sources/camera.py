@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from streamer.core.addresses import Claim, video_device
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import Context, PartOptions, Probe
 from streamer.core.types import Captured, SourceInfo
@@ -19,7 +20,7 @@ from streamer.sources._opencv import OpenCvSource, open_capture
 from streamer.sources._samples import COMPRESSED, RAW, Samples
 from streamer.sources._v4l2 import Device, Format, Raw, listed
 
-__all__ = ["CameraSource", "Options", "build", "cameras", "probe"]
+__all__ = ["FORMS", "CameraSource", "Options", "build", "cameras", "claims", "probe"]
 
 _WANTED = {"mjpeg": [*COMPRESSED], "yuyv": ["YUYV"], "auto": [*COMPRESSED, *RAW]}
 """For each setting of `format`, what is taken, the first that the camera offers."""
@@ -28,6 +29,8 @@ _SETTLING_S = 1.0
 _OLD_S = 0.2
 """Pictures this old at the first read waited in the driver while the rest of the program was made ready."""
 _JOIN_VIDEO = "sudo usermod -aG video $USER, then log in again"
+
+FORMS = "a camera (0, 1, ... or /dev/video0)"
 
 
 class Options(PartOptions):
@@ -42,6 +45,14 @@ class Options(PartOptions):
     )
     open_timeout_s: float = Field(5.0, gt=0, le=60, description="longest wait for the first picture")
     read_timeout_s: float = Field(3.0, gt=0, le=60, description="a camera that gives no picture for this long is lost")
+
+
+def claims(text: str) -> Claim | None:
+    """Numbers, and video devices."""
+    if text.isascii() and text.isdecimal():
+        return Claim({"device": text}, f"camera {text}")
+    device = video_device(text)
+    return None if device is None else Claim({"device": device}, text)
 
 
 def build(options: Options, ctx: Context) -> Source:

@@ -11,13 +11,16 @@ from functools import lru_cache
 import numpy as np
 from pydantic import Field
 
+from streamer.core.addresses import Claim
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Captured, SourceInfo
 from streamer.drawn.scene import Bar, Drawn, Pose, Scene, Truth
 from streamer.drawn.street import HORIZON
 from streamer.sources import Source
 
-__all__ = ["DemoSource", "Options", "build", "scene"]
+__all__ = ["FORMS", "DemoSource", "Options", "build", "claims", "scene"]
+
+FORMS = "demo"
 
 
 class Options(PartOptions):
@@ -30,6 +33,11 @@ class Options(PartOptions):
     faces: int = Field(5, ge=0, le=50, description="people who are there at any time, or about to come")
     duration_s: float | None = Field(None, gt=0, description="length; null never ends")
     realtime: bool = Field(False, description="play at its own speed, as a camera would, instead of all at once")
+
+
+def claims(text: str) -> Claim | None:
+    """The word alone."""
+    return Claim(text=text) if text == "demo" else None
 
 
 def build(options: Options, ctx: Context) -> Source:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError, SourceLost
+from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["FileSource", "Options", "build"]
+__all__ = ["FORMS", "FileSource", "Options", "build", "claims"]
 
 _DEFAULT_FPS = 25.0
 """For frames without times in a file that names no rate."""
@@ -34,6 +36,8 @@ _NO_LENGTH = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "h263", "vc1", "obu",
 _NOT_VIDEO = ("tty", "ansi", "txt")
 """Formats by which FFmpeg would draw a text file as pictures of its letters."""
 
+FORMS = "a video"
+
 
 class Options(PartOptions):
     """Settings of the file source."""
@@ -41,6 +45,14 @@ class Options(PartOptions):
     path: Path = Field(description="the video file")
     realtime: bool = Field(False, description="play at the file's own speed, as a camera would, instead of all at once")
     decode_threads: int = Field(2, ge=1, le=64, description="CPU threads of the video decoder")
+
+
+def claims(text: str) -> Claim | None:
+    """Every file that is no picture; whether it is a video is the decoder's to say."""
+    path = existing_file(text)
+    if path is None or path.suffix.lower() in PICTURES:
+        return None
+    return Claim({"path": str(path)}, str(path))
 
 
 def build(options: Options, ctx: Context) -> Source:

@@ -17,17 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError
+from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 
-__all__ = ["ENDINGS", "ImagesSource", "Options", "build"]
+__all__ = ["ENDINGS", "FORMS", "ImagesSource", "Options", "build", "claims"]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+ENDINGS = PICTURES
 """File names' endings that are taken for pictures in a folder."""
 _WITH_PAGES = (".tif", ".tiff", ".webp")
+
+FORMS = "a picture, a folder of pictures or videos"
 
 
 class Options(PartOptions):
@@ -35,6 +39,14 @@ class Options(PartOptions):
 
     path: Path = Field(description="a picture, or a folder of pictures")
     recursive: bool = Field(True, description="look into the folders inside the folder, too")
+
+
+def claims(text: str) -> Claim | None:
+    """Single pictures. Folders hold videos, too, and are taken apart before."""
+    path = existing_file(text)
+    if path is None or path.suffix.lower() not in PICTURES:
+        return None
+    return Claim({"path": str(path)}, str(path))
 
 
 def build(options: Options, ctx: Context) -> Source:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from streamer.core.errors import InputError, SourceLost
+from streamer.core.addresses import SCHEME, Claim
+from streamer.core.errors import InputError, SourceLost, redact
 from streamer.core.options import Context, PartOptions
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
-from streamer.sources._network import Address, explain, knock
+from streamer.sources._network import SCHEMES, Address, explain, knock
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["NetworkSource", "Options", "build"]
+__all__ = ["FORMS", "NetworkSource", "Options", "build", "claims"]
 
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps")
 _QUICK_LOOK = {"analyzeduration": "200000", "probesize": "65536"}
@@ -39,6 +40,8 @@ _END_S = 1.0
 """A recording that ends within this of its stated length has ended, not broken off."""
 _OLDEST_S = 10.0
 """So much of a live stream is left out at its beginning at most."""
+
+FORMS = "rtsp:// rtsps:// rtmp:// http:// https://"
 
 
 class Options(PartOptions):
@@ -58,6 +61,12 @@ class Options(PartOptions):
     decode_threads: int = Field(
         2, ge=1, le=64, description="CPU threads of the decoder, for the slices of one picture: they add no delay"
     )
+
+
+def claims(text: str) -> Claim | None:
+    """URLs of the schemes that FFmpeg opens."""
+    scheme = SCHEME.match(text)
+    return Claim({"url": text}, redact(text)) if scheme and scheme[1].lower() in SCHEMES else None
 
 
 def build(options: Options, ctx: Context) -> Source:

@@ -1,11 +1,15 @@
-"""Stage: request -> pass. The detector's own thread, one look at a time."""
+"""Stage: detection request -> detection result. The detector's own thread, one request at a time.
+
+A request is a `Job`: it yields pictures to examine and is sent what was found in them, at most three times: the whole
+frame, then views that verify doubtful faces, then enlarged windows around faces that were lost or are doubtful. Who
+drives it may examine the pictures of several jobs together.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
 from streamer.core.channel import Channel, Closed
@@ -13,29 +17,24 @@ from streamer.core.errors import DetectorError
 from streamer.core.geometry import center, side
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
-from streamer.core.types import Box, Detection, Pass, PassRequest
-from streamer.detectors import Detector, DetectorOptions
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult
+from streamer.core.view import View, Window
+from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, Verification, scores_of
 
-__all__ = ["EVERYTHING", "Failed", "Look", "Scope", "look", "warm_up", "work"]
+__all__ = [
+    "EVERYTHING", "SMALL_FACE_PX", "WINDOW_PX", "DetectionFailed", "DetectionOutcome", "Job", "Scope", "examine", "job",
+    "verification_views", "warm_up", "window_around", "work",
+]  # fmt: skip
 
-_SURE_SCORE = 0.5
-"""From this score on, a detection needs no second look."""
-_AGAIN_SCORE = 0.3
-"""Least score in a second look."""
-_SMALL_FACE_PX = 64
+SMALL_FACE_PX = 64
 """Only smaller faces gain from being enlarged; around larger ones a detector starts to see faces in blurred leaves."""
-_DOUBTFUL_SCORE = 0.65
-"""Below this score a large face that nobody knew of has to be confirmed."""
-_UPRIGHT_LOOKS = ((3.0, 160), (5.0, 224))
+_UPRIGHT_VIEWS = ((3.0, 160), (5.0, 224))
 """Side of the window in faces, and longer side as the detector sees it: two sizes at which it is at its best.
-Each also mirrored: of the faces that are otherwise not confirmed, half hidden or in the dark, that shows a third."""
-_TURNED_LOOK = (3.0, 160)
-_CONFIRMING_SCORE, _CONFIRMING_SCORE_TURNED = 0.3, 0.6
-"""Least scores. Measured on YuNet: faces had 0.36 and more upright, or 0.77 and more turned when they lie on their
-side; bottles and hands that passed for faces had 0.2 at most, and 0.52 turned."""
-_CONFIRMING_SCORE_DOUBLE = 0.5
-"""The same around a face that is beyond doubt: with hair and shoulders one passed for a larger one, with 0.34."""
-_WINDOW_PX = 160
+Each also mirrored: of the faces that are otherwise not verified, half hidden or in the dark, that shows a third."""
+_TURNED_VIEW = (3.0, 160)
+_TOGETHER = 8
+"""Faces that are verified at once: bounds the memory that a crowd takes."""
+WINDOW_PX = 160
 """Longer side of an enlarged window as the detector sees it."""
 _WINDOW_FACES = 3.0
 """Side of a window in faces: the face then has about 50 px, where detectors are at their best."""
@@ -44,28 +43,35 @@ _SAME_FACE = 0.6
 """Two boxes whose centres are nearer than this, in sizes of the larger one, can be the same face."""
 
 _WOBBLE = 0.05
-"""Share of a face's size by which its box varies from look to look."""
+"""Share of a face's size by which its box varies from one detection to the next."""
 _SAME_SIZE = 2.0
-"""Largest ratio of two looks at the size of one face."""
+"""Largest ratio of the sizes of one face in two detections."""
+
+Found = list[list[Detection]]
+"""Per picture, its faces."""
+Job = Generator[list[Picture], Found, DetectionResult]
+"""The detection of one frame: yields pictures to examine, is sent what was found in them, returns the result."""
+_Step = Generator[list[Picture], Found, list[Detection]]
+"""A part of a job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class DetectionFailed:
     """The detector could not examine the frame it was asked to."""
 
-    request: PassRequest
+    request: DetectionRequest
     error: DetectorError
 
 
-Look = Pass | Failed
+DetectionOutcome = DetectionResult | DetectionFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where faces are looked for, and which of them are to be hidden. By default everywhere, and all."""
+    """Where faces are searched for, and which of them are to be hidden. By default everywhere, and all."""
 
     zones: ZoneOptions = NO_ZONES
-    """Outside the region of interest nothing is looked for, because nothing is shown."""
+    """Outside the region of interest nothing is searched for, because nothing is shown."""
     min_face_px: int = 0
     max_face_px: int | None = None
     """Faces that are smaller on both sides, or larger on both sides, are left visible."""
@@ -76,7 +82,7 @@ class Scope:
         return cls(zones, options.min_face_px, options.max_face_px)
 
     def holds(self, face: Detection) -> bool:
-        """Whether a face, in the frame's pixels, is to be hidden. Looks at enlarged windows must not ask this."""
+        """Whether a face, in the frame's pixels, is to be hidden. Not asked of faces within enlarged windows."""
         sides = face.box[2] - face.box[0], face.box[3] - face.box[1]
         return max(sides) >= self.min_face_px and (self.max_face_px is None or min(sides) <= self.max_face_px)
 
@@ -90,136 +96,154 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def look(detector: Detector, request: PassRequest, scope: Scope = EVERYTHING) -> Look:
-    """Examine one frame. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
+def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = CAREFUL) -> Job:
+    """Examine one frame. scores: what those of the detector mean that examines the pictures."""
     frame = request.frame
+    found = yield from _in_whole(frame.image, scope.zones)
+    if request.verify and scores.verification is not None:
+        found = yield from _verified(frame.image, found, request, scores.verification)
+    found = [*found, *(yield from _again(frame.image, found, request, scores))]
+    return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+
+
+def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
+    """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
+    steps = job(request, scope, scores_of(detector) or CAREFUL)
     try:
-        found = _first_look(detector, frame.image, scope.zones)
-        if request.confirm:
-            sure = [one.box for one in found if one.score >= _DOUBTFUL_SCORE]
-            found = [
-                one
-                for one in found
-                if not _needs_confirming(one, request, sure) or _confirmed(detector, frame.image, one, sure)
-            ]
-        found = [*found, *_second_looks(detector, frame.image, found, request)]
-        return Pass(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+        pictures = next(steps)
+        while True:
+            found = _detect(detector, pictures)
+            try:
+                pictures = steps.send(found)
+            except StopIteration as end:
+                result: DetectionResult = end.value
+                return result
     except DetectorError as error:
-        return Failed(request, error)
+        return DetectionFailed(request, error)
     except Exception as error:  # a detector is a plug-in: any exception means that the frame was not examined
-        return Failed(request, DetectorError(f"the detector failed: {type(error).__name__}: {error}"))
+        return DetectionFailed(request, DetectorError(f"the detector failed: {type(error).__name__}: {error}"))
 
 
-def _detect(detector: Detector, pictures: list[Picture]) -> list[list[Detection]]:
+def _detect(detector: Detector, pictures: list[Picture]) -> Found:
     found = detector.detect(pictures)
     if len(found) != len(pictures) or not all(isinstance(one, Detection) for faces in found for one in faces):
         raise DetectorError("the detector did not return one list of detections per picture")
     return found
 
 
-def _first_look(detector: Detector, image: Picture, zones: ZoneOptions) -> list[Detection]:
-    """All of the picture that is shown."""
-    window = search_window(zones, image.size)
-    if window is None:
-        return _detect(detector, [image])[0]
-    return [_moved(face, _origin(window), (1.0, 1.0)) for face in _detect(detector, [image.cropped(window)])[0]]
+# -- the whole frame ------------------------------------------------------------------------------------------------
 
 
-def _second_looks(detector: Detector, image: Picture, found: list[Detection], request: PassRequest) -> list[Detection]:
-    """Look once more, enlarged, where a known face was not found, and where a doubtful one was.
+def _in_whole(image: Picture, zones: ZoneOptions) -> _Step:
+    """The faces in all of the picture that is shown."""
+    view = View.of(image, search_window(zones, image.size))
+    (faces,) = yield [view.image]
+    return [view.back(face) for face in faces]
 
-    A face that is small, turned or half hidden scores low in the whole frame and better in a window around it. What is
-    found there counts only near the place looked at: the rest of the window belongs to the look at the whole frame.
+
+# -- verification: large, doubtful, new faces -----------------------------------------------------------------------
+
+
+def _verified(image: Picture, found: list[Detection], request: DetectionRequest, least: Verification) -> _Step:
+    """Without the faces that are large, doubtful and new, and are not seen again in any of their views.
+
+    A face with its hair and shoulders can pass for a larger one: to see the sure one again verifies nothing.
     """
-    sure = [one.box for one in found if one.score >= _SURE_SCORE]
-    lost = [box for box in request.watch if not any(_near(box, other) for other in sure)]
-    doubtful = [one.box for one in found if one.score < _SURE_SCORE and not any(_near(one.box, box) for box in lost)]
-    windows = [(box, window) for box in [*lost, *doubtful] if (window := _window(box, image)) is not None]
-    # A crowd asks for more looks than there may be: the larger a face, the more of it can be recognised.
-    windows = [(box, window) for box, window in windows if side(box) < _SMALL_FACE_PX]
-    windows = sorted(windows, key=lambda one: side(one[0]), reverse=True)[: request.second_looks]
-    if not windows:
-        return []
-    crops = [image.cropped(window) for _, window in windows]
-    scales = [_WINDOW_PX / max(crop.size) for crop in crops]
-    enlarged = [
-        crop.scaled(max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))
-        for crop, scale in zip(crops, scales, strict=True)
-    ]
-    again = []
-    for (box, window), crop, picture, faces in zip(windows, crops, enlarged, _detect(detector, enlarged), strict=True):
-        back = crop.width / picture.width, crop.height / picture.height
-        moved = [_moved(face, _origin(window), back) for face in faces]
-        again += [
-            face
-            for face in moved
-            if face.score >= _AGAIN_SCORE
-            and _near(face.box, box)
-            and _alike(face.box, box)
-            and not any(_near(face.box, one) for one in sure)
+    sure = [one.box for one in found if one.score >= least.doubtful]
+    doubted = [face for face in found if face.score < least.doubtful and _is_new(face, request, sure)]
+    refuted: set[int] = set()
+    for start in range(0, len(doubted), _TOGETHER):
+        views = [
+            (face, view) for face in doubted[start : start + _TOGETHER] for view in verification_views(face, image)
         ]
-    return again
+        if not views:
+            continue
+        answers = yield [view.image for _, view in views]
+        seen = {
+            id(face)
+            for (face, view), faces in zip(views, answers, strict=True)
+            if _is_seen(face, view, faces, sure, least)
+        }
+        refuted |= {id(face) for face, _ in views} - seen
+    return [face for face in found if id(face) not in refuted]
 
 
-def _needs_confirming(face: Detection, request: PassRequest, sure: list[Box]) -> bool:
-    """Whether a face is doubtful, new, and so large that hiding it for nothing would hide much.
+def _is_new(face: Detection, request: DetectionRequest, sure: list[Box]) -> bool:
+    """Whether a face was not known, and is so large that hiding it for nothing would hide much.
 
-    sure: faces of the same look that are beyond doubt; what was known there speaks for nobody else.
+    sure: faces of the same frame that are beyond doubt; what was known there speaks for nobody else.
     """
-    if face.score >= _DOUBTFUL_SCORE or side(face.box) < _SMALL_FACE_PX:
+    if side(face.box) < SMALL_FACE_PX:
         return False
     return not any(_is(known, face.box, sure) for known in request.watch)
 
 
-def _confirmed(detector: Detector, image: Picture, face: Detection, sure: list[Box]) -> bool:
-    """Look at a doubtful face at other sizes, turned to both sides, and mirrored: a face is seen in one of them.
-
-    A face with its hair and shoulders can pass for a larger one: to see the sure one again confirms nothing.
-    """
-    looks = [(*look, 0, False) for look in _UPRIGHT_LOOKS] + [(*_TURNED_LOOK, turns, False) for turns in (1, 3)]
-    looks += [(*look, 0, True) for look in _UPRIGHT_LOOKS]
-    pictures, places, others = [], [], []
-    for faces, px, turns, mirrored in looks:
-        window = _window(face.box, image, faces)
+def verification_views(face: Detection, image: Picture) -> list[View]:
+    """A face at two sizes, turned to both sides, and mirrored; none when it lies outside the picture."""
+    wanted = [(*view, 0, False) for view in _UPRIGHT_VIEWS] + [(*_TURNED_VIEW, turns, False) for turns in (1, 3)]
+    wanted += [(*view, 0, True) for view in _UPRIGHT_VIEWS]
+    views = []
+    for faces, px, turns, mirrored in wanted:
+        window = window_around(face.box, image, faces)
         if window is None:
-            return True
-        crop = image.cropped(window)
-        scale = px / max(crop.size)
-        bgr = np.rot90(crop.bgr(size=(max(1, round(crop.width * scale)), max(1, round(crop.height * scale)))), turns)
-        if mirrored:
-            bgr = bgr[:, ::-1]
-        view = _View(_origin(window), scale, turns, mirrored, (bgr.shape[1], bgr.shape[0]))
-        places.append(view.square(face.box))
-        others.append([view.square(box) for box in sure])
-        pictures.append(Picture.from_bgr(np.ascontiguousarray(bgr), format="bgrp"))
-    found = _detect(detector, pictures)
-    double = any(_near(face.box, box) and _within(box, face.box) for box in sure)
-    upright = _CONFIRMING_SCORE_DOUBLE if double else _CONFIRMING_SCORE
-    for (_, _, turns, _), place, known, seen in zip(looks, places, others, found, strict=True):
-        least = _CONFIRMING_SCORE_TURNED if turns else upright
-        if any(one.score >= least and _is(one.box, place, known) for one in seen):
-            return True
-    return False
+            return []
+        views.append(View.of(image, window, longer_px=px, turns=turns, mirrored=mirrored, full_color=True))
+    return views
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A window of a picture, enlarged, and turned or mirrored."""
+def _is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box], scores: Verification) -> bool:
+    """Whether a face was seen in a view of it, in its place and surely enough."""
+    beside = any(_near(face.box, box) and _within(box, face.box) for box in sure)
+    least = scores.turned if view.turns else scores.beside if beside else scores.upright
+    place, others = view.square(face.box), [view.square(box) for box in sure]
+    return any(one.score >= least and _is(one.box, place, others) for one in seen)
 
-    origin: tuple[int, int]
-    scale: float
-    turns: int
-    """Quarters, to the left."""
-    mirrored: bool
-    size: tuple[int, int]
 
-    def square(self, box: Box) -> Box:
-        """Where a box of the picture is in the view, as a square of the same size."""
-        x, y = ((middle - start) * self.scale for middle, start in zip(center(box), self.origin, strict=True))
-        x, y = {0: (x, y), 1: (y, self.size[1] - x), 3: (self.size[0] - y, x)}[self.turns]
-        x = self.size[0] - x if self.mirrored else x
-        half = side(box) * self.scale / 2
-        return x - half, y - half, x + half, y + half
+# -- region re-detection: small faces that were lost or are doubtful ------------------------------------------------
+
+
+def _again(image: Picture, found: list[Detection], request: DetectionRequest, scores: Scores) -> _Step:
+    """Faces found in enlarged windows, where a known face was not found and where a doubtful one was.
+
+    A face that is small, turned or half hidden scores low in the whole frame and better in a window around it. What is
+    found there counts only near the middle: the rest of the window is the whole frame's.
+    """
+    sure = [one.box for one in found if one.score >= scores.sure]
+    regions = _regions(image, _unsure_places(found, sure, request.watch, scores.sure), request.redetections)
+    if not regions:
+        return []
+    views = [View.of(image, window, longer_px=WINDOW_PX) for _, window in regions]
+    answers = yield [view.image for view in views]
+    again = []
+    for (box, _), view, faces in zip(regions, views, answers, strict=True):
+        again += [face for face in map(view.back, faces) if face.score >= scores.again and _is_again(face, box, sure)]
+    return again
+
+
+def _unsure_places(found: list[Detection], sure: list[Box], watch: Sequence[Box], sure_score: float) -> list[Box]:
+    """Where known faces were lost, then where doubtful ones were found."""
+    lost = [box for box in watch if not any(_near(box, other) for other in sure)]
+    doubtful = [one.box for one in found if one.score < sure_score and not any(_near(one.box, box) for box in lost)]
+    return [*lost, *doubtful]
+
+
+def _regions(image: Picture, places: list[Box], most: int) -> list[tuple[Box, Window]]:
+    """The windows around small faces, at most so many.
+
+    A crowd asks for more than there may be: the larger a face, the more of it can be recognised.
+    """
+    small = [box for box in places if side(box) < SMALL_FACE_PX]
+    windows = [(box, window) for box in small if (window := window_around(box, image)) is not None]
+    return sorted(windows, key=lambda one: side(one[0]), reverse=True)[:most]
+
+
+def _is_again(face: Detection, place: Box, sure: list[Box]) -> bool:
+    """Whether what was found in a window is the face that it was made for."""
+    same = _near(face.box, place) and _alike(face.box, place)
+    return same and not any(_near(face.box, one) for one in sure)
+
+
+# -- boxes ----------------------------------------------------------------------------------------------------------
 
 
 def _is(seen: Box, one: Box, others: list[Box]) -> bool:
@@ -252,30 +276,15 @@ def _alike(a: Box, b: Box) -> bool:
     return max(side(a), side(b)) < _SAME_SIZE * min(side(a), side(b))
 
 
-def _window(box: Box, image: Picture, faces: float = _WINDOW_FACES) -> tuple[int, int, int, int] | None:
-    """The square around a face that is looked at, `faces` wide; None when it lies outside the picture."""
+def window_around(box: Box, image: Picture, faces: float = _WINDOW_FACES) -> Window | None:
+    """The square around a face, `faces` wide; None when it lies outside the picture."""
     (x, y), half = center(box), max(faces * side(box), _SMALLEST_WINDOW_PX) / 2
     window = math.floor(x - half), math.floor(y - half), math.ceil(x + half), math.ceil(y + half)
     inside = window[0] < image.width and window[1] < image.height and window[2] > 0 and window[3] > 0
     return window if inside else None
 
 
-def _origin(window: tuple[int, int, int, int]) -> tuple[int, int]:
-    """Where a window really begins in the picture, as Picture.cropped() widens it."""
-    return max(0, window[0]) & ~1, max(0, window[1]) & ~1
-
-
-def _moved(face: Detection, origin: tuple[int, int], back: tuple[float, float]) -> Detection:
-    """A detection in an enlarged window -> in the frame."""
-
-    def point(x: float, y: float) -> tuple[float, float]:
-        return x * back[0] + origin[0], y * back[1] + origin[1]
-
-    box = (*point(face.box[0], face.box[1]), *point(face.box[2], face.box[3]))
-    if face.landmarks is None:
-        return Detection(box, face.score)
-    right_eye, left_eye, nose, right_mouth, left_mouth = (point(x, y) for x, y in face.landmarks)
-    return Detection(box, face.score, (right_eye, left_eye, nose, right_mouth, left_mouth))
+# -- the thread -----------------------------------------------------------------------------------------------------
 
 
 def warm_up(detector: Detector, size: tuple[int, int]) -> None:
@@ -290,21 +299,23 @@ def warm_up(detector: Detector, size: tuple[int, int]) -> None:
 
 def work(
     detector: Detector,
-    requests: Channel[PassRequest],
-    looks: Channel[Look],
+    requests: Channel[DetectionRequest],
+    results: Channel[DetectionOutcome],
     stats: Stats,
     scope: Scope = EVERYTHING,
 ) -> None:
     """The detector's thread; ends when `requests` is closed, and closes the detector."""
     for note in scope.notes():
         stats.note(note, warning=True)
+    if scores_of(detector) is None:
+        stats.note("this detector's scores were not measured: more is examined again, and no face is doubted")
     try:
         while True:
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = look(detector, request, scope)
-                looks.put(result)
+                    result = examine(detector, request, scope)
+                results.put(result)
     except Closed:
         return
     finally:

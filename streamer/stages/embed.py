@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -17,20 +16,12 @@ from streamer.core.types import Candidate, Identified, IdentityRequest, Likeness
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.people.gallery import Gallery
 
-__all__ = ["Answer", "CropRules", "EmbedFailed", "Liveness", "embed", "work"]
+__all__ = ["Answer", "CropRules", "EmbedFailed", "embed", "work"]
 
 _LEAST_SHARPNESS = 0.05
 _LEAST_CONTRAST = 12.0
 _LEAST_BRIGHTNESS, _MOST_BRIGHTNESS = 20.0, 240.0
 _UNIT_SLACK = 1e-3
-
-
-class Liveness(Protocol):
-    """Tells a face from a picture of one. No such model is in the catalogue: today nothing tells a photo apart."""
-
-    def alive(self, crop: Crop) -> bool:
-        """Whether this is a living face; a crop of which that is not certain is no evidence."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,6 @@ def embed(
     stats: Stats,
     *,
     now: Callable[[], float] = time.time,
-    liveness: Liveness | None = None,
 ) -> Answer:
     """Answer one request. Whatever the embedder raises or returns that is no vector is a failure, and no evidence.
 
@@ -69,12 +59,12 @@ def embed(
     """
     frame = request.frame
     try:
-        crops = [_crop(embedder, request, candidate, rules, liveness) for candidate in request.faces]
+        crops = [_crop(embedder, request, candidate, rules) for candidate in request.faces]
         good = [crop for crop in crops if crop is not None]
         with stats.timed("embed"):
             vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
         matches = iter(gallery.match(vectors, now=now()) if vectors is not None else [])
-        stats.count("embeddings", len(good))
+        stats.embedded(len(good))
     except EmbedderError as error:
         return EmbedFailed(error)
     except Exception as error:  # an embedder is a plug-in: any exception means that there is no evidence
@@ -87,9 +77,7 @@ def embed(
     return Identified(frame.epoch, frame.t, tuple(found), version)
 
 
-def _crop(
-    embedder: Embedder, request: IdentityRequest, candidate: Candidate, rules: CropRules, liveness: Liveness | None
-) -> Crop | None:
+def _crop(embedder: Embedder, request: IdentityRequest, candidate: Candidate, rules: CropRules) -> Crop | None:
     """The aligned face; None when nobody could be told from it."""
     face = candidate.detection
     if face.landmarks is None or max(face.box[2] - face.box[0], face.box[3] - face.box[1]) < rules.min_face_px:
@@ -105,9 +93,7 @@ def _crop(
         and found.contrast >= _LEAST_CONTRAST
         and _LEAST_BRIGHTNESS <= found.brightness <= _MOST_BRIGHTNESS
     )
-    if not good or (liveness is not None and not liveness.alive(crop)):
-        return None
-    return crop
+    return crop if good else None
 
 
 def _checked(vectors: Vectors, number: int, dim: int) -> Vectors:

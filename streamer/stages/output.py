@@ -13,23 +13,24 @@ Cover-all is looked at immediately before every write of every sink.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pydantic import Field
 
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
+from streamer.core.errors import redact
 from streamer.core.options import PartOptions
-from streamer.core.stats import Stats
+from streamer.core.reasons import DropReason, Emission, SinkState, SinkTrouble
+from streamer.core.run import RunContext
 from streamer.core.types import Command
 from streamer.sinks import Sink, StreamFormat
 
-__all__ = ["OutputOptions", "PlayOut", "SinkRunner"]
-
-Kind = Literal["frame", "covered", "repeat", "slate"]
+__all__ = ["OutputOptions", "Permission", "PlayOut", "SinkHealth", "SinkRunner"]
 
 _MARGIN_S = 0.005
 """Added to the measured delay, so that a frame as late as the latest one is still in time."""
@@ -59,11 +60,23 @@ class OutputOptions(PartOptions):
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """What may be shown at this moment: asked immediately before every write."""
+
+    cover_all: Callable[[], bool]
+    gallery_version: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What a live sink shows next."""
 
     frame: AnonymizedFrame
-    kind: Kind
+    kind: Emission
+
+
+def _kind(frame: AnonymizedFrame) -> Emission:
+    return Emission.COVERED if frame.covered else Emission.FRAME
 
 
 class PlayOut:
@@ -119,21 +132,33 @@ class PlayOut:
             due.append(self._queue.popleft())
         if due:
             self._shown, self._shown_at, self._size = due[-1], now, due[-1].image.size
-            return Shown(due[-1], "covered" if due[-1].covered else "frame"), len(due) - 1
+            return Shown(due[-1], _kind(due[-1])), len(due) - 1
         if self._shown_at is not None and now < self._shown_at + self._period_s * 1.5:
             return None, 0
         self._shown_at = now
         if self._shown is not None and now - self._shown.t <= self._stale_s + self.delay_s:
-            return Shown(self._shown, "repeat"), 0
+            return Shown(self._shown, Emission.REPEAT), 0
         self._shown = None
-        return Shown(slate(-1, now, self._size, _SLATE_TEXT), "slate"), 0
+        return Shown(slate(-1, now, self._size, _SLATE_TEXT), Emission.SLATE), 0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkHealth:
+    """How an output is doing."""
+
+    state: SinkState
+    since: float
+    """On the run's clock."""
+    trouble: SinkTrouble | None = None
+    """What it failed at first; it stays when the output is closed after that."""
+    error: str = ""
 
 
 class SinkRunner:
-    """One sink and what feeds it. `step()` is called in a loop by one thread: its worker, or the main thread.
+    """One sink, what feeds it, and how it is doing. `step()` is called in a loop by one thread: its worker, or the main
+    thread.
 
-    live_source: frames come at their own time, and nothing may hold them up.
-    cover_all, gallery_version: asked immediately before every write.
+    format: where its source is live, frames come at their own time, and nothing may hold them up.
     on_command: told what the user asked for at a window.
     """
 
@@ -143,30 +168,24 @@ class SinkRunner:
         sink: Sink,
         format: StreamFormat,
         options: OutputOptions,
-        stats: Stats,
-        *,
-        live_source: bool,
-        clock: Callable[[], float],
-        cover_all: Callable[[], bool],
-        gallery_version: Callable[[], int] = lambda: 0,
+        run: RunContext,
+        permission: Permission,
         on_command: Callable[[Command], None],
     ) -> None:
         self.name = name
         self.sink = sink
         self._format = format
         self._options = options
-        self._stats = stats
-        self._live_source = live_source
-        self._clock = clock
-        self._cover_all = cover_all
-        self._gallery_version = gallery_version
+        self._stats = run.stats
+        self._clock = run.clock
+        self._permission = permission
         self._on_command = on_command
         self._period_s = 1 / format.fps
-        capacity = max(2, round(options.buffer_s * format.fps)) if live_source else 4
+        capacity = max(2, round(options.buffer_s * format.fps)) if format.live else 4
         self.channel: Channel[AnonymizedFrame] = Channel(
             capacity,
-            Full.DROP_OLDEST if live_source else Full.BLOCK,
-            on_drop=lambda frame: stats.dropped(f"{name}: too slow"),
+            Full.DROP_OLDEST if format.live else Full.BLOCK,
+            on_drop=lambda frame: run.stats.dropped(name, DropReason.TOO_SLOW),
         )
         self._play_out = PlayOut(
             size=(format.width, format.height),
@@ -174,14 +193,43 @@ class SinkRunner:
             delay_s=options.delay_s,
             stale_s=options.stale_s,
         )
+        self._health = SinkHealth(SinkState.STOPPED, run.clock())
+        self._log = run.log
         self._last: AnonymizedFrame | None = None
         self._step = self._record
-        if live_source:
+        if format.live:
             self._step = self._play if sink.live else self._record_live
 
     def open(self) -> None:
         """Open the sink. Raises what the sink raises."""
-        self.sink.open(self._format)
+        with self._trouble(SinkTrouble.OPENING):
+            self.sink.open(self._format)
+        self._health = SinkHealth(SinkState.OPEN, self._clock())
+
+    def close(self) -> None:
+        """Close the sink. Raises what the sink raises; calling it twice is fine."""
+        try:
+            with self._trouble(SinkTrouble.FINISHING):
+                self.sink.close()
+        finally:
+            if self._health.state is not SinkState.STOPPED:
+                self._health = replace(self._health, state=SinkState.STOPPED, since=self._clock())
+
+    @property
+    def health(self) -> SinkHealth:
+        """How it is doing; may be asked from any thread."""
+        return self._health
+
+    @contextmanager
+    def _trouble(self, kind: SinkTrouble) -> Iterator[None]:
+        """Around every call of the sink: a failure is kept, said, and passed on."""
+        try:
+            yield
+        except Exception as error:
+            if self._health.trouble is None:  # what comes after it follows from it
+                self._health = SinkHealth(SinkState.FAILING, self._clock(), kind, redact(str(error)))
+            self._log.say("output", logging.ERROR, "%s %s", self.name, kind.value, error=error)
+            raise
 
     def run(self) -> None:
         """A worker's whole life; the sink is closed whatever happens."""
@@ -189,7 +237,7 @@ class SinkRunner:
             while self.step(timeout_s=1.0):
                 pass
         finally:
-            self.sink.close()
+            self.close()
 
     def step(self, timeout_s: float) -> bool:
         """Do what is due, waiting for it at most timeout_s. False when the end was reached."""
@@ -202,7 +250,9 @@ class SinkRunner:
                 if now - self._last.t > self._options.stale_s + _RECORD_PATIENCE_S:
                     self._fill(now)
             return False
-        for command in self.sink.poll():
+        with self._trouble(SinkTrouble.ATTENDING):
+            commands = self.sink.poll()
+        for command in commands:
             self._on_command(command)
         return True
 
@@ -213,7 +263,7 @@ class SinkRunner:
         wait = min(timeout_s, _POLL_S) if self.sink.main_thread else timeout_s
         frame = self.channel.get(wait)
         if frame is not None:
-            self._write(frame, "covered" if frame.covered else "frame")
+            self._write(frame, _kind(frame))
 
     def _record_live(self, timeout_s: float) -> None:
         """Every frame with its own time, and slates in the gaps."""
@@ -221,18 +271,18 @@ class SinkRunner:
         if frame is None:
             self._fill(self._clock() - self._options.stale_s - _RECORD_PATIENCE_S)
         elif self._last is not None and frame.t <= self._last.t:
-            self._stats.dropped(f"{self.name}: came after its time was filled")
+            self._stats.dropped(self.name, DropReason.TIME_FILLED)
         else:
             # A gap that ended before it was noticed is filled as well, or the frame before it would stand there.
             if self._last is not None and frame.t - self._last.t > self._options.stale_s + self._period_s:
                 self._fill(frame.t - self._period_s)
-            self._write(frame, "covered" if frame.covered else "frame")
+            self._write(frame, _kind(frame))
             self._last = frame
 
     def _fill(self, until: float) -> None:
         while self._last is not None and self._last.t + self._period_s <= until:
             filler = slate(-1, self._last.t + self._period_s, self._last.image.size, _SLATE_TEXT)
-            self._write(filler, "slate")
+            self._write(filler, Emission.SLATE)
             self._last = filler
 
     def _play(self, timeout_s: float) -> None:
@@ -247,16 +297,16 @@ class SinkRunner:
                 self._play_out.offer(more, now)
         shown, skipped = self._play_out.show(now)
         if skipped:
-            self._stats.dropped(f"{self.name}: shown too late", skipped)
+            self._stats.dropped(self.name, DropReason.SHOWN_TOO_LATE, skipped)
         if shown is not None:
             self._write(shown.frame, shown.kind)
 
-    def _write(self, frame: AnonymizedFrame, kind: Kind) -> None:
+    def _write(self, frame: AnonymizedFrame, kind: Emission) -> None:
         # Somebody who was removed from the gallery may still be in frames that wait here.
-        outdated = frame.gallery_version is not None and frame.gallery_version != self._gallery_version()
-        if (outdated or self._cover_all()) and not frame.covered:
+        outdated = frame.gallery_version is not None and frame.gallery_version != self._permission.gallery_version()
+        if (outdated or self._permission.cover_all()) and not frame.covered:
             frame = slate(frame.seq, frame.t, frame.image.size, _COVER_TEXT, name=frame.name)
-            kind = "covered"
-        with self._stats.timed(f"write {self.name}"):
+            kind = Emission.COVERED
+        with self._trouble(SinkTrouble.WRITING), self._stats.timed(f"write {self.name}"):
             self.sink.write(frame)
         self._stats.emitted(self.name, frame.seq, kind, self._clock())

@@ -1,18 +1,18 @@
-"""The event machine between capture and render: frames, passes and time come in, planned frames come out.
+"""The event machine between capture and render: frames, detection results and time come in, planned frames come out.
 
 It does no input or output, starts nothing and reads no clock; `now` comes in with every event. Frames leave in the
 order in which they came, each exactly once, with what is known about it or with no plan at all. Whether that is enough
 to show it is judged by `seal()`, not here.
 
     offer(frame)    a frame was captured; it is held
-    next_request()  the detector is idle: which frame should it look at
-    passed(pass)    the detector has looked: frames up to that moment are bracketed by passes, and leave; with
+    next_request()  the detector is idle: which frame should it examine
+    detected(...)   the detector has answered: frames up to that moment are bracketed by results, and leave; with
                     `look_back_s`, frames up to so long before
     failed(...)     the detector could not: that frame leaves without a plan
     next_identity() somebody wants to know whose faces these are; identified(...) is the answer. Files wait for it, so
                     that every run decides alike; live frames never do, and who is not known is hidden
     expire()        time went by: what waited too long leaves, with lookahead without a plan
-    finish()        no more frames will come: the last one wants a pass, so that all are bracketed
+    finish()        no more frames will come: the last one is asked for, so that all are bracketed
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from streamer.core.options import PartOptions
-from streamer.core.types import Frame, Identified, IdentityRequest, Pass, PassRequest, Plan, Planned
+from streamer.core.reasons import CoverReason
+from streamer.core.types import DetectionRequest, DetectionResult, Frame, Identified, IdentityRequest, Plan, Planned
 from streamer.identity.decide import Identity
 from streamer.tracking.tracker import Tracker
 
-__all__ = ["Planner", "PlannerOptions"]
+__all__ = ["Scheduler", "SchedulerOptions"]
 
 _QUEUE_FOR_FILES = 2
-"""Passes that may wait for the detector before a file is read further."""
+"""Requests that may wait for the detector before a file is read further."""
 _FILE_LOOK_BACK_S = 0.21
 """A file can wait: for six frames at 29.97 frames per second."""
 _SLACK_S = 1e-6
 """Rounding of timestamps."""
 
 
-class PlannerOptions(PartOptions):
-    """Settings of the planner: when the detector looks, and how long a frame may wait for it."""
+class SchedulerOptions(PartOptions):
+    """Settings of the scheduler: when the detector results, and how long a frame may wait for it."""
 
-    every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 looks at every frame")
+    every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 results at every frame")
     second_looks: int = Field(
-        4, ge=0, le=64, description="enlarged looks per pass at faces that were lost or are doubtful; 0 makes none"
+        4, ge=0, le=64, description="enlarged results per pass at faces that were lost or are doubtful; 0 makes none"
     )
     lookahead: bool = Field(
         True, description="hold frames until the next pass, so that faces are covered before they are first found"
@@ -63,7 +64,7 @@ class PlannerOptions(PartOptions):
         None,
         ge=0,
         le=1,
-        description="with lookahead: a face that is first found is covered this long before, also where looks missed "
+        description="with lookahead: a face that is first found is covered this long before, also where results missed "
         "it; frames wait for that; null: 0.21 for files, 0 for live sources",
     )
     max_hold_s: float = Field(
@@ -87,44 +88,44 @@ class _Epoch:
     tracker: Tracker
     began_t: float
     """Capture time of its first frame."""
-    passes: deque[Pass] = field(default_factory=lambda: deque(maxlen=512))
+    results: deque[DetectionResult] = field(default_factory=lambda: deque(maxlen=512))
     failed: set[int] = field(default_factory=set)
     """Frames that the detector could not examine."""
 
-    def around(self, t: float) -> tuple[Pass | None, Pass | None]:
-        """The last pass up to time t, and the first one after it. What is asked for is nearly always recent."""
+    def around(self, t: float) -> tuple[DetectionResult | None, DetectionResult | None]:
+        """The last result up to time t, and the first one after it. What is asked for is nearly always recent."""
         after = None
-        for look in reversed(self.passes):
-            if look.t <= t:
-                return look, after
-            after = look
+        for result in reversed(self.results):
+            if result.t <= t:
+                return result, after
+            after = result
         return None, after
 
 
-class Planner:
+class Scheduler:
     """See the module.
 
-    live: frames cannot wait for ever; the newest wish for a pass replaces an older one.
+    live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
-    confirm: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
+    verify: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
     """
 
     def __init__(
         self,
-        options: PlannerOptions,
+        options: SchedulerOptions,
         new_tracker: Callable[[], Tracker],
         identity: Identity,
         *,
         live: bool,
         stills: bool = False,
-        confirm: bool = False,
+        verify: bool = False,
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
         self._identity = identity
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
-        self._confirm = confirm and not stills
+        self._verify = verify and not stills
         back_s = options.look_back_s
         if back_s is None:
             back_s = 0.0 if live else _FILE_LOOK_BACK_S
@@ -142,12 +143,12 @@ class Planner:
 
     @property
     def full(self) -> bool:
-        """Not live: enough frames are waiting; read no more until a pass has come back."""
+        """Not live: enough frames are waiting; read no more until a detection has come back."""
         return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
 
     @property
     def waits_for_identity(self) -> bool:
-        """Not live: no pass is taken in, and no frame leaves, until the embedder has answered."""
+        """Not live: no detection is taken in, and no frame leaves, until the embedder has answered."""
         return not self._live and self._identity.waiting
 
     @property
@@ -176,31 +177,31 @@ class Planner:
             self._since_wanted += 1
         return self._release(now)
 
-    def next_request(self) -> PassRequest | None:
-        """What the detector should look at; None when it is busy or nothing is wanted."""
+    def next_request(self) -> DetectionRequest | None:
+        """What the detector should examine; None when it is busy or nothing is wanted."""
         if self._in_flight is not None or not self._wanted:
             return None
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
         watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
-        return PassRequest(self._in_flight, tuple(watch), self._options.second_looks, self._confirm)
+        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, self._verify)
 
-    def passed(self, look: Pass, now: float) -> list[Planned]:
-        """The detector has looked at the frame asked for."""
+    def detected(self, result: DetectionResult, now: float) -> list[Planned]:
+        """The detector has examined the frame asked for."""
         frame, self._in_flight = self._in_flight, None
-        epoch = self._epochs.get(look.epoch)
-        if epoch is not None and (not epoch.passes or look.t > epoch.passes[-1].t):
+        epoch = self._epochs.get(result.epoch)
+        if epoch is not None and (not epoch.results or result.t > epoch.results[-1].t):
             # A file may jump on by seconds: what is held must not be forgotten over it.
-            held_t = next((held.frame.t for held in self._held if held.frame.epoch == look.epoch), look.t)
+            held_t = next((held.frame.t for held in self._held if held.frame.epoch == result.epoch), result.t)
             shift = frame.shift if frame is not None else (0.0, 0.0)
-            went = epoch.tracker.observe(look, held_t, shift)
-            epoch.passes.append(look)
+            went = epoch.tracker.observe(result, held_t, shift)
+            epoch.results.append(result)
             if frame is not None:
-                self._identity.observe(frame, look, went, epoch.tracker.boxes_at(look.t, shift=shift))
+                self._identity.observe(frame, result, went, epoch.tracker.boxes_at(result.t, shift=shift))
         return self._release(now)
 
-    def failed(self, request: PassRequest, now: float) -> list[Planned]:
-        """The detector could not look at the frame asked for: that frame will be covered."""
+    def failed(self, request: DetectionRequest, now: float) -> list[Planned]:
+        """The detector could not examine the frame asked for: that frame will be covered."""
         self._in_flight = None
         frame = request.frame
         if frame.epoch in self._epochs:
@@ -240,7 +241,7 @@ class Planner:
         self._epochs = {number: epoch for number, epoch in self._epochs.items() if number in alive}
 
     def _close_bracket(self) -> None:
-        """Ask for a pass on the last frame held, so that those before it are bracketed."""
+        """Ask for a detection on the last frame held, so that those before it are bracketed."""
         last = self._held[-1].frame if self._held else None
         if last is not None and last is not self._last_wanted:
             self._want(last, keep_others=True)
@@ -248,14 +249,14 @@ class Planner:
     def _is_due(self, frame: Frame) -> bool:
         if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:
             return True
-        # The next frame would be about as far away as this one is from the last: a pass there would come too late.
+        # The next frame would be about as far away as this one is from the last: a detection there would come too late.
         step = frame.t - self._newest.t if self._newest is not None else 0.0
         return frame.t + step - self._last_wanted.t > self._options.max_gap_s + _SLACK_S
 
     def _want(self, frame: Frame, *, keep_others: bool = False) -> None:
         if self._live and not keep_others:
-            # Newest wins: a detector that cannot keep up looks at the present, and the gap rule covers the rest.
-            # The wish that closes an earlier epoch stays, it is the only one there.
+            # Newest wins: a detector that cannot keep up examines the present, and the gap rule covers the rest.
+            # The request that closes an earlier epoch stays, it is the only one there.
             self._wanted = deque(waiting for waiting in self._wanted if waiting.epoch != frame.epoch)
         self._wanted.append(frame)
         self._last_wanted = frame
@@ -266,54 +267,54 @@ class Planner:
         while self._held and not self.waits_for_identity:
             held = self._held[0]
             epoch = self._epochs[held.frame.epoch]
-            bracketed = bool(epoch.passes) and epoch.passes[-1].t >= held.frame.t
-            waits_for_pass = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
-            predictable = not self._options.lookahead and not waits_for_pass and self._near(held.frame, epoch)
+            bracketed = bool(epoch.results) and epoch.results[-1].t >= held.frame.t
+            waits_for_result = held.frame is self._in_flight or any(held.frame is wanted for wanted in self._wanted)
+            predictable = not self._options.lookahead and not waits_for_result and self._near(held.frame, epoch)
             expired = self._live and now >= held.arrived + self._options.max_hold_s
-            settled = bracketed and (epoch.passes[-1].t >= held.frame.t + self._look_back_s - _SLACK_S)
+            settled = bracketed and (epoch.results[-1].t >= held.frame.t + self._look_back_s - _SLACK_S)
             known = settled or predictable or self._hopeless(held.frame)
             if not (known or expired):
                 break
             self._held.popleft()
             if known or not self._options.lookahead:
                 ready.append(self._planned(held.frame, epoch))
-            else:  # also when only the looks to look back from are wanting: nothing is relaxed under load
-                ready.append(Planned(held.frame, None, "no pass in time"))
+            else:  # also when only the results to look back from are wanting: nothing is relaxed under load
+                ready.append(Planned(held.frame, None, CoverReason.NO_PASS_IN_TIME))
         return ready
 
     def _hopeless(self, frame: Frame) -> bool:
-        """No pass that is still to come tells more of this frame: its epoch is over, and nothing later is asked for."""
+        """No result still to come tells more of this frame: its epoch is over, and nothing later is asked for."""
         if not self._ended and self._newest is not None and frame.epoch == self._newest.epoch:
             return False
         asked = [*self._wanted, *([self._in_flight] if self._in_flight is not None else [])]
         return not any(other.epoch == frame.epoch and other.t >= frame.t for other in asked)
 
-    def _near(self, frame: Frame, epoch: _Epoch) -> tuple[Pass, ...]:
-        """The passes next to a frame, before (or on) it and after it, that are near enough to rest on."""
+    def _near(self, frame: Frame, epoch: _Epoch) -> tuple[DetectionResult, ...]:
+        """The detections next to a frame, before (or on) it and after it, that are near enough to rest on."""
         limit = self._options.max_gap_s + _SLACK_S
         before, after = epoch.around(frame.t)
         if before is not None and before.t == frame.t:
             after = None
-        return tuple(look for look in (before, after) if look is not None and abs(look.t - frame.t) <= limit)
+        return tuple(result for result in (before, after) if result is not None and abs(result.t - frame.t) <= limit)
 
     def _planned(self, frame: Frame, epoch: _Epoch) -> Planned:
         if frame.seq in epoch.failed:
-            return Planned(frame, None, "detector failed")
+            return Planned(frame, None, CoverReason.DETECTOR_FAILED)
         if frame.t - epoch.began_t < self._cover_first_s - _SLACK_S:
-            return Planned(frame, None, "scene just began")
+            return Planned(frame, None, CoverReason.SCENE_BEGAN)
         # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame
         # is covered. Without lookahead that risk was chosen.
-        bracketed = bool(epoch.passes) and epoch.passes[-1].t >= frame.t
-        passes = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
-        if not passes:
-            return Planned(frame, None, "no pass in time")
+        bracketed = bool(epoch.results) and epoch.results[-1].t >= frame.t
+        results = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
+        if not results:
+            return Planned(frame, None, CoverReason.NO_PASS_IN_TIME)
         if self._changed_unwatched(frame, epoch):
-            return Planned(frame, None, "a face came or went between rare looks")
+            return Planned(frame, None, CoverReason.CHANGED_UNWATCHED)
         tracks = self._identity.decide(frame, epoch.tracker.boxes_at(frame.t, self._look_back_s, frame.shift))
-        return Planned(frame, Plan(frame.seq, frame.epoch, passes, tracks))
+        return Planned(frame, Plan(frame.seq, frame.epoch, results, tracks))
 
     def _changed_unwatched(self, frame: Frame, epoch: _Epoch) -> bool:
-        """Whether somebody ran in or out between two looks too far apart to tell which way.
+        """Whether somebody ran in or out between two detections too far apart to tell which way.
 
         Cover reaches as far as people run within `max_gap_s`; over a longer time they may be anywhere.
         """

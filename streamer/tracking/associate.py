@@ -24,7 +24,7 @@ _DISTANCE_PER_S = 1.5
 _SCALE = 2.2
 """Largest ratio of the sizes of a match."""
 _LEAP_DISTANCE = 3.0
-"""Farthest leap of a face between two looks, in face sizes: somebody dashes past, or the camera is swung."""
+"""Farthest leap of a face between two detections, in face sizes: somebody dashes past, or the camera is swung."""
 _LEAP_SCALE = 1.5
 """Largest ratio of the sizes before and after a leap."""
 

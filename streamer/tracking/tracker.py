@@ -1,4 +1,4 @@
-"""Stage: passes -> tracks. Where each face is at any moment, between and after the detector's looks.
+"""Stage: detection results -> tracks. Where each face is at any moment, between and after them.
 
 A face counts from its first detection, and stays covered for `keep_s` after its last. Everything here errs towards more
 cover: a doubtful match starts a new track beside the old one, and every box comes with a spread, its possible error.
@@ -14,13 +14,13 @@ from pydantic import Field
 
 from streamer.core.geometry import center, hull, lerp, shifted, side
 from streamer.core.options import PartOptions
-from streamer.core.types import Box, Detection, Pass, Points5, TrackBox
+from streamer.core.types import Box, Detection, DetectionResult, Points5, TrackBox
 from streamer.tracking.associate import LEAP_SCORE, MOTION_TRUST_S, associate, leaps
 
 __all__ = ["TrackOptions", "Tracker"]
 
 _JITTER = 0.05
-"""Share of a face's size by which a detector's box wobbles from look to look."""
+"""Share of a face's size by which a detector's box wobbles from one result to the next."""
 _WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 _RUN_PER_S = 12.0
@@ -29,10 +29,10 @@ _DOUBTFUL_PER_S = 2.0
 """The same for doubtful tracks: most are no faces, and what is none does not walk."""
 _LEAD = 0.5
 """So many face sizes may somebody who runs, or is doubtful and walks, be ahead of their cover: the mask's margin holds
-most of it. Between frequent looks nobody comes to be further ahead; between rare ones cover keeps up with them."""
+most of it. Between frequent detections nobody comes to be further ahead; between rare ones cover keeps up with them."""
 _SWERVE_PER_S2 = 8.0
 """Face sizes per second squared by which a head that nods or is shaken changes its pace: a fifth of a face to either
-side within a second. Between frequent looks that is next to nothing; over half a second it is a quarter of a face.
+side within a second. Between frequent detections that is next to nothing; over half a second it is a quarter of a face.
 """
 _LEAP_S = 0.25
 """Longest time of a leap."""
@@ -72,20 +72,20 @@ class _Seen:
     shift: tuple[float, float] = (0.0, 0.0)
     """The frame's; `box` and `landmarks` are without it."""
     unseen_until: float = -math.inf
-    """Time of the look before."""
+    """Time of the detection before."""
     missed_t: float = math.inf
-    """Time of the first look that had missed the face since the sighting before."""
+    """Time of the first detection that had missed the face since the sighting before."""
 
 
 @dataclass(slots=True)
 class _Track:
     track_id: int
     unseen_until: float
-    """Time of the full pass before the first detection: until then the face was not there."""
+    """Time of the last full result before the first detection: until then the face was not there."""
     seen: list[_Seen] = field(default_factory=list)
     best_score: float = 0.0
     missed_t: float = math.inf
-    """Time of the first look since it was last seen."""
+    """Time of the first detection since it was last seen."""
     origin: _Seen | None = None
     """Where it may have leapt from before it was first seen: a face that was lost at that moment."""
     leapt_to: _Track | None = None
@@ -128,10 +128,10 @@ def _apart(a: _Seen, b: _Seen) -> float:
 
 
 class Tracker:
-    """The faces of one epoch. Time comes in with the passes; nothing here reads a clock.
+    """The faces of one epoch. Time comes in with the detections; nothing here reads a clock.
 
     start_score: a detection of at least this score starts a track.
-    vouched_s: a pass vouches for frames so far away; no face is forgotten before, whatever `keep_s` says.
+    vouched_s: a detection vouches for frames so far away; no face is forgotten before, whatever `keep_s` says.
     """
 
     def __init__(self, options: TrackOptions, start_score: float, *, vouched_s: float = 0.0) -> None:
@@ -144,46 +144,48 @@ class Tracker:
         self._forget_before_t = -math.inf
 
     def observe(
-        self, look: Pass, needed_from_t: float = math.inf, shift: tuple[float, float] = (0.0, 0.0)
+        self, result: DetectionResult, needed_from_t: float = math.inf, shift: tuple[float, float] = (0.0, 0.0)
     ) -> dict[int, Detection]:
-        """Take in one pass, and say which face went to which track. Passes must come in the order of their time.
+        """Take in one result, and say which face went to which track. Results must come in the order of their time.
 
         needed_from_t: nobody will ask any more for what was before; nothing later is forgotten, however long ago it is.
         shift: the frame's. Faces are followed as if the camera stood still.
         """
-        steady = [_steadied(found, shift) for found in look.detections]
-        given = {id(still): found for still, found in zip(steady, look.detections, strict=True)}
-        self._forget_before_t = min(look.t - _HISTORY_S, needed_from_t)
+        steady = [_steadied(found, shift) for found in result.detections]
+        given = {id(still): found for still, found in zip(steady, result.detections, strict=True)}
+        self._forget_before_t = min(result.t - _HISTORY_S, needed_from_t)
         went: dict[int, Detection] = {}
         strong = [found for found in steady if found.score >= self._start_score]
         weak = [found for found in steady if self._options.continue_score <= found.score < self._start_score]
-        free = [track for track in self._tracks if look.t - track.seen[-1].t <= self._keep_s(track)]
+        free = [track for track in self._tracks if result.t - track.seen[-1].t <= self._keep_s(track)]
         unmatched: list[Detection] = []
         # Two thresholds (Zhang et al., ByteTrack, 2022): what is weak may go on with a track, but never starts one.
         for found, may_start in ((strong, True), (weak, False)):
-            pairs = associate([track.predicted(look.t) for track in free], found, look.t, [t.seen[-1].t for t in free])
+            pairs = associate(
+                [track.predicted(result.t) for track in free], found, result.t, [t.seen[-1].t for t in free]
+            )
             for track_index, found_index in pairs:
-                self._see(free[track_index], found[found_index], look.t, shift)
+                self._see(free[track_index], found[found_index], result.t, shift)
                 went[free[track_index].track_id] = found[found_index]
             taken = {track_index for track_index, _ in pairs}
             matched = {found_index for _, found_index in pairs}
             free = [track for index, track in enumerate(free) if index not in taken]
             if may_start:
                 unmatched = [detection for index, detection in enumerate(found) if index not in matched]
-        left = [one for one in free if one.best_score >= LEAP_SCORE and look.t - one.seen[-1].t <= _LEAP_S]
+        left = [one for one in free if one.best_score >= LEAP_SCORE and result.t - one.seen[-1].t <= _LEAP_S]
         leapt = leaps([one.seen[-1].box for one in left], unmatched)
         for number, detection in enumerate(unmatched):
             track = _Track(self._next_id, self._last_full_t)
             self._next_id += 1
             if number in leapt:
                 track.origin, left[leapt[number]].leapt_to = left[leapt[number]].seen[-1], track
-            self._see(track, detection, look.t, shift)
+            self._see(track, detection, result.t, shift)
             went[track.track_id] = detection
             self._tracks.append(track)
-        if look.full:
-            self._last_full_t = look.t
+        if result.full:
+            self._last_full_t = result.t
             for track in free:
-                track.missed_t = min(track.missed_t, look.t)
+                track.missed_t = min(track.missed_t, result.t)
         horizon = self._forget_before_t - max(self._options.keep_s, self._vouched_s)
         self._tracks = [track for track in self._tracks if track.seen[-1].t >= horizon]
         return {track_id: given[id(found)] for track_id, found in went.items()}
@@ -200,9 +202,9 @@ class Tracker:
         return [_as_shown(box, shift, _shift_as_seen(track, t, shift)) for track, box in boxes]
 
     def changed_between(self, earlier_t: float, later_t: float) -> bool:
-        """Whether one of two looks that follow each other found a face that the other one did not.
+        """Whether one of two detections that follow each other found a face that the other one did not.
 
-        Where it was between them, nobody knows, whatever other looks say of it.
+        Where it was between them, nobody knows, whatever other detections say of it.
         """
         both = {earlier_t, later_t}
         return any(len(both.intersection(seen.t for seen in track.seen)) == 1 for track in self._tracks)
@@ -241,12 +243,12 @@ class Tracker:
         return max(self._vouched_s, self._options.keep_s * (1.0 if sure else _DOUBTFUL_KEEP))
 
     def _before(self, track: _Track, first: _Seen, t: float, look_back_s: float) -> list[TrackBox]:
-        """A face found for the first time was perhaps there already, at least since the last full pass."""
+        """A face found for the first time was perhaps there already, at least since the last full detection."""
         boxes = []
         if track.origin is not None and t > track.origin.t:
             boxes.append(self._way(track, track.origin, first, t))
-        # Where a look missed it, it was hardly in plain sight: only the time in which nobody looked counts. A leap may
-        # be none: then one face went when another came, and the other took no such way.
+        # Where a detection missed it, it was hardly in plain sight: only the time in which nobody looked counts. A leap
+        # may be none: then one face went when another came, and the other took no such way.
         if t > track.unseen_until or t >= first.t - look_back_s - _SLACK_S:
             boxes.append(self._wandered(track, first, min(first.t - t, first.t - track.unseen_until), 0.0))
         return boxes
@@ -307,10 +309,10 @@ def _steadied(found: Detection, shift: tuple[float, float]) -> Detection:
 
 
 def _shift_as_seen(track: _Track, t: float, shift: tuple[float, float]) -> tuple[float, float]:
-    """The frame's shift, as far as the looks at this face bear it out.
+    """The frame's shift, as far as the detections of this face bear it out.
 
     Pictures tell the same of a camera and of a train behind people who stand still. A face that went with the shift
-    between the two looks nearest to t proves it. Else it is even between two looks, and none before and after.
+    between the two detections nearest to t proves it. Else it is even between two, and none before and after.
     """
     origin = [] if track.origin is None or t <= track.origin.t else [track.origin]
     seen = [*origin, *track.seen]
@@ -328,7 +330,7 @@ def _shift_as_seen(track: _Track, t: float, shift: tuple[float, float]) -> tuple
 
 
 def _as_shown(track: TrackBox, shift: tuple[float, float], seen: tuple[float, float]) -> TrackBox:
-    """The way back into the picture: by the frame's shift, and by the one that looks bear out."""
+    """The way back into the picture: by the frame's shift, and by the one that detections bear out."""
     moved = shifted(track.box, *shift)
     box = hull(moved, shifted(track.box, *seen))
     one_face = side(box) < _ONE_FACE * side(moved)  # an ellipse would cut the corners of a box that holds two

@@ -16,7 +16,7 @@ from streamer.config.parts import kinds, load
 from streamer.core.errors import EffectError
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
-from streamer.core.types import Box, Cover, Detection, Frame, Pass, Plan, Points5, Reveal, TrackBox
+from streamer.core.types import Box, Cover, Detection, DetectionResult, Frame, Plan, Points5, Reveal, TrackBox
 from streamer.effects import Effect, Patch, solid
 
 RULES = Freshness(max_gap_s=0.25, gallery_version=3)
@@ -44,11 +44,11 @@ def changed(before: Picture, after: Picture) -> np.ndarray[tuple[int, int], np.d
 
 
 FRAME = Frame(5, 2, 1.0, noise())
-PASS = Pass(4, 2, 0.9, ())
+RESULT = DetectionResult(4, 2, 0.9, ())
 
 
 def plan(**changes: Any) -> Plan:
-    return replace(Plan(5, 2, (PASS,), ((track(), Cover("test")),)), **changes)
+    return replace(Plan(5, 2, (RESULT,), ((track(), Cover("test")),)), **changes)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def plan(**changes: Any) -> Plan:
         (None, "no plan"),
         (plan(seq=4), "plan of another frame"),
         (plan(epoch=1), "plan of another frame"),
-        (plan(passes=()), "no pass"),
-        (plan(passes=(replace(PASS, full=False),)), "pass of another kind or epoch"),
-        (plan(passes=(replace(PASS, epoch=1),)), "pass of another kind or epoch"),
-        (plan(passes=(replace(PASS, t=0.74),)), "pass too far away"),
-        (plan(passes=(PASS, replace(PASS, t=1.26))), "pass too far away"),
-        (plan(passes=(replace(PASS, t=math.nan),)), "pass too far away"),
+        (plan(results=()), "no pass"),
+        (plan(results=(replace(RESULT, full=False),)), "pass of another kind or epoch"),
+        (plan(results=(replace(RESULT, epoch=1),)), "pass of another kind or epoch"),
+        (plan(results=(replace(RESULT, t=0.74),)), "pass too far away"),
+        (plan(results=(RESULT, replace(RESULT, t=1.26))), "pass too far away"),
+        (plan(results=(replace(RESULT, t=math.nan),)), "pass too far away"),
         (plan(tracks=((track((0, 0, math.nan, 9)), Cover("")),)), "box is not finite"),
         (plan(tracks=((track(spread_px=math.inf), Cover("")),)), "box is not finite"),
     ],

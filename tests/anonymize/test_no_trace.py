@@ -23,7 +23,7 @@ from streamer.anonymize.zones import ZoneOptions, zoned
 from streamer.config.parts import load
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture, even
-from streamer.core.types import Box, Cover, Frame, Pass, Plan, Points5, Reveal, TrackBox, Verdict
+from streamer.core.types import Box, Cover, DetectionResult, Frame, Plan, Points5, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
 
 EXAMPLES = int(os.environ.get("STREAMER_TEST_EXAMPLES", "150"))
@@ -118,8 +118,8 @@ def sequence(seed: int, format: Format, length: int, mask: MaskOptions, zones: Z
             (track, SHOWN if chance.random() < 0.2 else HIDDEN) for track in there
         ]
         covered = chance.random() < 0.1
-        look = Pass(number, epoch, frame.t, ())
-        steps.append(Step(frame, None if covered else Plan(number, epoch, (look,), tuple(verdicts))))
+        result = DetectionResult(number, epoch, frame.t, ())
+        steps.append(Step(frame, None if covered else Plan(number, epoch, (result,), tuple(verdicts))))
     return Clip(steps, mask, zones)
 
 

@@ -22,7 +22,7 @@ from streamer.config.schema import Config
 from streamer.core.errors import ConfigError
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture, Plane
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Plan
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame, Plan
 from streamer.effects import solid
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline
@@ -245,7 +245,7 @@ def test_a_failing_zone_covers_the_frame(monkeypatch: pytest.MonkeyPatch) -> Non
     frame = Frame(0, 0, 0.0, Picture.blank(64, 48, luma=MARK).frozen())
     sealed = seal(
         frame,
-        Plan(0, 0, (Pass(0, 0, 0.0, ()),), ()),
+        Plan(0, 0, (DetectionResult(0, 0, 0.0, ()),), ()),
         effect=solid.build(solid.Options(), Context()),
         mask=MaskOptions(),
         rules=Freshness(0.1),
@@ -261,7 +261,7 @@ def test_only_the_region_and_its_margin_are_searched() -> None:
     assert search_window(options(cover=[LEFT_HALF]), (1280, 720)) is None
     detector = Eyeless()
     frame = Frame(0, 0, 0.0, Picture.blank(1280, 720).frozen())
-    assert isinstance(detect.look(detector, PassRequest(frame), detect.Scope(zones)), Pass)
+    assert isinstance(detect.examine(detector, DetectionRequest(frame), detect.Scope(zones)), DetectionResult)
     assert detector.sizes == [(448, 416)]
 
 
@@ -272,9 +272,9 @@ def test_a_face_in_the_region_is_told_in_the_frames_pixels() -> None:
     middle = (box[0] + box[2]) / 2 / 320, (box[1] + box[3]) / 2 / 240
     around: Polygon = [[middle[0] + dx, middle[1] + dy] for dx, dy in ((-0.1, -0.1), (0.1, -0.1), (0.1, 0.1))]
     frame = Frame(20, 0, 0.8, source.picture(20))
-    look = detect.look(Oracle(), PassRequest(frame), detect.Scope(options(inside=[around])))
-    assert isinstance(look, Pass)
-    assert [one.box for one in look.detections] == [box]
+    result = detect.examine(Oracle(), DetectionRequest(frame), detect.Scope(options(inside=[around])))
+    assert isinstance(result, DetectionResult)
+    assert [one.box for one in result.detections] == [box]
 
 
 @pytest.mark.parametrize("format", ["i420", "bgrp"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import signal
@@ -129,6 +130,8 @@ def test_help(call: Call, arguments: list[str]) -> None:
         (["run", "text.mp4", "-c", "no.yaml"], 2, "no.yaml: cannot be read"),
         (["run", "text.mp4", "-o", "o.mp4", "--report", "r.txt"], 2, "name a file ending in .json"),
         (["run", "text.mp4", "-o", "o.mp4", "--report", "no/r.json"], 2, "report folder"),
+        (["run", "text.mp4", "--log-format", "xml"], 2, "--log-format is one of text, json"),
+        (["run", "text.mp4", "--log-level", "loud"], 2, "--log-level is one of debug, info"),
         (["run", "7", "-q"], 2, "camera 7 needs an output"),
         (["config", "--check", "bad.yaml"], 2, "bad.yaml: detect.evry: unknown key (did you mean 'every'?)"),
         (["models", "path", "yunett"], 2, "unknown model 'yunett' (did you mean 'yunet'?)"),
@@ -248,6 +251,21 @@ def test_outputs_by_default(monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_pat
     assert run_verb.chosen_outputs(video, ["a.mp4"], preview=True) == ["a.mp4", "window"]
     assert run_verb.chosen_outputs(video, ["window"], preview=True) == ["window"]
     assert run_verb.chosen_outputs(video, [], preview=True) == ["window"]
+
+
+@pytest.mark.parametrize("options", [["--log-format", "json"], ["--log-level", "warning", "--log-format", "json"]])
+def test_a_log_instead_of_messages(call: Call, clip: Path, tmp_path: Path, yunet: Path, options: list[str]) -> None:
+    code, out, err = call("run", clip, "-o", tmp_path / "o.mp4", "--duration", "0.4", *options)
+    assert (code, out) == (0, "")
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert all(line["time"].endswith("Z") for line in lines)
+    if "warning" in options:
+        assert lines == []
+    else:
+        said = {(line["stage"], line["stream"]): line["message"] for line in lines}
+        assert said["run", clip.name].startswith("ended: 10 frames")
+        assert "10 frames in" in said["cli", ""]
+    assert not [one for one in logging.getLogger("streamer").handlers if isinstance(one, logging.StreamHandler)]
 
 
 def test_a_video_into_two_files_with_a_report(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamer.cli.recognise import _write
-from streamer.core.files import write_whole
+from streamer.core.files import PRIVATE, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,8 @@ def mode(path: Path) -> int:
 
 
 def test_for_the_owner_only_or_as_the_system_has_it(tmp_path: Path) -> None:
-    for private, rights in ((False, 0o644), (True, 0o600)):
-        write_whole(tmp_path / "a", b"new", private=private)
+    for asked, rights in ((0o666, 0o644), (PRIVATE, 0o600)):
+        write_whole(tmp_path / "a", b"new", mode=asked)
         assert ((tmp_path / "a").read_bytes(), mode(tmp_path / "a")) == (b"new", rights)
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
@@ -60,6 +60,38 @@ def test_what_is_cut_short_leaves_the_old_file_and_nothing_beside_it(
 def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"theirs")
     (tmp_path / "a").symlink_to("elsewhere")
-    write_whole(tmp_path / "a", b"mine", private=True)
+    write_whole(tmp_path / "a", b"mine", mode=PRIVATE)
     assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
     assert not (tmp_path / "a").is_symlink()
+
+
+def test_a_link_planted_beside_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of somebody who knew the name that is written first."""
+    monkeypatch.setattr("secrets.token_hex", lambda length: "known")
+    (tmp_path / "elsewhere").write_bytes(b"theirs")
+    (tmp_path / ".a.known.tmp").symlink_to("elsewhere")
+    with pytest.raises(FileExistsError):
+        write_whole(tmp_path / "a", b"mine")
+    assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
+    assert not (tmp_path / "a").exists()
+
+
+def test_two_outputs_in_one_folder_never_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is written in the middle of the other."""
+    whole = os.fsync
+
+    def interrupted(handle: int) -> None:
+        monkeypatch.setattr(os, "fsync", whole)
+        write_whole(tmp_path / "b", b"second")
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    write_whole(tmp_path / "a", b"first")
+    assert [(path.name, path.read_bytes()) for path in sorted(tmp_path.iterdir())] == [
+        ("a", b"first"),
+        ("b", b"second"),
+    ]
+
+
+def test_the_longest_name_is_written(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("a" * 255), b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a" * 255]

@@ -157,7 +157,7 @@ def test_a_graph_that_takes_one_picture_gets_one() -> None:
 
 
 def test_near_faces_are_looked_for_on_a_small_copy() -> None:
-    """There, only what fills a good part of the picture counts: the rest is the full look's business."""
+    """There, only what fills a good part of the picture counts: the rest is the full detection's business."""
     head = FakeHead([(0.9, [10, 10, 60, 60]), (0.8, [100, 10, 110, 20])])
     detector, _ = made(head, OnnxOptions(near=True, input_px=1024))
     (found,) = detector.detect([plain(1024, 512)])

@@ -20,7 +20,7 @@ from streamer.core.errors import ConfigError, DetectorError
 from streamer.core.geometry import iou, stack
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.detectors import Detector, DetectorOptions
 from streamer.detectors._views import Views, _grid, in_views
 from streamer.drawn.scene import Actor, Scene, Waypoint
@@ -283,8 +283,8 @@ def seen(scope: detect.Scope, *boxes: Box) -> list[Box]:
             return [Detection(box, 0.9) for box in boxes]
 
     frame = Frame(0, 0, 0.0, Picture.blank(640, 480).frozen())
-    result = detect.look(Fixed(), PassRequest(frame), scope)
-    assert isinstance(result, Pass)
+    result = detect.examine(Fixed(), DetectionRequest(frame), scope)
+    assert isinstance(result, DetectionResult)
     return [one.box for one in result.detections]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamer.anonymize.gate import Freshness, seal
 from streamer.anonymize.masks import MaskOptions, region
 from streamer.core.picture import Format, Picture
-from streamer.core.types import Cover, Frame, Pass, Plan, Reveal, TrackBox, Verdict
+from streamer.core.types import Cover, DetectionResult, Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.effects.background import Background, Options
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.evaluate.readable import is_readable
@@ -40,8 +40,8 @@ class Stream:
         """(original, what left)."""
         picture = Picture.from_bgr(bgr, format=self.format)
         frame = Frame(self.n, self.epoch, self.n / FPS, picture)
-        looks = (Pass(self.n, self.epoch, frame.t, ()),)
-        plan = Plan(self.n, self.epoch, looks, tuple((track, verdict) for track in tracks))
+        results = (DetectionResult(self.n, self.epoch, frame.t, ()),)
+        plan = Plan(self.n, self.epoch, results, tuple((track, verdict) for track in tracks))
         self.n += 1
         sealed = seal(frame, plan, effect=self.effect, mask=self.mask, rules=Freshness(0.25), on_failure=fail)
         assert not sealed.covered
@@ -138,7 +138,7 @@ def test_somebody_who_was_there_from_the_start_is_covered_by_the_flat_colour() -
 def test_a_still_face_that_was_found_late_is_not_shown_from_the_plate(step_px: int) -> None:
     stream = Stream(MaskOptions())
     before, place = scene(180)
-    stream.empty(3, before)  # no look finds it, and it gets into the plate
+    stream.empty(3, before)  # no detection finds it, and it gets into the plate
     known = Picture.from_bgr(before)
     for step in range(10):
         bgr, track = scene(180 + step_px * (step + 1))

@@ -22,8 +22,9 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Command, Cover, Detection, Frame, Pass, Plan, Planned, TrackBox
+from streamer.core.types import Command, Cover, Detection, DetectionResult, Frame, Plan, Planned, TrackBox
 from streamer.effects import Effect, solid
 from streamer.effects.mosaic_noise import MosaicNoise
 from streamer.effects.mosaic_noise import Options as NoiseOptions
@@ -33,7 +34,8 @@ from streamer.effects.replace import Options, Replace
 from streamer.evaluate.contact_sheet import drawn, room
 from streamer.identity.decide import hide_everyone
 from streamer.pipeline.assembly import Parts
-from streamer.pipeline.loops import Render, Settings
+from streamer.pipeline.channels import Channels
+from streamer.pipeline.loops import Hiding, Render, Settings
 from streamer.pipeline.pipeline import Pipeline
 from streamer.pipeline.recognition import Recognition
 
@@ -88,24 +90,21 @@ def test_noise_does_not_change_when_many_faces_were_seen_in_between() -> None:
     effect = MosaicNoise(NoiseOptions())
     effect.enter(1)
     first = noise_of(effect, *person())
+    picture, track = person()
     for number in range(2, 600):
-        paint(*person_of(number), effect, MASK, 0.0)
+        paint(picture, [replace(track, track_id=number)], effect, MASK, 0.0)
     assert np.array_equal(noise_of(effect, *person()), first)
     for number in range(600, 1700):
-        paint(*person_of(number), effect, MASK, 0.0)
+        paint(picture, [replace(track, track_id=number)], effect, MASK, 0.0)
     assert len(effect._of_face) <= 1024, "memory is bounded"
-
-
-def person_of(track_id: int) -> tuple[Picture, list[TrackBox]]:
-    picture, track = person(track_id=track_id)
-    return picture, [track]
 
 
 def test_later_frames_of_a_face_are_not_measured_anew() -> None:
     """Blocks slide along with the face: what the face looks like later is not in the picture at all."""
     effect = MosaicNoise(NoiseOptions())
     effect.enter(1)
-    paint(*person_of(1), effect, MASK, 0.0)
+    picture, track = person()
+    paint(picture, [track], effect, MASK, 0.0)
     for step in range(1, 9):
         bgr = room(240, 240)
         track = replace(drawn(bgr, (120 + 3.3 * step, 118 + step), 80 + 2 * step, 11), track_id=1)
@@ -214,23 +213,14 @@ def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: 
     decided: Channel[Planned] = Channel(len(wanted), Full.BLOCK)
     written: Channel[AnonymizedFrame] = Channel(len(wanted), Full.BLOCK)
     for n in range(len(wanted)):
-        look = Pass(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
-        plan = Plan(n, 0, (look,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
+        result = DetectionResult(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
+        plan = Plan(n, 0, (result,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
-    Render(
-        decided,
-        [written],
-        effect("pixelate"),
-        effect,
-        MASK,
-        lambda: Freshness(0.25, 0),
-        ZoneOptions(),
-        stats,
-        Recognition(Config(), stats, hide_everyone),
-        settings=lambda: Settings(next(settings)),
-        max_failures=1,
-    ).work()
+    channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])
+    hiding = Hiding(effect, lambda: Settings(next(settings)), MASK, ZoneOptions(), lambda: Freshness(0.25, 0))
+    people = Recognition(Config(), stats, hide_everyone)
+    Render(replace(channels, decided=decided), RunContext(stats), hiding, effect("pixelate"), people).work()
     assert asked == ["pixelate", "replace", "pixelate", "replace", "solid", "box", "replace", "pixelate"]
     assert [note.text for note in stats.notes()] == [
         f"effect replace cannot be had (effect.image: {tmp_path}/gone.png cannot be read: No such file or directory); "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,13 @@ def detector(kind: str, **options: Any) -> tuple[Detector, float]:
     licence = {"accept_licence": True} if kind == "scrfd" else {}
     made: Detector = build("detectors", kind, {**licence, **options}, Context(model=weights))
     return made, DetectorOptions().threshold
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _detectors_end_here() -> Iterator[None]:
+    """Other tests ask whether a model's session goes with its last user."""
+    yield
+    detector.cache_clear()
 
 
 def found(case: Case, kind: str, **options: Any) -> tuple[int, int]:

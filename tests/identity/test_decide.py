@@ -1,6 +1,6 @@
 """Who may be seen: drawn people cross, hide each other and change places, and no stranger's pixels ever come out.
 
-Everything is driven event by event, through the real tracker, planner, cache and gate; the pixels are judged.
+Everything is driven event by event, through the real tracker, scheduler, cache and gate; the pixels are judged.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from streamer.anonymize.frame import AnonymizedFrame
 from streamer.config.schema import Config
 from streamer.core.errors import DetectorError, EffectError, StreamerError, StuckError
 from streamer.core.options import Context
+from streamer.core.report_schema import RunReport
 from streamer.core.types import Detection, Frame, TrackBox, Verdict
 from streamer.effects import Effect, Patch, solid
 from streamer.identity.decide import Identity, hide_everyone
@@ -71,6 +72,7 @@ class Scene:
             error = raised
         assert self.sink.closed
         assert self.live_sink.closed
+        RunReport.model_validate(pipeline.report().summary)
         return pipeline.report(), error
 
     def leaks(self) -> list[int]:
@@ -128,7 +130,7 @@ def test_healthy(live: bool) -> None:
 
 @pytest.mark.parametrize("enter_at", [10, 11, 12])
 def test_face_is_covered_before_it_is_first_found(enter_at: int) -> None:
-    """The face appears on a frame that no pass looks at; lookahead covers it backwards."""
+    """The face appears on a frame that no detection looks at; lookahead covers it backwards."""
     source, sink = MovingFace(frames=30, enter_at=enter_at), RecordingSink()
     effect = solid.build(solid.Options(), Context())
     pipeline = Pipeline(Config(), Parts(lambda: source, Oracle, lambda kind: effect, [("record", lambda: sink)]))
@@ -264,7 +266,7 @@ def test_effect_raises_later_and_recovers() -> None:
     assert report.summary["covered"]["why"]["effect failed"] >= 10
 
 
-def test_planner_is_late() -> None:
+def test_scheduler_is_late() -> None:
     class Slow(type(hide_everyone)):  # type: ignore[misc]
         def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
             time.sleep(0.2 if frame.seq % 10 == 0 else 0)

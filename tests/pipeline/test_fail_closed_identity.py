@@ -19,6 +19,7 @@ from streamer.api import Anonymizer
 from streamer.config.schema import Config
 from streamer.core.errors import EmbedderError, StreamerError, UsageError
 from streamer.core.options import Context
+from streamer.core.report_schema import RunReport
 from streamer.core.stats import Stats
 from streamer.effects import solid
 from streamer.identity.decide import hide_everyone
@@ -89,6 +90,7 @@ def test_healthy(live: bool) -> None:
     assert run.error is None
     assert run.shown(EVE) == []
     assert len(run.shown(ADA)) > 20
+    assert RunReport.model_validate(run.report.summary).identity is not None
     identity = run.report.summary["identity"]
     assert identity["reveals"] >= 1
     assert identity["embeddings"] == run.embedder.crops
@@ -267,7 +269,7 @@ def test_an_attendance_that_cannot_be_written_meanwhile_is_told_once_and_fails_a
     monkeypatch.setattr(recognition, "_LIST_EVERY", 1)
     tried: list[str] = []
 
-    def full(path: Path, data: bytes, *, private: bool) -> None:
+    def full(path: Path, data: bytes, *, mode: int) -> None:
         tried.append(threading.current_thread().name)
         raise OSError(28, "No space left on device")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from fakes import MovingFace
@@ -16,11 +16,13 @@ from streamer.anonymize.zones import NO_ZONES
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import EffectError
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Cover, Frame, Pass, Plan, Planned, Reveal, TrackBox, Verdict
+from streamer.core.types import Cover, DetectionResult, Frame, Plan, Planned, Reveal, TrackBox, Verdict
 from streamer.effects import Effect, Patch
 from streamer.identity.decide import hide_everyone
-from streamer.pipeline.loops import Render, Settings
+from streamer.pipeline.channels import Channels
+from streamer.pipeline.loops import Hiding, Render, Settings
 from streamer.pipeline.recognition import Recognition
 
 HIDDEN = Cover("test")
@@ -56,22 +58,20 @@ def rendered(
         plan = None
         if verdicts is not None:
             tracks = tuple((TrackBox(i, (100, 60, 164, 124), None), verdict) for i, verdict in verdicts.items())
-            plan = Plan(n, 0, (Pass(n, 0, n / 25, ()),), tracks)
+            plan = Plan(n, 0, (DetectionResult(n, 0, n / 25, ()),), tracks)
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
-    Render(
-        decided,
-        [written],
-        effect or counting,
+    channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])
+    hiding = Hiding(
         lambda kind: counting,
+        lambda: Settings("test"),
         MaskOptions(),
-        lambda: Freshness(0.25, next(version)),
         NO_ZONES,
-        stats,
-        Recognition(Config(), stats, hide_everyone),
-        settings=lambda: Settings("test"),
-        max_failures=1,
-    ).work()
+        lambda: Freshness(0.25, next(version)),
+    )
+    people = Recognition(Config(), stats, hide_everyone)
+    run = RunContext(stats)
+    Render(replace(channels, decided=decided), run, hiding, effect or counting, people).work()
     return counting.forgot
 
 

@@ -179,8 +179,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_after_a_kill_the_file_plays_up_to_the_last_second(tmp_path: Path, ending: str, source: str) -> None:
     path = tmp_path / f"out.{ending}"
-    tests = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, here.parents[1])))}
     died = subprocess.run(
         [sys.executable, "-c", _WRITE_AND_DIE, str(path), source], env=environment, timeout=60, check=False
     )

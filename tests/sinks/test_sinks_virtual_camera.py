@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from support.frames import number_of, numbered
 
+from streamer.core import install
 from streamer.core.errors import SinkError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Color, Picture
@@ -121,7 +123,7 @@ def test_a_camera_that_breaks(pyvirtualcam: type[FakeCamera]) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(UsageError, match="pip install --no-deps pyvirtualcam"):
+    with pytest.raises(UsageError, match=re.escape(install.library("virtualcam"))):
         opened(a_format())
 
 

@@ -14,6 +14,7 @@ from fakes import MovingFace
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.picture import Picture
+from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Captured, Frame
 from streamer.stages.capture import Capture, CaptureOptions, Framer
@@ -158,7 +159,7 @@ def capture(opener: Lossy, raw: Channel[Frame], stats: Stats, stop: threading.Ev
     source = opener()
     machine = framer(live=True)
     settings = CaptureOptions.model_validate({"retry_first_s": 0.01, "retry_max_s": 0.02, **options})
-    return Capture(source, opener, machine, raw, stats, settings, clock=time.monotonic, wait=stop.wait, duration_s=None)
+    return Capture(source, opener, machine, raw, settings, RunContext(stats, wait=stop.wait))
 
 
 def test_lost_source_is_opened_again_in_a_new_epoch() -> None:
@@ -170,7 +171,7 @@ def test_lost_source_is_opened_again_in_a_new_epoch() -> None:
         got.append(raw.get())
     assert [f.epoch for f in got if f] == [0] * 10 + [1] * 20
     assert opener.opened == 4
-    assert stats.get("reconnected") == 1
+    assert stats.counts().reconnected == 1
 
 
 def test_gives_up_after_retry_for_s() -> None:
@@ -197,17 +198,7 @@ def test_stop_ends_the_waiting() -> None:
 def test_file_that_breaks_off_is_an_error() -> None:
     raw: Channel[Frame] = Channel(100, Full.BLOCK)
     source = MovingFace(frames=20, lose_at=(5,))
-    machine = Capture(
-        source,
-        lambda: source,
-        framer(),
-        raw,
-        Stats(),
-        CaptureOptions(),
-        clock=time.monotonic,
-        wait=threading.Event().wait,
-        duration_s=None,
-    )
+    machine = Capture(source, lambda: source, framer(), raw, CaptureOptions(), RunContext())
     with pytest.raises(SourceLost):
         machine.work()
     assert len(raw) == 5
@@ -217,15 +208,5 @@ def test_file_that_breaks_off_is_an_error() -> None:
 def test_duration(duration_s: float, expected: int) -> None:
     raw: Channel[Frame] = Channel(100, Full.BLOCK)
     source = MovingFace(frames=20)
-    Capture(
-        source,
-        lambda: source,
-        framer(),
-        raw,
-        Stats(),
-        CaptureOptions(),
-        clock=time.monotonic,
-        wait=threading.Event().wait,
-        duration_s=duration_s,
-    ).work()
+    Capture(source, lambda: source, framer(), raw, CaptureOptions(), RunContext(duration_s=duration_s)).work()
     assert len(raw) == expected

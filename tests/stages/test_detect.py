@@ -1,4 +1,4 @@
-"""The detector's stage: failures, and second looks at doubtful places."""
+"""The detector's stage: failures, verification and region re-detection."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from streamer.config.parts import build
 from streamer.core.geometry import center, side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.detectors import Detector
+from streamer.detectors.yunet import SCORES as YUNET_SCORES
 from streamer.detectors.yunet import Options as YuNetOptions
-from streamer.stages.detect import Failed, look
+from streamer.stages.detect import DetectionFailed, examine, job
 
 FRAME = Frame(0, 0, 0.0, Picture.blank(640, 480).frozen())
 FACE: Box = (300.0, 200.0, 330.0, 240.0)
@@ -27,6 +28,8 @@ FACE: Box = (300.0, 200.0, 330.0, 240.0)
 
 class Scripted:
     """Finds `first` in the whole frame, and `again` (in the window's own pixels) in every enlarged window."""
+
+    scores = YUNET_SCORES
 
     def __init__(self, first: list[Detection], again: list[Detection]) -> None:
         self._first, self._again = first, again
@@ -43,8 +46,8 @@ class Scripted:
 
 
 def seen(detector: Scripted, *watch: Box, second_looks: int = 4) -> tuple[Detection, ...]:
-    result = look(detector, PassRequest(FRAME, watch, second_looks))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, watch, second_looks))
+    assert isinstance(result, DetectionResult)
     return result.detections
 
 
@@ -75,7 +78,7 @@ def test_what_is_found_elsewhere_in_the_window_does_not_count() -> None:
 
 
 def test_larger_faces_come_first() -> None:
-    """In a crowd, small faces that were lost long ago must not use up the looks."""
+    """In a crowd, small faces that were lost long ago must not use up the detections."""
     small: list[Box] = [(x, 50.0, x + 10.0, 62.0) for x in (0.0, 100.0, 400.0)]
     detector = Scripted([], [Detection((60, 53, 100, 107), 0.6)])
     (found,) = seen(detector, *small, FACE, second_looks=1)
@@ -92,7 +95,7 @@ def test_the_number_of_second_looks_is_bounded() -> None:
     assert detector.windows == []
 
 
-# -- confirming -------------------------------------------------------------------------------------------------------
+# -- verification -----------------------------------------------------------------------------------------------------
 
 LARGE: Box = (200.0, 150.0, 300.0, 270.0)
 Scores = tuple[float | None, float | None, float | None]
@@ -124,9 +127,9 @@ class Doubting(Scripted):
         return found
 
 
-def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
-    result = look(detector, PassRequest(FRAME, watch, 0, confirm=confirm))
-    assert isinstance(result, Pass)
+def verified(detector: Doubting, *watch: Box, verify: bool = True) -> bool:
+    result = examine(detector, DetectionRequest(FRAME, watch, 0, verify=verify))
+    assert isinstance(result, DetectionResult)
     return result.detections != ()
 
 
@@ -145,20 +148,20 @@ def confirmed(detector: Doubting, *watch: Box, confirm: bool = True) -> bool:
 def test_large_doubtful_faces_have_to_be_seen_twice(scores: Scores, counts: bool) -> None:
     """Upright, turned, or mirrored."""
     detector = Doubting(Detection(LARGE, 0.5), *scores)
-    assert confirmed(detector) == counts
+    assert verified(detector) == counts
     assert len(detector.windows) == 6
 
 
 def test_what_is_seen_the_second_time_must_have_the_same_size() -> None:
-    assert not confirmed(Doubting(Detection(LARGE, 0.5), 0.9, size=0.3))
+    assert not verified(Doubting(Detection(LARGE, 0.5), 0.9, size=0.3))
 
 
 def test_sure_known_or_small_faces_count_at_once() -> None:
-    assert confirmed(Doubting(Detection(LARGE, 0.7), None))
-    assert confirmed(Doubting(Detection(LARGE, 0.5), None), LARGE)
-    assert confirmed(Doubting(Detection(FACE, 0.5), None))
-    assert confirmed(Doubting(Detection(LARGE, 0.5), None), confirm=False)
-    assert not confirmed(Doubting(Detection(LARGE, 0.5), None), FACE)
+    assert verified(Doubting(Detection(LARGE, 0.7), None))
+    assert verified(Doubting(Detection(LARGE, 0.5), None), LARGE)
+    assert verified(Doubting(Detection(FACE, 0.5), None))
+    assert verified(Doubting(Detection(LARGE, 0.5), None), verify=False)
+    assert not verified(Doubting(Detection(LARGE, 0.5), None), FACE)
 
 
 @pytest.mark.parametrize(
@@ -173,21 +176,21 @@ def test_sure_known_or_small_faces_count_at_once() -> None:
 def test_what_may_be_a_face_around_a_sure_one(score: float | None, size: float, counts: bool) -> None:
     sure = Detection((217.0, 170.0, 283.0, 236.0), 0.9)
     detector = Doubting(Detection(LARGE, 0.55), score, size=size, beside=[sure])
-    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, (sure.box,), 0, verify=True))
+    assert isinstance(result, DetectionResult)
     assert (LARGE in [one.box for one in result.detections]) == counts
     assert sure in result.detections
 
 
-def test_somebody_half_behind_a_sure_face_is_confirmed_like_anybody() -> None:
+def test_somebody_half_behind_a_sure_face_is_verified_like_anybody() -> None:
     sure = Detection((260.0, 170.0, 330.0, 240.0), 0.9)
     detector = Doubting(Detection(LARGE, 0.55), 0.4, beside=[sure])
-    result = look(detector, PassRequest(FRAME, (sure.box,), 0, confirm=True))
-    assert isinstance(result, Pass)
+    result = examine(detector, DetectionRequest(FRAME, (sure.box,), 0, verify=True))
+    assert isinstance(result, DetectionResult)
     assert LARGE in [one.box for one in result.detections]
 
 
-def test_a_face_at_the_border_is_confirmed_where_it_is() -> None:
+def test_a_face_at_the_border_is_verified_where_it_is() -> None:
     """The window is cut off by the picture's border: the places in the turned and mirrored windows follow."""
     box: Box = (0.0, 10.0, 100.0, 110.0)
 
@@ -204,12 +207,12 @@ def test_a_face_at_the_border_is_confirmed_where_it_is() -> None:
     for in_turned, in_mirrored in ((True, False), (False, True)):
         turned = Detection((8.0, 76.0, 84.0, 152.0), 0.9 if in_turned else 0.0)
         mirrored = Detection((76.0, 8.0, 152.0, 84.0), 0.9 if in_mirrored else 0.0)
-        result = look(Lying([Detection(box, 0.5)], []), PassRequest(FRAME, confirm=True))
-        assert isinstance(result, Pass)
+        result = examine(Lying([Detection(box, 0.5)], []), DetectionRequest(FRAME, verify=True))
+        assert isinstance(result, DetectionResult)
         assert len(result.detections) == 1
 
 
-def test_a_second_look_finds_no_larger_face_than_the_one_lost() -> None:
+def test_a_region_holds_no_larger_face_than_the_one_lost() -> None:
     assert seen(Scripted([], [Detection((0, 0, 160, 160), 0.9)]), FACE) == ()
 
 
@@ -218,27 +221,27 @@ def test_windows_at_the_border_and_beyond(box: Box) -> None:
     seen(Scripted([], [Detection((60, 53, 100, 107), 0.6)]), box)
 
 
-def test_a_failing_second_look_fails_the_pass() -> None:
+def test_a_failing_redetection_fails_the_request() -> None:
     class Breaks(Scripted):
         def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
             if pictures[0] is not FRAME.image:
                 raise RuntimeError("broken")
             return [[]]
 
-    assert isinstance(look(Breaks([], []), PassRequest(FRAME, (FACE,), 4)), Failed)
+    assert isinstance(examine(Breaks([], []), DetectionRequest(FRAME, (FACE,), 4)), DetectionFailed)
 
 
 # -- real faces that are hard to see -----------------------------------------------------------------------------------
 
 
-def test_most_real_faces_that_are_large_and_doubtful_are_confirmed(media: Path, yunet: Path) -> None:
+def test_most_real_faces_that_are_large_and_doubtful_are_verified(media: Path, yunet: Path) -> None:
     """Faces of 130 px, made hard to see until the detector doubts them. What is said of them in docs/privacy.md.
 
-    Only what may start a track counts. Not all are confirmed at once, which is why there is a least share, and no more.
+    Only what may start a track counts. Not all are verified at once, which is why there is a least share, and no more.
     """
     found: Detector = build("detectors", "yunet", YuNetOptions(), Context(model=weights))
     random = np.random.default_rng(1)
-    doubtful = confirmed = 0
+    doubtful = sure_again = 0
     for path in sorted((media / "media/identities/lfw").glob("*/*_0001.jpg"))[::24]:
         # Pictures of 150 px with a face of about 75 px in the middle.
         picture = cv2.imread(str(path))
@@ -247,16 +250,16 @@ def test_most_real_faces_that_are_large_and_doubtful_are_confirmed(media: Path, 
         bgr = cv2.resize(bgr, None, fx=1.7, fy=1.7, interpolation=cv2.INTER_CUBIC)
         for hard in _hard_to_see(np.asarray(bgr, np.uint8), random):
             frame = Frame(0, 0, 0.0, Picture.from_bgr(hard, format="bgrp").frozen())
-            everything = look(found, PassRequest(frame))
-            assert isinstance(everything, Pass)
+            everything = examine(found, DetectionRequest(frame))
+            assert isinstance(everything, DetectionResult)
             faces = [one for one in everything.detections if _in_the_middle(one, hard) and 0.4 <= one.score < 0.65]
             if faces:
-                believed = look(found, PassRequest(frame, confirm=True))
-                assert isinstance(believed, Pass)
+                believed = examine(found, DetectionRequest(frame, verify=True))
+                assert isinstance(believed, DetectionResult)
                 doubtful += len(faces)
-                confirmed += sum(one in believed.detections for one in faces)
+                sure_again += sum(one in believed.detections for one in faces)
     assert doubtful >= 20
-    assert confirmed >= 0.8 * doubtful, f"{confirmed} of {doubtful}"
+    assert sure_again >= 0.8 * doubtful, f"{sure_again} of {doubtful}"
 
 
 def _in_the_middle(face: Detection, picture: NDArray[np.uint8]) -> bool:
@@ -277,3 +280,23 @@ def _hard_to_see(bgr: NDArray[np.uint8], random: np.random.Generator) -> list[ND
     narrow = cv2.resize(bgr, None, fx=0.4, fy=1.0, interpolation=cv2.INTER_AREA)
     made = [*blurred, *(np.clip(one, 0, 255) for one in lit), side_covered, eyes, above, narrow]
     return [np.ascontiguousarray(one[: height & ~1, : one.shape[1] & ~1], np.uint8) for one in made]
+
+
+def test_jobs_may_be_driven_together() -> None:
+    """Two requests, whose pictures a shared detector sees in one batch: each gets what it would get alone."""
+    detector = Scripted([Detection(LARGE, 0.5)], [Detection((60, 53, 100, 107), 0.6)])
+    requests = [DetectionRequest(FRAME, verify=True), DetectionRequest(FRAME, (FACE,), 4)]
+    jobs = [job(request, scores=YUNET_SCORES) for request in requests]
+    waiting = {number: next(one) for number, one in enumerate(jobs)}
+    results: dict[int, DetectionResult] = {}
+    while waiting:
+        answers = iter(
+            [faces for pictures in waiting.values() for picture in pictures for faces in detector.detect([picture])]
+        )
+        going, waiting = waiting, {}
+        for number, pictures in going.items():
+            try:
+                waiting[number] = jobs[number].send([next(answers) for _ in pictures])
+            except StopIteration as end:
+                results[number] = end.value
+    assert [results[number] for number in (0, 1)] == [examine(detector, request) for request in requests]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from support.people import FACE_PX, CellEmbedder, Street, Walker, gallery_of, landmarks
 
 from streamer.config.schema import Config
-from streamer.core.channel import Channel, Full
 from streamer.core.stats import Stats
 from streamer.core.types import Candidate, Detection, Frame, Identified, IdentityRequest, SourceInfo
 from streamer.identity.decide import hide_everyone
@@ -60,7 +59,6 @@ def test_who_is_to_be_hidden_stays_so_when_the_entry_expires(
     recognised = Recognition(config, Stats(), hide_everyone)
     info = SourceInfo("test", 640, 480, live=False)
     recognised.open(Recogniser(CellEmbedder(), gallery), 0.5, info)
-    channel: Channel[Any] = Channel(1, Full.BLOCK)
-    recognised._channels = channel, channel
+    recognised.connect(threading.Condition())
     recognised.work()
     assert (likeness_of_ada(asked[0]) is not None) == hidden

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from fakes import RecordingSink
 
 from streamer.anonymize.frame import AnonymizedFrame, derive, slate
 from streamer.anonymize.gate import Freshness, MaskOptions, seal
+from streamer.core.errors import SinkError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.stats import Stats
-from streamer.core.types import Frame, Pass, Plan, Reveal, TrackBox
+from streamer.core.reasons import SinkState, SinkTrouble
+from streamer.core.run import RunContext
+from streamer.core.types import DetectionResult, Frame, Plan, Reveal, TrackBox
 from streamer.effects import solid
 from streamer.sinks import StreamFormat
-from streamer.stages.output import OutputOptions, PlayOut, SinkRunner
+from streamer.stages.output import OutputOptions, Permission, PlayOut, SinkHealth, SinkRunner
 
 IMAGE = slate(-1, 0, (64, 48)).image
 
@@ -115,11 +118,9 @@ def runner(sink: RecordingSink, clock: Clock, *, live_source: bool, cover: bool 
         sink,
         StreamFormat(64, 48, 25, live_source, False, "test"),
         OutputOptions(),
-        Stats(),
-        live_source=live_source,
-        clock=clock,
-        cover_all=lambda: cover,
-        on_command=lambda command: None,
+        RunContext(clock=clock),
+        Permission(lambda: cover),
+        lambda command: None,
     )
     made.open()
     return made
@@ -182,11 +183,11 @@ def test_cover_all_is_looked_at_before_every_write(live: bool) -> None:
     sink, clock = RecordingSink(live=live), Clock()
     feed = runner(sink, clock, live_source=live, cover=True)
     image = Picture.blank(64, 48, luma=99).frozen()
-    look = Pass(0, 0, 100.0, ())
+    result = DetectionResult(0, 0, 100.0, ())
     effect = solid.build(solid.Options(), Context())
     shown = seal(
         Frame(0, 0, 100.0, image),
-        Plan(0, 0, (look,), ()),
+        Plan(0, 0, (result,), ()),
         effect=effect,
         mask=MaskOptions(),
         rules=Freshness(0.25),
@@ -208,19 +209,16 @@ def test_who_was_removed_is_not_repeated_either() -> None:
         sink,
         StreamFormat(64, 48, 25, True, False, "test"),
         OutputOptions(delay_s=0.0),
-        Stats(),
-        live_source=True,
-        clock=clock,
-        cover_all=lambda: False,
-        gallery_version=lambda: version[0],
-        on_command=lambda command: None,
+        RunContext(clock=clock),
+        Permission(lambda: False, lambda: version[0]),
+        lambda command: None,
     )
     feed.open()
     picture = Picture.blank(64, 48, luma=99).frozen()
     track = TrackBox(1, (8, 8, 24, 24), None)
     shown = seal(
         Frame(0, 0, 100.0, picture),
-        Plan(0, 0, (Pass(0, 0, 100.0, ()),), ((track, Reveal("Ada", 99.0, 101.0, 7)),)),
+        Plan(0, 0, (DetectionResult(0, 0, 100.0, ()),), ((track, Reveal("Ada", 99.0, 101.0, 7)),)),
         effect=solid.build(solid.Options(), Context()),
         mask=MaskOptions(),
         rules=Freshness(0.25, 7),
@@ -232,3 +230,54 @@ def test_who_was_removed_is_not_repeated_either() -> None:
         clock.now += 0.1
     assert [frame.covered for frame in sink.frames] == [False, False, True, True]
     assert all((frame.image.planes[0] == 99).mean() < 0.5 for frame in sink.frames[2:])
+
+
+def failing(count: int) -> None:
+    if count == 1:
+        raise SinkError("rtsp://ann:s3cret@10.0.0.7/out broke off")
+
+
+def test_a_runner_knows_how_its_sink_is_doing() -> None:
+    sink, clock = RecordingSink(before=failing), Clock()
+    feed = runner(sink, clock, live_source=False)
+    assert feed.health == SinkHealth(SinkState.OPEN, 100.0)
+    feed.channel.put(frame(0, 0.0))
+    feed.step(0)
+    assert feed.health.state is SinkState.OPEN
+    clock.now = 101.0
+    feed.channel.put(frame(1, 0.04))
+    with pytest.raises(SinkError):
+        feed.step(0)
+    broken = SinkHealth(SinkState.FAILING, 101.0, SinkTrouble.WRITING, "rtsp://***@10.0.0.7/out broke off")
+    assert feed.health == broken
+    clock.now = 102.0
+    feed.close()
+    clock.now = 103.0
+    feed.close()
+    assert feed.health == replace(broken, state=SinkState.STOPPED, since=102.0)
+
+
+def test_a_sink_that_does_not_open_or_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise SinkError("no room")
+
+    sink = RecordingSink()
+    feed = runner(sink, Clock(), live_source=False)
+    monkeypatch.setattr(sink, "close", broken)
+    with pytest.raises(SinkError):
+        feed.close()
+    assert (feed.health.state, feed.health.trouble) == (SinkState.STOPPED, SinkTrouble.FINISHING)
+    monkeypatch.setattr(RecordingSink, "open", broken)
+    unopened = SinkRunner(
+        "sink",
+        RecordingSink(),
+        StreamFormat(64, 48, 25, False, False, "test"),
+        OutputOptions(),
+        RunContext(),
+        Permission(lambda: False),
+        lambda command: None,
+    )
+    assert unopened.health.state is SinkState.STOPPED
+    with pytest.raises(SinkError):
+        unopened.open()
+    assert (unopened.health.state, unopened.health.trouble) == (SinkState.FAILING, SinkTrouble.OPENING)

@@ -1,4 +1,4 @@
-"""The planner, driven event by event: no threads, no clock."""
+"""The scheduler, driven event by event: no threads, no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core.picture import Picture
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Planned
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame, Planned
 from streamer.identity.decide import hide_everyone
-from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 IMAGE = Picture.blank(64, 48).frozen()
@@ -21,69 +21,69 @@ def frame(seq: int, t: float | None = None, epoch: int = 0) -> Frame:
     return Frame(seq, epoch, seq / 25 if t is None else t, IMAGE)
 
 
-def planner(*, live: bool = False, **options: object) -> Planner:
+def scheduler(*, live: bool = False, **options: object) -> Scheduler:
     options = {"look_back_s": 0.0, **options}
-    return Planner(
-        PlannerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
+    return Scheduler(
+        SchedulerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
     )
 
 
-def seen(request: PassRequest, boxes: Sequence[Box] = ()) -> Pass:
+def seen(request: DetectionRequest, boxes: Sequence[Box] = ()) -> DetectionResult:
     f = request.frame
-    return Pass(f.seq, f.epoch, f.t, tuple(Detection(box, 0.9) for box in boxes))
+    return DetectionResult(f.seq, f.epoch, f.t, tuple(Detection(box, 0.9) for box in boxes))
 
 
-def drive(machine: Planner, frames: Sequence[Frame]) -> tuple[list[Planned], list[int]]:
-    """Every wish for a pass is fulfilled at once. Returns what left, and which frames were looked at."""
+def drive(machine: Scheduler, frames: Sequence[Frame]) -> tuple[list[Planned], list[int]]:
+    """Every wish for a detection is fulfilled at once. Returns what left, and which frames were looked at."""
     left, looked = [], []
     for f in frames:
         left += machine.offer(f, f.t)
         while (request := machine.next_request()) is not None:
             looked.append(request.frame.seq)
-            left += machine.passed(seen(request), f.t)
+            left += machine.detected(seen(request), f.t)
     left += machine.finish(frames[-1].t)
     while (request := machine.next_request()) is not None:
         looked.append(request.frame.seq)
-        left += machine.passed(seen(request), frames[-1].t)
+        left += machine.detected(seen(request), frames[-1].t)
     return left, looked
 
 
 def test_looks_at_every_third_frame_and_at_the_last() -> None:
-    left, looked = drive(planner(), [frame(n) for n in range(11)])
+    left, looked = drive(scheduler(), [frame(n) for n in range(11)])
     assert looked == [0, 3, 6, 9, 10]
     assert [planned.frame.seq for planned in left] == list(range(11))
     assert all(planned.plan is not None for planned in left)
 
 
 def test_holds_frames_between_passes() -> None:
-    machine = planner()
+    machine = scheduler()
     machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
-    assert [p.frame.seq for p in machine.passed(seen(request), 0)] == [0]
+    assert [p.frame.seq for p in machine.detected(seen(request), 0)] == [0]
     assert machine.offer(frame(1), 0.04) == []
     assert machine.offer(frame(2), 0.08) == []
     assert machine.offer(frame(3), 0.12) == []
     request = machine.next_request()
     assert request is not None
     assert request.frame.seq == 3
-    assert [p.frame.seq for p in machine.passed(seen(request), 0.12)] == [1, 2, 3]
+    assert [p.frame.seq for p in machine.detected(seen(request), 0.12)] == [1, 2, 3]
 
 
 def test_frames_between_passes_rest_on_both() -> None:
-    left, _ = drive(planner(), [frame(n) for n in range(4)])
+    left, _ = drive(scheduler(), [frame(n) for n in range(4)])
     plan = left[1].plan
     assert plan is not None
-    assert [look.seq for look in plan.passes] == [0, 3]
+    assert [result.seq for result in plan.results] == [0, 3]
     exact = left[3].plan
     assert exact is not None
-    assert [look.seq for look in exact.passes] == [3]
+    assert [result.seq for result in exact.results] == [3]
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(30, 3), (25, 3), (10, 2), (5, 1), (2, 1)])
 def test_slow_cameras_get_more_passes(fps: int, expected: int) -> None:
-    """No two passes lie further apart than max_gap_s, whatever `every` says."""
-    _, looked = drive(planner(), [frame(n, n / fps) for n in range(13)])
+    """No two detections lie further apart than max_gap_s, whatever `every` says."""
+    _, looked = drive(scheduler(), [frame(n, n / fps) for n in range(13)])
     assert looked[1] - looked[0] == expected
 
 
@@ -101,16 +101,16 @@ def test_who_came_or_went_between_rare_looks_may_be_anywhere(
     at_first: list[Box], later: list[Box], expected: bool
 ) -> None:
     """Looks at 0 and 0.36 s: every frame between them is near enough to one of them, but nobody looked for long."""
-    machine = planner(live=True, max_gap_s=0.25)
+    machine = scheduler(live=True, max_gap_s=0.25)
     left = machine.offer(frame(0), 0.0)
     request = machine.next_request()
     assert request is not None
-    left += machine.passed(seen(request, at_first), 0.0)
+    left += machine.detected(seen(request, at_first), 0.0)
     for n in range(1, 10):  # the detector is busy
         left += machine.offer(frame(n), n / 25)
     request = machine.next_request()
     assert request is not None
-    left += machine.passed(seen(request, later), 0.5)
+    left += machine.detected(seen(request, later), 0.5)
     assert [p.frame.seq for p in left] == list(range(10))
     assert [p.plan is not None for p in left] == [True, *[expected] * 8, True]
     if not expected:
@@ -120,13 +120,13 @@ def test_who_came_or_went_between_rare_looks_may_be_anywhere(
 @pytest.mark.parametrize("live", [False, True])
 def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> None:
     """Looks at frames 0 to 9 miss it, the one at frame 12 finds it: the fifth of a second before is covered."""
-    machine = planner(live=live, look_back_s=None)
+    machine = scheduler(live=live, look_back_s=None)
     left: list[Planned] = []
 
     def serve(now: float) -> None:
         while (request := machine.next_request()) is not None:
             found = [(20.0, 10.0, 40.0, 36.0)] if request.frame.seq >= 12 else []
-            left.extend(machine.passed(seen(request, found), now))
+            left.extend(machine.detected(seen(request, found), now))
 
     for n in range(25):
         left += machine.offer(frame(n), n / 25)
@@ -140,13 +140,13 @@ def test_files_wait_longer_to_cover_a_face_before_it_was_found(live: bool) -> No
 
 
 def test_a_file_that_jumps_on_forgets_nobody() -> None:
-    """The frame waits for a look that comes seconds later; by then its face must not be forgotten."""
-    machine = planner(look_back_s=0.21)
+    """The frame waits for a detection that comes seconds later; by then its face must not be forgotten."""
+    machine = scheduler(look_back_s=0.21)
     left: list[Planned] = []
     for seq, t in enumerate((0.0, 0.04, 9.0)):
         left += machine.offer(frame(seq, t), t)
         while (request := machine.next_request()) is not None:
-            left += machine.passed(seen(request, [(20.0, 10.0, 40.0, 36.0)] if t < 1 else []), t)
+            left += machine.detected(seen(request, [(20.0, 10.0, 40.0, 36.0)] if t < 1 else []), t)
     left += machine.finish(9.0)
     assert [p.frame.seq for p in left] == [0, 1, 2]
     first, between, last = (p.plan for p in left)
@@ -158,23 +158,23 @@ def test_a_file_that_jumps_on_forgets_nobody() -> None:
 
 
 def test_live_frames_that_cannot_wait_to_look_back_are_covered() -> None:
-    """A slow detector: the look that would find whom the one before missed comes too late for a frame held so long."""
-    machine = planner(live=True, look_back_s=0.2, max_hold_s=0.5, every=1)
+    """A slow detector: a frame held so long leaves before the detection that would find whom the last one missed."""
+    machine = scheduler(live=True, look_back_s=0.2, max_hold_s=0.5, every=1)
     machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
     machine.offer(frame(5), 0.2)
-    assert machine.passed(seen(request), 0.4) == []
+    assert machine.detected(seen(request), 0.4) == []
     assert [(p.frame.seq, p.plan) for p in machine.expire(0.5)] == [(0, None)]
     # In time, it is shown.
     machine.offer(frame(10), 0.4)
     request = machine.next_request()
     assert request is not None
-    assert [(p.frame.seq, p.plan is not None) for p in machine.passed(seen(request), 0.6)] == [(5, True)]
+    assert [(p.frame.seq, p.plan is not None) for p in machine.detected(seen(request), 0.6)] == [(5, True)]
 
 
 def test_looking_back_ends_where_the_scene_does() -> None:
-    machine = planner(look_back_s=0.25)
+    machine = scheduler(look_back_s=0.25)
     frames = [frame(n, epoch=n // 9) for n in range(18)]
     left, _ = drive(machine, frames)
     assert [p.frame.seq for p in left] == list(range(18))
@@ -182,18 +182,18 @@ def test_looking_back_ends_where_the_scene_does() -> None:
 
 
 def test_without_lookahead_only_frames_that_wait_for_their_own_pass_are_held() -> None:
-    machine = planner(lookahead=False)
+    machine = scheduler(lookahead=False)
     assert machine.offer(frame(0), 0) == []
     request = machine.next_request()
     assert request is not None
-    assert len(machine.passed(seen(request), 0)) == 1
+    assert len(machine.detected(seen(request), 0)) == 1
     assert [p.frame.seq for p in machine.offer(frame(1), 0.04)] == [1]
     assert [p.frame.seq for p in machine.offer(frame(2), 0.08)] == [2]
     assert machine.offer(frame(3), 0.12) == []
 
 
 def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
-    machine = planner(live=True, max_hold_s=0.2)
+    machine = scheduler(live=True, max_hold_s=0.2)
     machine.offer(frame(0), 0)
     assert machine.next_request() is not None
     machine.offer(frame(1), 0.04)
@@ -205,12 +205,12 @@ def test_live_frames_do_not_wait_longer_than_max_hold() -> None:
 
 @pytest.mark.parametrize("lookahead", [False, True])
 def test_frame_whose_hold_expires(lookahead: bool) -> None:
-    """With lookahead it leaves without a plan: who came in since the last pass is not known. Else by what is known."""
-    machine = planner(live=True, max_hold_s=0.2, max_gap_s=0.1, lookahead=lookahead)
+    """With lookahead it leaves without a plan: who came in since the last one is not known. Else by what is known."""
+    machine = scheduler(live=True, max_hold_s=0.2, max_gap_s=0.1, lookahead=lookahead)
     left = machine.offer(frame(0), 0)
     request = machine.next_request()
     assert request is not None
-    left = machine.passed(seen(request, [(0, 0, 9, 9)]), 0)
+    left = machine.detected(seen(request, [(0, 0, 9, 9)]), 0)
     for n in range(1, 5):
         left += machine.offer(frame(n), n / 25)
     left += machine.expire(1.0)
@@ -219,18 +219,18 @@ def test_frame_whose_hold_expires(lookahead: bool) -> None:
 
 
 def test_live_newest_wish_wins() -> None:
-    machine = planner(live=True)
+    machine = scheduler(live=True)
     for n in range(7):
         machine.offer(frame(n), n / 25)
         if n == 0:
             assert machine.next_request() is not None
-    request = machine.passed(Pass(0, 0, 0.0, ()), 0.3) and machine.next_request()
-    assert isinstance(request, PassRequest)
+    request = machine.detected(DetectionResult(0, 0, 0.0, ()), 0.3) and machine.next_request()
+    assert isinstance(request, DetectionRequest)
     assert request.frame.seq == 6
 
 
 def test_file_stops_reading_instead_of_skipping_passes() -> None:
-    machine = planner()
+    machine = scheduler()
     count = 0
     while not machine.full:
         machine.offer(frame(count), 0)
@@ -239,7 +239,7 @@ def test_file_stops_reading_instead_of_skipping_passes() -> None:
 
 
 def test_failed_pass_covers_its_frame() -> None:
-    machine = planner()
+    machine = scheduler()
     for n in range(4):
         machine.offer(frame(n), 0)
     request = machine.next_request()
@@ -247,13 +247,13 @@ def test_failed_pass_covers_its_frame() -> None:
     machine.failed(request, 0)
     request = machine.next_request()
     assert request is not None
-    left = machine.passed(seen(request), 0)
+    left = machine.detected(seen(request), 0)
     assert [p.plan is None for p in left] == [True, False, False, False]
     assert left[0].why == "detector failed"
 
 
 def test_nothing_stays_inside_when_the_last_pass_fails() -> None:
-    machine = planner()
+    machine = scheduler()
     for n in range(2):
         machine.offer(frame(n), 0)
     left = machine.finish(0)
@@ -264,52 +264,52 @@ def test_nothing_stays_inside_when_the_last_pass_fails() -> None:
 
 
 def test_nothing_is_carried_into_another_epoch() -> None:
-    machine = planner()
+    machine = scheduler()
     frames = [frame(n, epoch=n // 5) for n in range(10)]
     left = []
     for f in frames:
         left += machine.offer(f, f.t)
         while (request := machine.next_request()) is not None:
             box = [(0.0, 0.0, 20.0, 20.0)] if request.frame.epoch == 0 else []
-            left += machine.passed(seen(request, box), f.t)
+            left += machine.detected(seen(request, box), f.t)
     left += machine.finish(1)
     while (request := machine.next_request()) is not None:
-        left += machine.passed(seen(request), 1)
+        left += machine.detected(seen(request), 1)
     assert [p.frame.seq for p in left] == list(range(10))
     for planned in left:
         assert planned.plan is not None
-        assert {look.epoch for look in planned.plan.passes} == {planned.frame.epoch}
+        assert {result.epoch for result in planned.plan.results} == {planned.frame.epoch}
         assert bool(planned.plan.tracks) == (planned.frame.epoch == 0)
 
 
 def test_a_scene_that_just_began_is_covered_whole() -> None:
     frames = [frame(n, epoch=n // 8) for n in range(16)]
-    left, looked = drive(planner(cover_first_s=0.12, every=1), frames)
+    left, looked = drive(scheduler(cover_first_s=0.12, every=1), frames)
     assert [p.frame.seq for p in left if p.plan is None] == [0, 1, 2, 8, 9, 10]
     assert {p.why for p in left if p.plan is None} == {"scene just began"}
     assert looked == list(range(16))
 
 
 def test_no_scene_begins_with_a_still() -> None:
-    options = PlannerOptions(cover_first_s=0.12)
-    machine = Planner(options, lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=False, stills=True)
+    options = SchedulerOptions(cover_first_s=0.12)
+    machine = Scheduler(options, lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=False, stills=True)
     left, _ = drive(machine, [frame(n, epoch=n) for n in range(3)])
     assert all(p.plan is not None for p in left)
 
 
 def test_every_shown_frame_was_looked_at_itself_where_no_gap_is_allowed() -> None:
-    machine = planner(live=True, every=1, max_gap_s=0.001)
+    machine = scheduler(live=True, every=1, max_gap_s=0.001)
     left: list[Planned] = []
     for n in range(9):
         left += machine.offer(frame(n), n / 25)
         if n % 4 == 0 and (request := machine.next_request()) is not None:  # the detector cannot keep up
-            left += machine.passed(seen(request), n / 25)
+            left += machine.detected(seen(request), n / 25)
     assert [p.frame.seq for p in left if p.plan is not None] == [0, 4, 8]
     assert [p.frame.seq for p in left] == list(range(9))
 
 
 def test_stills_are_all_examined() -> None:
-    left, looked = drive(planner(), [frame(n, epoch=n) for n in range(5)])
+    left, looked = drive(scheduler(), [frame(n, epoch=n) for n in range(5)])
     assert looked == [0, 1, 2, 3, 4]
     assert len(left) == 5
 
@@ -328,8 +328,8 @@ def test_any_order_of_events(
     live: bool, lookahead: bool, back_s: float, every: int, steps: list[float], epochs: list[bool], answers: list[str]
 ) -> None:
     """Order and number of frames are kept; plans rest on full, near passes of their own epoch; nobody waits long."""
-    machine = planner(live=live, lookahead=lookahead, look_back_s=back_s, every=every)
-    options = PlannerOptions()
+    machine = scheduler(live=live, lookahead=lookahead, look_back_s=back_s, every=every)
+    options = SchedulerOptions()
     now, epoch, pending = 0.0, 0, None
     left: list[tuple[Planned, float]] = []
     offered: list[Frame] = []
@@ -349,7 +349,7 @@ def test_any_order_of_events(
             if what == "fail":
                 left.extend((p, now) for p in machine.failed(request, now))
             else:
-                left.extend((p, now) for p in machine.passed(seen(request, [(4, 4, 20, 24)]), now))
+                left.extend((p, now) for p in machine.detected(seen(request, [(4, 4, 20, 24)]), now))
 
     for n, step in enumerate(steps):
         now += step
@@ -373,13 +373,13 @@ def test_any_order_of_events(
         f = planned.frame
         if planned.plan is None:
             continue
-        assert planned.plan.passes
+        assert planned.plan.results
         assert (planned.plan.seq, planned.plan.epoch) == (f.seq, f.epoch)
-        for look in planned.plan.passes:
-            assert look.full
-            assert look.epoch == f.epoch
-            assert abs(look.t - f.t) <= options.max_gap_s + 1e-5
-        # The face is in every pass, so it is in every plan.
+        for result in planned.plan.results:
+            assert result.full
+            assert result.epoch == f.epoch
+            assert abs(result.t - f.t) <= options.max_gap_s + 1e-5
+        # The face is in every detection, so it is in every plan.
         assert planned.plan.tracks
         if live:
             assert when <= arrived[f.seq] + options.max_hold_s + max(steps) + 1e-6

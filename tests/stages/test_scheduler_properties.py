@@ -1,6 +1,6 @@
-"""What holds for every stream of events the planner can meet: jitter, drops, jumps of time, failures, slow looks.
+"""What holds for every stream of events the scheduler can meet: jitter, drops, jumps of time, failures, slowness.
 
-A run is simulated on one clock: frames arrive, looks take their time, held frames expire. People walk on lines of
+A run is simulated on one clock: frames arrive, detections take their time, held frames expire. People walk on lines of
 their own, so that where each of them is at any moment is known.
 """
 
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from streamer.core.geometry import grown, lerp, shifted
 from streamer.core.picture import Picture
-from streamer.core.types import Box, Detection, Frame, Pass, PassRequest, Planned
+from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame, Planned
 from streamer.identity.decide import hide_everyone
-from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 IMAGE = Picture.blank(64, 48).frozen()
@@ -36,15 +36,15 @@ class Step:
     after_s: float
     """Since the frame before; now and then a jump."""
     late_s: float
-    """From its capture to its arrival at the planner."""
+    """From its capture to its arrival at the scheduler."""
     dropped: bool
-    """Lost before the planner: its number is missing."""
+    """Lost before the scheduler: its number is missing."""
     new_epoch: bool
     look_s: float
     """If it is looked at, how long that takes."""
     fails: bool
     misses: frozenset[int]
-    """People whom that look does not find."""
+    """People whom that detection does not find."""
     swing: tuple[float, float]
     """How far the camera moved the picture since the frame before."""
 
@@ -94,7 +94,7 @@ option_sets = st.fixed_dictionaries(
 class Run:
     """One simulated stream. `left` is what came out, and when."""
 
-    options: PlannerOptions
+    options: SchedulerOptions
     people: Sequence[Walker]
     live: bool
     now: float = 0.0
@@ -103,15 +103,15 @@ class Run:
     first_t: dict[int, float] = field(default_factory=dict)
     left: list[tuple[Planned, float]] = field(default_factory=list)
     known: list[int] = field(default_factory=list)
-    """For each of them how many looks had been made by then."""
-    looks: list[Pass] = field(default_factory=list)
+    """For each of them how many detections had been made by then."""
+    results: list[DetectionResult] = field(default_factory=list)
     failed: dict[int, float] = field(default_factory=dict)
     """Frames that could not be looked at, and since when that is known."""
-    looking: tuple[float, PassRequest] | None = None
+    in_flight: tuple[float, DetectionRequest] | None = None
     plans: dict[int, Step] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.machine = Planner(
+        self.machine = Scheduler(
             self.options,
             lambda: Tracker(TrackOptions(), 0.4, vouched_s=self.options.max_gap_s),
             hide_everyone,
@@ -129,7 +129,7 @@ class Run:
                 continue
             self._until(max(self.now, t + step.late_s))
             while self.machine.full:
-                self._wait_for_the_look()
+                self._wait_for_the_result()
             frame = Frame(seq, epoch, t, IMAGE, shift=shift)
             self.offered.append(frame)
             self.arrived[seq] = self.now
@@ -138,10 +138,10 @@ class Run:
             self._ask()
         self._out(self.machine.finish(self.now))
         self._ask()
-        while self.machine.held or self.looking:
+        while self.machine.held or self.in_flight:
             expiry = self.machine.next_expiry()
-            if self.looking is not None and (expiry is None or self.looking[0] <= expiry):
-                self._wait_for_the_look()
+            if self.in_flight is not None and (expiry is None or self.in_flight[0] <= expiry):
+                self._wait_for_the_result()
             else:
                 assert expiry is not None, "frames are held that nothing will ever release"
                 self._until(expiry)
@@ -149,7 +149,7 @@ class Run:
     def _until(self, then: float) -> None:
         """Let time pass, and everything happen that is due, in its order."""
         while True:
-            done = self.looking[0] if self.looking is not None else math.inf
+            done = self.in_flight[0] if self.in_flight is not None else math.inf
             expiry = self.machine.next_expiry()
             due = min(done, math.inf if expiry is None else expiry)
             if due > then:
@@ -163,25 +163,25 @@ class Run:
                 assert self.machine.held < before, "what has to leave does not"
         self.now = max(self.now, then)
 
-    def _wait_for_the_look(self) -> None:
-        assert self.looking is not None, "the planner waits for a look that it never asked for"
-        self._until(self.looking[0])
+    def _wait_for_the_result(self) -> None:
+        assert self.in_flight is not None, "the scheduler waits for a result that it never asked for"
+        self._until(self.in_flight[0])
 
     def _ask(self) -> None:
-        if self.looking is None and (request := self.machine.next_request()) is not None:
-            self.looking = (self.now + self.plans[request.frame.seq].look_s, request)
+        if self.in_flight is None and (request := self.machine.next_request()) is not None:
+            self.in_flight = (self.now + self.plans[request.frame.seq].look_s, request)
 
     def _answer(self) -> None:
-        assert self.looking is not None
-        (_, request), self.looking = self.looking, None
+        assert self.in_flight is not None
+        (_, request), self.in_flight = self.in_flight, None
         frame, step = request.frame, self.plans[request.frame.seq]
         if step.fails:
             self.failed[frame.seq] = self.now
             self._out(self.machine.failed(request, self.now))
         else:
-            look = Pass(frame.seq, frame.epoch, frame.t, tuple(self._found(frame, step)))
-            self.looks.append(look)
-            self._out(self.machine.passed(look, self.now))
+            result = DetectionResult(frame.seq, frame.epoch, frame.t, tuple(self._found(frame, step)))
+            self.results.append(result)
+            self._out(self.machine.detected(result, self.now))
         self._ask()
 
     def _found(self, frame: Frame, step: Step) -> list[Detection]:
@@ -190,7 +190,7 @@ class Run:
 
     def _out(self, planned: Sequence[Planned]) -> None:
         self.left += [(one, self.now) for one in planned]
-        self.known += [len(self.looks)] * len(planned)
+        self.known += [len(self.results)] * len(planned)
 
 
 def contains(plan_boxes: Sequence[Box], box: Box) -> bool:
@@ -210,7 +210,7 @@ def together(plan_boxes: Sequence[Box], box: Box) -> bool:
 @settings(max_examples=250, deadline=None)
 @given(stream=streams, people=walkers, chosen=option_sets, live=st.booleans())
 def test_what_always_holds(stream: list[Step], people: list[Walker], chosen: dict[str, object], live: bool) -> None:
-    options = PlannerOptions.model_validate(chosen)
+    options = SchedulerOptions.model_validate(chosen)
     run = Run(options, people, live)
     run.simulate(stream)
 
@@ -231,16 +231,16 @@ def test_what_always_holds(stream: list[Step], people: list[Walker], chosen: dic
         assert (plan.seq, plan.epoch) == (frame.seq, frame.epoch)
         assert run.failed.get(frame.seq, math.inf) > when
         assert frame.t - run.first_t[frame.epoch] >= options.cover_first_s - SLACK_S
-        # It rests on looks that were really made, whole ones, of its own epoch, near it.
-        assert plan.passes
-        for look in plan.passes:
-            assert any(look is made for made in run.looks)
-            assert look.full
-            assert look.epoch == frame.epoch
-            assert abs(look.t - frame.t) <= options.max_gap_s + SLACK_S
-        # With lookahead, somebody who came in since the last look is known.
+        # It rests on detections that were really made, whole ones, of its own epoch, near it.
+        assert plan.results
+        for result in plan.results:
+            assert any(result is made for made in run.results)
+            assert result.full
+            assert result.epoch == frame.epoch
+            assert abs(result.t - frame.t) <= options.max_gap_s + SLACK_S
+        # With lookahead, somebody who came in since the last detection is known.
         if options.lookahead:
-            known = [look for look in run.looks if look.epoch == frame.epoch and look.t >= frame.t]
+            known = [result for result in run.results if result.epoch == frame.epoch and result.t >= frame.t]
             assert known
         for box, _ in plan.tracks:
             assert all(map(math.isfinite, (*box.box, box.spread_px)))
@@ -253,8 +253,8 @@ def test_what_always_holds(stream: list[Step], people: list[Walker], chosen: dic
 def test_cover_contains_everybody_between_two_sightings(
     stream: list[Step], people: list[Walker], chosen: dict[str, object], live: bool
 ) -> None:
-    """Also over looks that missed somebody; at a look, and before the first one as far as nobody looked."""
-    run = Run(PlannerOptions.model_validate(chosen), people, live)
+    """Also over detections that missed somebody; at a detection, and before the first one as far as nobody looked."""
+    run = Run(SchedulerOptions.model_validate(chosen), people, live)
     run.simulate(stream)
     judged = 0
     for (planned, _), known in zip(run.left, run.known, strict=True):
@@ -264,10 +264,10 @@ def test_cover_contains_everybody_between_two_sightings(
         # As if the camera stood still, as people's boxes are.
         away = -frame.shift[0], -frame.shift[1]
         cover = [shifted(grown(track.box, track.spread_px + 1e-6), *away) for track, _ in planned.plan.tracks]
-        # What the planner knew when it let this frame go.
-        looks = [look for look in run.looks[:known] if look.epoch == frame.epoch]
+        # What the scheduler knew when it let this frame go.
+        results = [result for result in run.results[:known] if result.epoch == frame.epoch]
         for person in people:
-            found = [look.t for look in looks if person.lane not in run.plans[look.seq].misses]
+            found = [result.t for result in results if person.lane not in run.plans[result.seq].misses]
             before = max((t for t in found if t <= frame.t), default=None)
             after = min((t for t in found if t >= frame.t), default=None)
             if before is not None and after is not None and after - before <= SEEN_AGAIN_S:
@@ -276,7 +276,7 @@ def test_cover_contains_everybody_between_two_sightings(
                 judged += 1
             elif after is not None and before is None:
                 # Not seen before: covered as far back as nobody had looked.
-                looked = max((look.t for look in looks if look.t < after), default=-math.inf)
+                looked = max((result.t for result in results if result.t < after), default=-math.inf)
                 if frame.t > looked:
                     assert contains(cover, person.box(after))
                     judged += 1
@@ -287,8 +287,8 @@ def test_cover_contains_everybody_between_two_sightings(
     event(f"{'many' if judged > 9 else 'some' if judged else 'no'} face-frames judged")
 
 
-def check_never_uncovered(options: PlannerOptions, runner: Walker, stream: Sequence[Step], live: bool) -> None:
-    """Every look finds somebody who runs before a camera that stands still: whatever is shown covers them."""
+def check_never_uncovered(options: SchedulerOptions, runner: Walker, stream: Sequence[Step], live: bool) -> None:
+    """Every detection finds somebody who runs before a camera that stands still: whatever is shown covers them."""
     run = Run(options, [runner], live)
     run.simulate([replace(step, misses=frozenset(), swing=(0.0, 0.0)) for step in stream])
     for planned, _ in run.left:
@@ -305,8 +305,8 @@ runners = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-9 * FACE_P
 def test_a_runner_whom_every_look_finds_is_never_uncovered(
     stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
 ) -> None:
-    """However rare the looks: where nobody can say which way somebody ran, the whole frame is covered."""
-    check_never_uncovered(PlannerOptions.model_validate({**chosen, "lookahead": True}), runner, stream, live)
+    """However rare the detections: where nobody can say which way somebody ran, the whole frame is covered."""
+    check_never_uncovered(SchedulerOptions.model_validate({**chosen, "lookahead": True}), runner, stream, live)
 
 
 sprinters = st.builds(Walker, st.just(0), st.floats(0, 500), st.floats(-20 * FACE_PX, 20 * FACE_PX))
@@ -318,5 +318,5 @@ def test_between_rare_looks_nobody_is_uncovered_however_fast(
     stream: list[Step], runner: Walker, chosen: dict[str, object], live: bool
 ) -> None:
     """Between frequent ones somebody so fast is found within a leap."""
-    options = PlannerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
+    options = SchedulerOptions.model_validate({**chosen, "lookahead": True, "max_gap_s": 0.1})
     check_never_uncovered(options, runner, stream, live)

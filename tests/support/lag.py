@@ -1,4 +1,4 @@
-"""STREAMER_TEST_LAG=10: every look of every detector takes ten times as long, here and in programs that tests start.
+"""STREAMER_TEST_LAG=10: detection takes ten times as long, here and in programs that tests start.
 
 Only inside the virtual machine of the cameras' tests it does not: there everything is slow.
 
@@ -18,11 +18,11 @@ __all__ = ["environment", "lag", "slowed"]
 _VARIABLE = "STREAMER_TEST_LAG"
 
 _LONGEST_S = 0.5
-"""A look that hangs anyway need not hang ten times as long."""
+"""A detection that hangs anyway need not hang ten times as long."""
 
 
 def lag() -> float:
-    """How many times as long every look is to take; 1 leaves everything as it is."""
+    """How many times as long every detection is to take; 1 leaves everything as it is."""
     return float(os.environ.get(_VARIABLE) or 1)
 
 

@@ -24,10 +24,10 @@ from streamer.core.types import (
     Box,
     Captured,
     Detection,
+    DetectionResult,
     Frame,
     Identified,
     Likeness,
-    Pass,
     Planned,
     Points5,
     SourceInfo,
@@ -37,7 +37,7 @@ from streamer.embedders import Thresholds
 from streamer.identity.decide import Identity, IdentityCache, hide_everyone
 from streamer.identity.evidence import IdentityOptions
 from streamer.people.gallery import Gallery, Person
-from streamer.stages.scheduler import Planner, PlannerOptions
+from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 FACE_PX = 48
@@ -185,9 +185,9 @@ def _readable(image: Picture, box: Box, seed: int, before: Sequence[Box]) -> boo
 
 
 class StreetDetector:
-    """Knows by a frame's number where its faces are. before: called before every look; may raise or sleep."""
+    """Knows by a frame's number where its faces are. before: called before every detection; may raise or sleep."""
 
-    def __init__(self, street: Street, before: Callable[[int], None] = lambda look: None) -> None:
+    def __init__(self, street: Street, before: Callable[[int], None] = lambda result: None) -> None:
         self._street = street
         self._before = before
         self.looks = 0
@@ -244,9 +244,9 @@ def gallery_of(*seeds: int) -> Gallery:
 
 @dataclass
 class Rehearsal:
-    """Planner, identity cache and gate without threads: every event happens when it is told to.
+    """Scheduler, identity cache and gate without threads: every event happens when it is told to.
 
-    every_look: answers come after so many further passes (live only); drop: frames that never arrive.
+    every_look: answers come after so many further detections (live only); drop: frames that never arrive.
     """
 
     street: Street
@@ -273,15 +273,15 @@ class Rehearsal:
             strong_score=0.4,
             weak_score=self.weak_score,
         )
-        self.planner = Planner(
-            PlannerOptions(**{"look_back_s": 0.0, **self.detect}),
+        self.scheduler = Scheduler(
+            SchedulerOptions(**{"look_back_s": 0.0, **self.detect}),
             lambda: Tracker(TrackOptions(), 0.4, vouched_s=0.25),
             self.identity or self.cache,
             live=self.street.live,
         )
         self._effect = solid.build(solid.Options(), Context())
         self._late: list[tuple[int, Identified]] = []
-        self._passes = 0
+        self._results = 0
 
     def run(self) -> Rehearsal:
         """Every frame of the street; then `shown` and `false_reveals` say what came of it."""
@@ -291,9 +291,9 @@ class Rehearsal:
                 continue
             t = n / self.street.fps
             frame = Frame(n, self.epoch_of(n), t, self.street.picture(n))
-            self._emit(self.planner.offer(frame, t))
+            self._emit(self.scheduler.offer(frame, t))
             self._serve(t)
-        self._emit(self.planner.finish(self.street.frames / self.street.fps))
+        self._emit(self.scheduler.finish(self.street.frames / self.street.fps))
         self._serve(self.street.frames / self.street.fps)
         return self
 
@@ -315,13 +315,13 @@ class Rehearsal:
 
     def _serve(self, now: float) -> None:
         while True:
-            if not self.planner.waits_for_identity and (request := self.planner.next_request()) is not None:
+            if not self.scheduler.waits_for_identity and (request := self.scheduler.next_request()) is not None:
                 n = request.frame.seq
-                look = Pass(n, request.frame.epoch, request.frame.t, tuple(self.street.detections(n)))
-                self._passes += 1
-                self._emit(self.planner.passed(look, now))
+                result = DetectionResult(n, request.frame.epoch, request.frame.t, tuple(self.street.detections(n)))
+                self._results += 1
+                self._emit(self.scheduler.detected(result, now))
                 self._answer_late(now)
-            elif (wish := self.planner.next_identity()) is not None:
+            elif (wish := self.scheduler.next_identity()) is not None:
                 crops = [
                     aligned(wish.frame.image, one.detection.landmarks or landmarks(one.detection.box), ARCFACE_112, 112)
                     for one in wish.faces
@@ -333,14 +333,14 @@ class Rehearsal:
                     for face, match in zip(wish.faces, matches, strict=True)
                 )
                 answer = Identified(wish.frame.epoch, wish.frame.t, found, self.version)
-                self._late.append((self._passes + (self.lag if self.street.live else 0), answer))
+                self._late.append((self._results + (self.lag if self.street.live else 0), answer))
                 self._answer_late(now)
             else:
                 return
 
     def _answer_late(self, now: float) -> None:
-        while self._late and self._late[0][0] <= self._passes:
-            self._emit(self.planner.identified(self._late.pop(0)[1], now))
+        while self._late and self._late[0][0] <= self._results:
+            self._emit(self.scheduler.identified(self._late.pop(0)[1], now))
 
     def _emit(self, planned: Sequence[Planned]) -> None:
         for one in planned:

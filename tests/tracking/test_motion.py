@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamer.core.picture import Picture
-from streamer.core.types import Captured, Detection, Pass
+from streamer.core.types import Captured, Detection, DetectionResult
 from streamer.sources.demo import Options, scene
 from streamer.stages.capture import Framer
 from streamer.tracking.motion import CameraMotion
@@ -95,7 +95,7 @@ def test_stills_have_no_motion() -> None:
 
 
 def test_a_face_is_followed_through_a_swing() -> None:
-    """It moves three times its size between two looks, there and half the way back: every place is known."""
+    """It moves three times its size between two detections, there and half the way back: every place is known."""
     tracker = Tracker(TrackOptions(), 0.4)
     path = {0.0: 0.0, 0.04: 60.0, 0.08: 120.0, 0.12: 60.0}
     marks = ((10.0, 10.0), (20.0, 10.0), (15.0, 15.0), (11.0, 20.0), (19.0, 20.0))
@@ -103,7 +103,7 @@ def test_a_face_is_followed_through_a_swing() -> None:
         x = path[t]
         points = tuple((px + x, py) for px, py in marks)
         found = Detection((x, 0.0, x + 30, 30.0), 0.9, points)  # type: ignore[arg-type]
-        went = tracker.observe(Pass(0, 0, t, (found,)), shift=(x, 0.0))
+        went = tracker.observe(DetectionResult(0, 0, t, (found,)), shift=(x, 0.0))
         assert went == {1: found}
     for t, x in path.items():
         (track,) = tracker.boxes_at(t, shift=(x, 0.0))
@@ -114,18 +114,20 @@ def test_a_face_is_followed_through_a_swing() -> None:
 
 
 SIDE, ELSEWHERE = 30.0, {0.0: 0.0, 0.04: 60.0, 0.08: 120.0, 0.12: 60.0}
-"""Width of a face, and by time a shift that goes there and half the way back, between two looks."""
+"""Width of a face, and by time a shift that goes there and half the way back, between two detections."""
 
 
 @pytest.mark.parametrize("score", [0.5, 0.9], ids=["doubtful", "sure"])
 @pytest.mark.parametrize("stands", [True, False], ids=["a train passes behind the face", "the camera moves"])
 def test_both_are_covered_where_the_shift_has_it_and_where_the_looks_have_it(stands: bool, score: float) -> None:
     """Of a train that fills the picture, and of a camera, the pictures tell the same: whoever stands before the train
-    must not be uncovered, neither between two looks nor after the last one."""
+    must not be uncovered, neither between two detections nor after the last one."""
     tracker = Tracker(TrackOptions(), 0.4)
     for t in (0.0, 0.12):
         x = 0.0 if stands else ELSEWHERE[t]
-        tracker.observe(Pass(0, 0, t, (Detection((x, 0.0, x + SIDE, SIDE), score),)), shift=(ELSEWHERE[t], 0.0))
+        tracker.observe(
+            DetectionResult(0, 0, t, (Detection((x, 0.0, x + SIDE, SIDE), score),)), shift=(ELSEWHERE[t], 0.0)
+        )
     for t, shift in {**ELSEWHERE, 0.16: 0.0, 0.2: 90.0}.items():
         x = 0.0 if stands else shift
         boxes = [track.box for track in tracker.boxes_at(t, shift=(shift, 0.0))]
@@ -133,8 +135,8 @@ def test_both_are_covered_where_the_shift_has_it_and_where_the_looks_have_it(sta
 
 
 def test_a_picture_that_moves_as_a_whole_and_one_that_does_not_are_looked_at_where_faces_should_be() -> None:
-    """The places for second looks are those of the measured motion, as large as the faces were."""
+    """The places for re-detection are those of the measured motion, as large as the faces were."""
     tracker = Tracker(TrackOptions(), 0.4)
-    tracker.observe(Pass(0, 0, 0.0, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
-    tracker.observe(Pass(3, 0, 0.04, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
+    tracker.observe(DetectionResult(0, 0, 0.0, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
+    tracker.observe(DetectionResult(3, 0, 0.04, (Detection((0.0, 0.0, SIDE, SIDE), 0.9),)))
     assert tracker.expected_at(0.08, (100.0, 0.0)) == [pytest.approx((100, 0, 100 + SIDE, SIDE))]
