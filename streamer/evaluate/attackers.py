@@ -36,7 +36,7 @@ from streamer.evaluate.watch import Face, Track, aligned_planes, field_of, to_cr
 __all__ = ["FAMILIES", "FilmStudy", "Films", "Finding", "numbers_of"]
 
 FAMILIES = ("temporal", "gaussian", "network", "outline")
-_FILMED = 400
+_FILMED = 300
 """So many films of other people are made; of the rest, one frame each."""
 _NOISE_FILMS, _NOISE_FRAMES = 40, 20
 """Films of other people on which the noise of blocks is measured, and frames of each."""

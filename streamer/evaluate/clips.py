@@ -109,7 +109,7 @@ def moved(picture: Picture, to_frame: Similarity) -> Picture:
 
 def _warp(source: Plane, matrix: Similarity, target: Plane) -> None:
     size = source.shape[::-1]
-    cv2.warpAffine(source, matrix, size, dst=target, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    cv2.warpAffine(source, matrix, size, dst=target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _at_plane(matrix: Similarity, shift: int) -> Similarity:

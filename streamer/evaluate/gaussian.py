@@ -32,7 +32,7 @@ _EDGE = 20 / FIELD_PX
 _COMPONENTS = 60
 _PEOPLE_PER_COMPONENT = 4
 _RIDGE = 0.02
-_MOST_SHARED = 0.95
+_MOST_SHARED = 0.99
 """No direction is the same in all pictures of a person."""
 _LEAST_NOISE = 1e-3
 _OFF_DIAGONAL = 0.5
@@ -64,7 +64,7 @@ def _cells(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class _Whitened:
-    """Principal components with unit variance."""
+    """Principal components with unit variance, of numbers that all have unit variance first."""
 
     mean: Rows
     axes: Rows
@@ -75,11 +75,12 @@ class _Whitened:
 
 
 def _whitened(rows: Rows, most: int) -> _Whitened:
-    mean = rows.mean(axis=0)
-    _, values, vectors = np.linalg.svd(rows - mean, full_matrices=False)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    spread = np.maximum(spread, 1e-6 + 1e-3 * spread.max())  # what never changes says nothing
+    _, values, vectors = np.linalg.svd((rows - mean) / spread, full_matrices=False)
     deviations = values / np.sqrt(len(rows))
     kept = int(min(most, (deviations > 0.02 * max(deviations[0], 1e-9)).sum()))
-    return _Whitened(mean, vectors[:kept].T / np.maximum(deviations[:kept], 1e-6))
+    return _Whitened(mean, vectors[:kept].T / spread[:, None] / np.maximum(deviations[:kept], 1e-6))
 
 
 class TwoCovariance:

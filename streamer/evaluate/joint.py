@@ -24,7 +24,7 @@ __all__ = ["FacePrior", "JointAttacker", "Noise", "measured_noise"]
 
 _GRIDS = 52, 26, 26
 """Samples across the field per plane, as faces are estimated."""
-_COMPONENTS = 600
+_COMPONENTS = 700
 _POINTS = 8
 """Points per block and direction over which a block's average is taken."""
 _SHRINK_CELLS = 3

@@ -44,6 +44,8 @@ WIDE_PX = 104
 """Samples across the field, in luma; half as many in chroma."""
 _FEWEST_MASKED = 6
 """Samples of a block that have to be hidden before it is believed."""
+_MOST_CELLS = 16
+"""Nobody calls finer blocks hidden."""
 
 Face = NDArray[np.floating]
 """(3, WIDE_PX, WIDE_PX): luma and both chroma planes over the field, 0..255."""
@@ -91,7 +93,8 @@ def watched(frames: Iterable[tuple[Shot, Picture]], counts: Sequence[int], mask:
             continue
         if number == 1:
             track.hidden = hidden_of(picture, places, to_field)
-        if (blocks := _blocks(picture, places, to_field)) is not None:
+        # Where the first frame shows no blocks, no other will.
+        if (number == 1 or track.blocks) and (blocks := _blocks(picture, places, to_field)) is not None:
             track.blocks.append(blocks)
     return track
 
@@ -188,14 +191,16 @@ def _blocks(picture: Picture, places: Sequence[Region], to_field: Similarity) ->
 
 def _cells(samples: Plane, mask: Plane) -> int:
     """Into how many columns of flat blocks a patch is cut; 0 when it is not."""
-    inside = (mask[:, 1:] & mask[:, :-1]) > 0
-    steps = ((samples[:, 1:] != samples[:, :-1]) & inside).any(axis=0)
-    seen = inside.any(axis=0)
+    inside = cv2.min(mask[:, 1:], mask[:, :-1])
+    apart = cv2.min(cv2.absdiff(samples[:, 1:], samples[:, :-1]), inside)
+    steps, seen = (cv2.reduce(one, 0, cv2.REDUCE_MAX)[0] > 0 for one in (apart, inside))
+    if not 0 < steps.sum() <= _MOST_CELLS:
+        return 0
     width = samples.shape[1]
-    for cells in range(2, 17):
+    for cells in range(2, _MOST_CELLS + 1):
         edges = np.zeros(width, bool)
         edges[-(-np.arange(1, cells) * width // cells)] = True
-        if np.array_equal(edges[1:] & seen, steps & seen) and steps.any():
+        if np.array_equal(edges[1:] & seen, steps):
             return cells
     return 0
 
