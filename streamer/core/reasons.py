@@ -51,6 +51,7 @@ class DropReason(StrEnum):
     """Why a frame was given up."""
 
     ABOVE_TARGET = "above target_fps"
+    OUT_OF_A_BURST = "out of a burst, not the newest"
     PIPELINE_BUSY = "pipeline busy"
     TOO_SLOW = "too slow"
     """The output was."""

@@ -56,6 +56,8 @@ class SourceInfo:
     stills: bool = False
     """True: every picture stands by itself; nothing learned on one serves the next."""
     has_sound: bool = False
+    segmented: bool = False
+    """Live: it sends several seconds at once (HLS, DASH), so that pictures come long before the next ones are due."""
     detail: str = ""
     """For people: codec, pixel format, what the camera really gave."""
 
@@ -69,6 +71,8 @@ class Captured:
     image: Picture
     name: str | None = None
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
+    waited_s: float | None = None
+    """Live: how long the source had to be waited for; hardly at all for what lay there already. None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

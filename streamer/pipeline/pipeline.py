@@ -277,7 +277,9 @@ class Pipeline:
 
     def _capture(self, source: Source, channels: Channels, info: SourceInfo) -> Capture:
         target_fps = self._config.run.target_fps
-        framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=target_fps)
+        framer = Framer(
+            live=info.live, stills=info.stills, fps=info.fps, target_fps=target_fps, segmented=info.segmented
+        )
         return Capture(source, self._parts.source, framer, channels.raw, self._config.capture, self._run)
 
     def _scheduler(self, info: SourceInfo) -> Scheduler:
