@@ -183,7 +183,7 @@ class LiveClock:
     def _early(self, source_t: float | None, now: float, due: float, passed: float, waited: bool | None) -> Moment:
         """By the source's clock this picture's time has not come yet."""
         self._late_since = None
-        if self.paced and waited is not None:
+        if self.paced:
             moment = self._settled(source_t, due, now)
             return Moment(moment.t, early=True)
         owed_s = max(0.0, self._owed_s - _SLACK_S * passed) + due - now

@@ -56,6 +56,8 @@ class Decoder:
         """Packets that could not be decoded and frames left out because they were damaged."""
         self.cut = False
         """The last packet was incomplete: the container ends before its time."""
+        self.waited_s = 0.0
+        """How long the last call of `frame` waited for packets: hardly at all for what lay there already."""
 
     def _demux(self) -> Iterator[Packet[Any]]:
         # With a limit, packets of sound are seen too: where only they come, the limit must still be noticed.
@@ -69,6 +71,7 @@ class Decoder:
         from av.video.frame import PictureType
 
         deadline = None if self.limit_s is None else time.monotonic() + self.limit_s
+        self.waited_s = 0.0
         while True:
             while self._ready:
                 frame = self._ready.pop(0)
@@ -78,7 +81,9 @@ class Decoder:
                     self._smeared = False
                     return frame
                 self.damaged += 1
+            asked = time.monotonic()
             packet = self._packet()
+            self.waited_s += time.monotonic() - asked
             if packet is None:
                 return None
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -213,9 +214,10 @@ class FileSource:
                 self.skipped += 1
                 continue
             picture = upright(frame, self._stream)
-            if self._clock:
-                self._clock.wait(t, self._closing)
-            return Captured(t, picture)
+            if self._clock is None:
+                return Captured(t, picture)
+            self._clock.wait(t, self._closing)
+            return Captured(t, picture, waited_s=math.inf)  # nothing lies ready, as nothing lies ready in a camera
         return None
 
     def _next_frame(self) -> av.VideoFrame | None:

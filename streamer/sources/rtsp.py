@@ -38,6 +38,8 @@ _LOOKED_AT = 4
 """Pictures looked at to find the rate of a stream that names none."""
 _END_S = 1.0
 """A recording that ends within this of its stated length has ended, not broken off."""
+_SEGMENTED = ("hls", "dash")
+"""Formats of FFmpeg that fetch several seconds at once."""
 _OLDEST_S = 10.0
 """So much of a live stream is left out at its beginning at most."""
 
@@ -143,6 +145,7 @@ class NetworkSource:
             fps=rate,
             duration_s=duration_s,
             has_sound=bool(container.streams.audio),
+            segmented=container.format.name in _SEGMENTED,
             detail=", ".join(
                 [describe(first, stream), *([f"over {options.transport}"] if address.scheme[:4] == "rtsp" else [])]
             ),
@@ -205,7 +208,7 @@ class NetworkSource:
         import av
 
         try:
-            frame = self._next_frame()
+            frame, waited_s = self._next_frame()
         except av.error.ExitError:
             raise SourceLost(f"{self._address} sent nothing for {self._read_timeout_s:g} s") from None
         except TimeoutError:
@@ -218,26 +221,36 @@ class NetworkSource:
                 return None
             # A server that is killed ends the stream in good order; a live one has no end.
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
-        t = self._timeline.place(frame.time if frame.pts is not None else None)
-        self._last_s = t
+        stamp = frame.time if frame.pts is not None else None
+        if self.info.live:  # whether it stands still, jumps or runs backwards, is seen only in the stamps as they are
+            return Captured(stamp, upright(frame, self._stream), waited_s=waited_s)
+        self._last_s = t = self._timeline.place(stamp)
         return Captured(t, upright(frame, self._stream))
 
-    def _next_frame(self) -> av.VideoFrame | None:
-        frame = self._ready.pop(0) if self._ready else self._decoder.frame()
-        if self._caught_up or not self.info.live:
-            return frame
+    def _next_frame(self) -> tuple[av.VideoFrame | None, float | None]:
+        """The next picture, and how long it had to be waited for."""
+        frame, waited_s = self._one()
+        if self._caught_up or not self.info.live or self.info.segmented:
+            return frame, waited_s
         # What came in while this stream and the rest of the program were made ready is old, and so is what some servers
         # send first, to be quick. It comes at once; for the present one has to wait.
         self._caught_up = True
         for _ in range(round(_OLDEST_S / self._interval_s)):
-            asked = time.monotonic()
-            newer = self._ready.pop(0) if self._ready else self._decoder.frame()
+            before_s = waited_s or 0.0
+            newer, waited_s = self._one()
             if newer is None:
                 break
             frame = newer
-            if time.monotonic() - asked > self._interval_s / 2:
+            # Streams come in more than twice the rate that they name, and busy machines make everybody wait once.
+            least_s = self._interval_s / 4
+            if (waited_s or 0.0) > 2 * least_s or min(waited_s or 0.0, before_s) > least_s:
                 break
-        return frame
+        return frame, waited_s
+
+    def _one(self) -> tuple[av.VideoFrame | None, float | None]:
+        if self._ready:
+            return self._ready.pop(0), None
+        return self._decoder.frame(), self._decoder.waited_s
 
     def close(self) -> None:
         """Free everything. While another thread reads, its read ends within its limit and frees it."""
