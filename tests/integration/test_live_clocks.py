@@ -1,30 +1,38 @@
 """Cameras whose clock is not what FFmpeg takes it for: every picture is shown, none is stood in for, none is seen.
 
 The real pipeline on real servers; only the detector is one that knows the drawn face, so that pixels can be judged.
-STREAMER_CLOCK_S: seconds that each run takes (6).
+STREAMER_CLOCK_S: seconds that each run takes (6). STREAMER_HLS_STARTS: how often an HLS stream is opened (2).
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from fakes import MovingFace, Oracle, RecordingSink
-from support.live_http import jpeg, mjpeg_camera
+from support.live_http import hls_camera, jpeg, mjpeg_camera
+from support.numbered_face import NumberedFace, SlowFinder, number_of, readable_in, ts_segments
 from support.rtp_camera import h264, rtp_camera
 
-from streamer.anonymize.frame import AnonymizedFrame
+from streamer.anonymize.frame import AnonymizedFrame, derive, slate
 from streamer.config.schema import Config
 from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
+from streamer.detectors import Detector
 from streamer.effects import solid
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline
 from streamer.sources.rtsp import Options, build
 
+HLS_STARTS = int(os.environ.get("STREAMER_HLS_STARTS") or 2)
 LENGTH_S = float(os.environ.get("STREAMER_CLOCK_S") or 6)
 
 pytestmark = pytest.mark.timeout(120 + 3 * int(LENGTH_S))
@@ -40,12 +48,12 @@ class Recorded:
     """Frames that this machine had no time for: nothing about clocks."""
 
     @classmethod
-    def of(cls, url: str, length_s: float = LENGTH_S) -> Recorded:
+    def of(cls, url: str, length_s: float = LENGTH_S, detector: Callable[[], Detector] = Oracle) -> Recorded:
         sink = RecordingSink()
         config = Config().updated({"run.duration_s": length_s})
         parts = Parts(
             lambda: build(Options(url=url), Context()),
-            Oracle,
+            detector,
             lambda kind: solid.build(solid.Options(), Context()),
             [("record", lambda: sink)],
         )
@@ -62,6 +70,11 @@ class Recorded:
     def shown(self) -> int:
         """Pictures that got through, or would have on a machine with time."""
         return self.emitted["frame"] + self.busy
+
+    def changes(self) -> int:
+        """How often a picture was followed by a covered one or a slate."""
+        hidden = [frame.covered or frame.seq < 0 for frame in self.frames]
+        return sum(after and not before for before, after in pairwise(hidden))
 
 
 @pytest.mark.parametrize("fps", [10, 15, 20, 30, 60])
@@ -98,3 +111,38 @@ def test_an_rtp_clock_that_stands_still_for_3_s(leaps: bool) -> None:
     sys.stdout.write(f"\n  {recorded.shown()} of 271\n")
     assert recorded.emitted["slate"] == 0
     assert recorded.shown() >= 265
+
+
+@pytest.fixture(scope="module")
+def segments() -> list[bytes]:
+    """40 s of a face on its way, in segments of 2 s."""
+    face = NumberedFace(speed_px=7)
+    return ts_segments([face.picture(n) for n in range(1000)], 50)
+
+
+def as_it_is(picture: Picture) -> AnonymizedFrame:
+    """What a sink would get if nothing were hidden."""
+    return derive(slate(0, 0.0, picture.size), lambda _: picture)
+
+
+def test_what_is_not_hidden_would_be_read(segments: list[bytes]) -> None:
+    import av
+
+    with av.open(io.BytesIO(segments[1]), "r") as container:
+        pictures = [Picture.from_av(frame) for frame in container.decode(video=0)]
+    assert readable_in([as_it_is(picture) for picture in pictures], NumberedFace(speed_px=7)) == list(range(50, 100))
+
+
+@pytest.mark.parametrize("start", range(HLS_STARTS))
+def test_hls_plays_at_the_rhythm_of_its_segments(segments: list[bytes], start: int) -> None:
+    with hls_camera(segments, 2.0) as url:
+        time.sleep(start * 0.37 % 2)
+        recorded = Recorded.of(url, detector=lambda: SlowFinder(0.02))
+    length_s = recorded.frames[-1].t - recorded.frames[0].t + 0.04
+    sys.stdout.write(f"\n  {recorded.shown()} of {LENGTH_S * 25:.0f}, {length_s:.2f} s, {recorded.changes()} changes\n")
+    numbers = [number_of(frame.image) for frame in recorded.frames]
+    assert sum(number is not None for number in numbers) >= recorded.emitted["frame"]
+    assert readable_in(recorded.frames, NumberedFace(speed_px=7)) == []
+    assert length_s == pytest.approx(LENGTH_S, rel=0.02)
+    assert recorded.changes() <= 1
+    assert recorded.shown() >= 0.98 * LENGTH_S * 25
