@@ -78,7 +78,11 @@ class Simulated:
 
     def run(self) -> None:
         held = 0.0
-        for n, one in enumerate(read(self.pattern, until=lambda now: max(now, held))):
+
+        def until(now: float) -> float:
+            return max(now, held)
+
+        for n, one in enumerate(read(self.pattern, until=until)):
             frame = self.framer.frame(Captured(one.stamp, self.scene.picture(n), waited_s=one.waited_s), one.now)
             held = one.now
             if frame is None:
