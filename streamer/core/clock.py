@@ -44,6 +44,8 @@ _RATE_ERRORS = 4.0
 """So many standard errors must the difference be."""
 _RATES = 1 / 50, 50.0
 _ON_TIME_S = 0.02
+_DRY_S = 0.5
+"""A segmented source that was waited for, and is later than this, has run dry; fetching the next segment takes less."""
 _STEP_UP_S = 0.5
 """Lag above this is made up for at once; less of it in steps that are hardly longer than the source's."""
 _PASS_OVER_S = 2.0
@@ -211,7 +213,7 @@ class LiveClock:
             return due + more, more > 0
         self._note_arrival(source_t, now, waited)
         if self.paced:  # it ran dry: from here on it is shown so much later, and runs dry no more
-            return (now if waited and now - due > _ON_TIME_S else due), False
+            return (now if waited and now - due > _DRY_S else due), False
         self._run.adapt()
         lag = self._run.least_lag(due)
         if lag <= _ON_TIME_S:

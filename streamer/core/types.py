@@ -73,6 +73,8 @@ class Captured:
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
     waited_s: float | None = None
     """Live: how long the source had to be waited for; hardly at all for what lay there already. None: not known."""
+    skipped: int = 0
+    """Live: so many pictures before this one were left out, to be back at the present."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _SANE_ASPECT = (0.25, 4.0)
 """Shapes of pixels outside this range are mistakes of whoever wrote the file."""
+_KEYS_SOON_S = 5.0
+"""Where key frames come less often than this, waiting for one would be worse than being late."""
 _JUMP_BACK_S = 1.0
 """Times that go back by more than this are a new clock (joined recordings), not a stray frame."""
 
@@ -56,6 +58,15 @@ class Decoder:
         """Packets that could not be decoded and frames left out because they were damaged."""
         self.cut = False
         """The last packet was incomplete: the container ends before its time."""
+        self.skipped = 0
+        """Packets that were not decoded, to be back at the present."""
+        self._skip_from: tuple[float, float] | None = None
+        """Skipping, since that moment, to this time stamp, which moves on as time does."""
+        self._keys = _Keys()
+        self._patience_s = 0.0
+        """While skipping: so much longer than `limit_s` may it take."""
+        self._last_s = 0.0
+        """Time stamp of the last packet decoded."""
         self.waited_s = 0.0
         """How long the last call of `frame` waited for packets: hardly at all for what lay there already."""
 
@@ -87,9 +98,42 @@ class Decoder:
             if packet is None:
                 return None
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
-                self._decode(packet)
-            if deadline is not None and not self._ready and time.monotonic() > deadline:
+                if self._skips(packet):
+                    self.skipped += 1
+                else:
+                    self._decode(packet)
+            if deadline is not None and not self._ready and time.monotonic() > deadline + self._patience_s:
                 raise TimeoutError(f"no frame within {self.limit_s} s")
+
+    def skip_to_present(self, behind_s: float, most_s: float = 0.0) -> None:
+        """What comes next is so far behind: decode nothing more before the first key frame of the present.
+
+        Nothing is skipped where key frames are rare, or were not seen to come again; and up to most_s, only where they
+        follow each other so closely that the gap is small.
+        """
+        step_s = math.inf if self._keys.step_s is None else self._keys.step_s
+        worth_it = behind_s > most_s or max(0.1, 2 * step_s) < behind_s
+        if self._skip_from is None and step_s <= _KEYS_SOON_S and worth_it:
+            self._skip_from = time.monotonic(), self._last_s + behind_s
+            self._patience_s = step_s
+
+    def _skips(self, packet: Packet[Any]) -> bool:
+        """Whether this packet is left out."""
+        at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
+        if packet.is_keyframe:
+            self._keys.saw(at_s)
+        if self._skip_from is None or not packet.size:
+            self._last_s = self._last_s if at_s is None else at_s
+            return False
+        since, present_s = self._skip_from
+        # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
+        young_s = present_s + (time.monotonic() - since) - (self._keys.step_s or 0.0)
+        if not packet.is_keyframe or (at_s is not None and at_s < young_s):
+            return True
+        self._skip_from, self._patience_s = None, 0.0
+        self._last_s = self._last_s if at_s is None else at_s
+        self._stream.codec_context.flush_buffers()
+        return False
 
     def _packet(self) -> Packet[Any] | None:
         import av
@@ -121,6 +165,21 @@ class Decoder:
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
             self.damaged += 1
             self._smeared = self._resume_at_key
+
+
+class _Keys:
+    """How often key frames come."""
+
+    def __init__(self) -> None:
+        self.step_s: float | None = None
+        """The longest time between two of them; None when that is not known."""
+        self._last_s: float | None = None
+
+    def saw(self, at_s: float | None) -> None:
+        """A key frame came, of that time stamp."""
+        if at_s is not None and self._last_s is not None and at_s > self._last_s:
+            self.step_s = max(self.step_s or 0.0, at_s - self._last_s)
+        self._last_s = at_s
 
 
 class Timeline:

@@ -202,6 +202,7 @@ class FileSource:
 
     def _read(self) -> Captured | None:
         late_before_s = self._clock.asked() if self._clock else None
+        skipped = 0
         while not self._closing.is_set():
             frame = self._next_frame()
             if frame is None:
@@ -212,12 +213,15 @@ class FileSource:
             self._end_s = t + self._interval_s
             if self._clock and late_before_s is not None and self._clock.missed(t, late_before_s):
                 self.skipped += 1
+                skipped += 1
                 continue
             picture = upright(frame, self._stream)
             if self._clock is None:
                 return Captured(t, picture)
             self._clock.wait(t, self._closing)
-            return Captured(t, picture, waited_s=math.inf)  # nothing lies ready, as nothing lies ready in a camera
+            return Captured(
+                t, picture, waited_s=math.inf, skipped=skipped
+            )  # nothing lies ready, as nothing lies ready in a camera
         return None
 
     def _next_frame(self) -> av.VideoFrame | None:

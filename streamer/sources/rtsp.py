@@ -223,7 +223,8 @@ class NetworkSource:
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
         stamp = frame.time if frame.pts is not None else None
         if self.info.live:  # whether it stands still, jumps or runs backwards, is seen only in the stamps as they are
-            return Captured(stamp, upright(frame, self._stream), waited_s=waited_s)
+            skipped, self._decoder.skipped = self._decoder.skipped, 0
+            return Captured(stamp, upright(frame, self._stream), waited_s=waited_s, skipped=skipped)
         self._last_s = t = self._timeline.place(stamp)
         return Captured(t, upright(frame, self._stream))
 
@@ -251,6 +252,10 @@ class NetworkSource:
         if self._ready:
             return self._ready.pop(0), None
         return self._decoder.frame(), self._decoder.waited_s
+
+    def hurry(self, behind_s: float, most_s: float) -> None:
+        """See `Hurried.hurry`: it goes on with the next key frame of the present."""
+        self._decoder.skip_to_present(behind_s, most_s)
 
     def close(self) -> None:
         """Free everything. While another thread reads, its read ends within its limit and frees it."""

@@ -18,8 +18,8 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
-from streamer.core.types import Captured, Frame
-from streamer.sources import Source
+from streamer.core.types import Captured, Frame, SourceInfo
+from streamer.sources import Hurried, Source
 from streamer.tracking.motion import CameraMotion
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
@@ -39,6 +39,12 @@ class CaptureOptions(PartOptions):
 
     retry_first_s: float = Field(0.25, gt=0, le=60, description="wait before the first attempt to open a lost source")
     retry_max_s: float = Field(1.0, gt=0, le=600, description="longest wait between attempts; it doubles up to this")
+    max_age_s: float = Field(
+        0.5,
+        ge=0.1,
+        le=30,
+        description="live: older pictures are left out, to be back at the present; one in so long is kept",
+    )
     retry_for_s: float | None = Field(
         None, gt=0, description="give up when a lost source stays away this long; null tries for ever"
     )
@@ -94,11 +100,19 @@ class Framer:
     from the frame before, and with every still.
 
     target_fps: frames above this rate are left out, evenly; None keeps all. segmented: the source sends several seconds
-    at once; frames may come out before their time, and are to be held until then.
+    at once; frames may come out before their time, and are to be held until then. max_age_s: live
+    frames that are older when they arrive are left out, but for one in so long; None keeps all.
     """
 
     def __init__(
-        self, *, live: bool, stills: bool, fps: float | None, target_fps: float | None, segmented: bool = False
+        self,
+        *,
+        live: bool,
+        stills: bool,
+        fps: float | None,
+        target_fps: float | None,
+        segmented: bool = False,
+        max_age_s: float | None = None,
     ) -> None:
         self._live = live
         self._stills = stills
@@ -109,8 +123,24 @@ class Framer:
         self._thinner = _Thinner(None if stills else target_fps)
         self._scenes = _Scenes(stills=stills)
         self._camera = CameraMotion()
+        self._max_age_s = max_age_s if live and max_age_s is not None else math.inf
+        self._kept_at = -math.inf
+        self.behind_s = 0.0
+        """How old the last picture was when it arrived."""
         self.left_out = DropReason.ABOVE_TARGET
         """Why the last frame was left out."""
+
+    @classmethod
+    def of(cls, info: SourceInfo, *, target_fps: float | None, max_age_s: float) -> Framer:
+        """The one for a source."""
+        return cls(
+            live=info.live,
+            stills=info.stills,
+            fps=info.fps,
+            target_fps=target_fps,
+            segmented=info.segmented,
+            max_age_s=max_age_s,
+        )
 
     def reconnected(self) -> None:
         """The source was opened again: nothing learned so far holds."""
@@ -125,11 +155,16 @@ class Framer:
         if moment.early and not self._paced:
             self.left_out = DropReason.OUT_OF_A_BURST
             return None
+        self.behind_s = max(0.0, now - moment.t) if self._live else 0.0
+        if self.behind_s > self._max_age_s and now - self._kept_at < self._max_age_s:
+            self.left_out = DropReason.TOO_OLD
+            return None
         if self._thinner.leaves_out(moment.t):
             self.left_out = DropReason.ABOVE_TARGET
             return None
         if moment.went_back and not self._live:
             self._scenes.interrupt()
+        self._kept_at = now
         new = self._scenes.begins(captured.image)
         self._epoch += 1 if new and self._seq >= 0 else 0
         self._seq += 1
@@ -220,7 +255,11 @@ class Capture:
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
         now = self._clock()
+        if captured.skipped:
+            self._stats.dropped("capture", DropReason.NOT_DECODED, captured.skipped)
         frame = self._framer.frame(captured, now)
+        if self._framer.behind_s > 0 and isinstance(self._source, Hurried):
+            self._source.hurry(self._framer.behind_s, self._options.max_age_s)
         if frame is None:
             self._stats.dropped("capture", self._framer.left_out)
             return True
@@ -230,7 +269,7 @@ class Capture:
         # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
         if self._duration_s is not None and frame.t - self._first_t >= self._duration_s - _SAME_TIME_S:
             return False
-        self._stats.captured(frame.seq, now)
+        self._stats.captured(frame.seq, frame.t if self._source.info.live else now)
         self._raw.put(frame)
         return True
 

@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 from fakes import MovingFace, Oracle, RecordingSink
 from support.live_http import hls_camera, jpeg, mjpeg_camera
@@ -26,6 +28,7 @@ from streamer.config.schema import Config
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
+from streamer.core.types import Captured
 from streamer.detectors import Detector
 from streamer.effects import solid
 from streamer.pipeline.assembly import Parts
@@ -38,6 +41,21 @@ LENGTH_S = float(os.environ.get("STREAMER_CLOCK_S") or 6)
 pytestmark = pytest.mark.timeout(120 + 3 * int(LENGTH_S))
 
 
+class Slowed:
+    """A source on a machine that decodes slower than pictures come. cost_s: for every picture."""
+
+    def __init__(self, source: Any, cost_s: float) -> None:
+        self._source, self._cost_s = source, cost_s
+        self.info, self.warnings = source.info, source.warnings
+        self.hurry, self.close = source.hurry, source.close
+
+    def read(self) -> Captured | None:
+        """See `Source.read`."""
+        time.sleep(self._cost_s)
+        item: Captured | None = self._source.read()
+        return item
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What a record got."""
@@ -46,13 +64,23 @@ class Recorded:
     emitted: dict[str, int]
     busy: int
     """Frames that this machine had no time for: nothing about clocks."""
+    latency_s: float
 
     @classmethod
-    def of(cls, url: str, length_s: float = LENGTH_S, detector: Callable[[], Detector] = Oracle) -> Recorded:
-        sink = RecordingSink()
+    def of(
+        cls,
+        url: str,
+        length_s: float = LENGTH_S,
+        detector: Callable[[], Detector] = Oracle,
+        slower: float = 0.0,
+        written: list[float] | None = None,
+    ) -> Recorded:
+        """slower: seconds that every picture takes to decode. written: is told the moment of every write."""
+        moments = [] if written is None else written
+        sink = RecordingSink(before=lambda count: moments.append(time.monotonic()))
         config = Config().updated({"run.duration_s": length_s})
         parts = Parts(
-            lambda: build(Options(url=url), Context()),
+            lambda: Slowed(build(Options(url=url), Context()), slower),
             detector,
             lambda kind: solid.build(solid.Options(), Context()),
             [("record", lambda: sink)],
@@ -65,7 +93,8 @@ class Recorded:
         kinds = "emitted", "dropped", "covered", "latency_ms"
         sys.stdout.write("".join(f"\n  {kind}: {summary[kind]}" for kind in kinds))
         busy = summary["dropped"]["where"].get(f"capture: {DropReason.PIPELINE_BUSY}", 0)
-        return cls(sink.frames, Counter(summary["emitted"]["record"]), busy)
+        latency_s = summary["latency_ms"]["record"]["p50"] / 1000
+        return cls(sink.frames, Counter(summary["emitted"]["record"]), busy, latency_s)
 
     def shown(self) -> int:
         """Pictures that got through, or would have on a machine with time."""
@@ -140,9 +169,39 @@ def test_hls_plays_at_the_rhythm_of_its_segments(segments: list[bytes], start: i
         recorded = Recorded.of(url, detector=lambda: SlowFinder(0.02))
     length_s = recorded.frames[-1].t - recorded.frames[0].t + 0.04
     sys.stdout.write(f"\n  {recorded.shown()} of {LENGTH_S * 25:.0f}, {length_s:.2f} s, {recorded.changes()} changes\n")
-    numbers = [number_of(frame.image) for frame in recorded.frames]
-    assert sum(number is not None for number in numbers) >= recorded.emitted["frame"]
+    numbers = [number_of(frame.image) for frame in recorded.frames if frame.seq >= 0 and not frame.covered]
+    assert sum(number is not None for number in numbers) == recorded.emitted["frame"]
     assert readable_in(recorded.frames, NumberedFace(speed_px=7)) == []
     assert length_s == pytest.approx(LENGTH_S, rel=0.02)
     assert recorded.changes() <= 1
     assert recorded.shown() >= 0.98 * LENGTH_S * 25
+
+
+@pytest.mark.parametrize("format", ["h264", "mjpeg"])
+def test_the_delay_stays_bounded_where_decoding_is_too_slow(format: str) -> None:
+    """Half as fast as pictures come. The numbers in the pictures tell how old they really are when they come out."""
+    face = NumberedFace()
+    sent: list[float] = []
+    written: list[float] = []
+    pictures = [face.picture(n) for n in range(round((LENGTH_S + 6) * 25))]
+    if format == "h264":
+        camera = rtp_camera(h264(pictures), due=lambda n: n / 25, stamp=lambda n: n / 25, sent=sent)
+    else:
+        camera = mjpeg_camera(25, [jpeg(picture) for picture in pictures], sent)
+    with camera as url:
+        recorded = Recorded.of(url, slower=0.08, written=written, detector=SlowFinder)
+    numbers = [number_of(frame.image) for frame in recorded.frames]
+    ages = [
+        at - sent[n]
+        for at, n, f in zip(written, numbers, recorded.frames, strict=True)
+        if n is not None and f.seq >= 0 and not f.covered
+    ]
+    half = len(ages) // 2
+    first, last = np.median(ages[half // 2 : half]), np.median(ages[half:])
+    told = recorded.latency_s
+    sys.stdout.write(f"\n  {len(ages)} pictures, {first:.2f} then {last:.2f} s old, told {told:.2f} s\n")
+    assert len(ages) > 3 * LENGTH_S
+    assert max(ages) < 3
+    assert last < first + 0.5
+    assert told == pytest.approx(float(np.median(ages)), abs=max(0.15, 0.15 * float(np.median(ages))))
+    assert readable_in(recorded.frames, face) == []

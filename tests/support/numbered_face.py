@@ -12,17 +12,22 @@ from fakes import FACE_PX, MovingFace, readable
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.picture import Picture
-from streamer.core.types import Detection
+from streamer.core.types import Box, Detection
 
 __all__ = ["NumberedFace", "SlowFinder", "number_of", "readable_in", "ts_segments"]
 
 _ROWS = 24
+_LOWER = 50
 _BITS = 10
 _LOW, _HIGH = 60, 190
 
 
 class NumberedFace(MovingFace):
-    """As `MovingFace`, with the number as bars along the top, where the face never is."""
+    """As `MovingFace` lower down, with the number as bars along the top, where no mask ever is."""
+
+    def box(self, n: int) -> Box | None:
+        box = super().box(n)
+        return None if box is None else (box[0], box[1] + _LOWER, box[2], box[3] + _LOWER)
 
     def picture(self, n: int) -> Picture:
         image = super().picture(n).canvas()
