@@ -224,6 +224,8 @@ class Capture:
         self._duration_s = run.duration_s
         self._ends_at: float | None = None
         self._first_t: float | None = None
+        self._old_since: float | None = None
+        """Since then every picture has been older than it may be."""
 
     def work(self) -> None:
         """The thread. Raises SourceLost when a lost source cannot be had again, or was no live one."""
@@ -258,8 +260,7 @@ class Capture:
         if captured.skipped:
             self._stats.dropped("capture", DropReason.NOT_DECODED, captured.skipped)
         frame = self._framer.frame(captured, now)
-        if self._framer.behind_s > 0 and isinstance(self._source, Hurried):
-            self._source.hurry(self._framer.behind_s, self._options.max_age_s)
+        self._catch_up(self._framer.behind_s, now)
         if frame is None:
             self._stats.dropped("capture", self._framer.left_out)
             return True
@@ -272,6 +273,17 @@ class Capture:
         self._stats.captured(frame.seq, frame.t if self._source.info.live else now)
         self._raw.put(frame)
         return True
+
+    def _catch_up(self, behind_s: float, now: float) -> None:
+        """Have the source skip, unless decoding alone catches up, as after a hiccup: a group is much to lose."""
+        most_s = self._options.max_age_s
+        if behind_s <= most_s:
+            self._old_since = None
+        elif self._old_since is None:
+            self._old_since = now
+        if behind_s > 0 and isinstance(self._source, Hurried):
+            lasts = self._old_since is not None and now - self._old_since > most_s
+            self._source.hurry(behind_s, most_s if lasts else math.inf)
 
     def _close(self) -> None:
         self._source.close()
