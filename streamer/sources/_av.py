@@ -22,6 +22,8 @@ _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _SANE_ASPECT = (0.25, 4.0)
 """Shapes of pixels outside this range are mistakes of whoever wrote the file."""
+_WAITED_S = 0.003
+"""A packet that had to be waited for so long is of the present."""
 _KEYS_SOON_S = 5.0
 """Where key frames come less often than this, waiting for one would be worse than being late."""
 _JUMP_BACK_S = 1.0
@@ -94,11 +96,12 @@ class Decoder:
                 self.damaged += 1
             asked = time.monotonic()
             packet = self._packet()
-            self.waited_s += time.monotonic() - asked
+            waited_s = time.monotonic() - asked
+            self.waited_s += waited_s
             if packet is None:
                 return None
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
-                if self._skips(packet):
+                if self._skips(packet, waited_s):
                     self.skipped += 1
                 else:
                     self._decode(packet)
@@ -117,7 +120,7 @@ class Decoder:
             self._skip_from = time.monotonic(), self._last_s + behind_s
             self._patience_s = step_s
 
-    def _skips(self, packet: Packet[Any]) -> bool:
+    def _skips(self, packet: Packet[Any], waited_s: float) -> bool:
         """Whether this packet is left out."""
         at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
         if packet.is_keyframe:
@@ -128,7 +131,8 @@ class Decoder:
         since, present_s = self._skip_from
         # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
         young_s = present_s + (time.monotonic() - since) - (self._keys.step_s or 0.0)
-        if not packet.is_keyframe or (at_s is not None and at_s < young_s):
+        old = at_s is not None and at_s < young_s and waited_s < _WAITED_S  # its clock may run slower than ours
+        if not packet.is_keyframe or old:
             return True
         self._skip_from, self._patience_s = None, 0.0
         self._last_s = self._last_s if at_s is None else at_s

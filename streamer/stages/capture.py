@@ -139,7 +139,7 @@ class Framer:
             fps=info.fps,
             target_fps=target_fps,
             segmented=info.segmented,
-            max_age_s=max_age_s,
+            max_age_s=None if info.segmented else max_age_s,  # it has its own rhythm
         )
 
     def reconnected(self) -> None:
@@ -281,7 +281,7 @@ class Capture:
             self._old_since = None
         elif self._old_since is None:
             self._old_since = now
-        if behind_s > 0 and isinstance(self._source, Hurried):
+        if behind_s > 0 and not self._source.info.segmented and isinstance(self._source, Hurried):
             lasts = self._old_since is not None and now - self._old_since > most_s
             self._source.hurry(behind_s, most_s if lasts else math.inf)
 
