@@ -5,50 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from streamer.cli._verbs import PEOPLE, SETTINGS, SPEED
 from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import UsageError
-from streamer.inference.devices import FORMS
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile, find_key
 
-__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "open_gallery", "overdue", "settings", "until"]
-
-Gallery = Annotated[
-    Path | None,
-    typer.Option(
-        "--gallery",
-        metavar="FILE",
-        help="where the people are kept; without it, the user's data folder",
-        rich_help_panel=PEOPLE,
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        metavar="FILE",
-        help="key of an encrypted gallery; or the variable STREAMER_GALLERY_KEY",
-        rich_help_panel=PEOPLE,
-    ),
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings", rich_help_panel=SETTINGS)
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="one setting, for example embedder.kind=arcface; repeatable",
-        rich_help_panel=SETTINGS,
-    ),
-]
-Device = Annotated[str | None, typer.Option(help=FORMS, rich_help_panel=SPEED)]
+__all__ = ["day", "open_gallery", "overdue", "settings", "until"]
 
 _SPAN = re.compile(r"^(\d+)\s*(d|w|m|y)$")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
