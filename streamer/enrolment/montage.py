@@ -14,6 +14,7 @@ from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.config.schema import Config
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Cover, Plan, Reveal, TrackBox, Verdict
 from streamer.detectors import Detector
 from streamer.effects import Effect
@@ -60,7 +61,7 @@ def _revealing(plan: Plan, faces: Sequence[Recognised], version: int) -> Plan:
             if len(touched) == 1 and overlaps[touched[0]] >= _SAME_FACE:
                 shown[int(touched[0])] = one
     for index, (track, _) in enumerate(plan.tracks):
-        verdict: Verdict = Cover("not recognised")
+        verdict: Verdict = Cover(HideReason.UNRECOGNISED)
         if index in shown:
             name = str(shown[index].name)
             verdict = Reveal(name, evidence_t=0.0, expires_t=1.0, gallery_version=version)

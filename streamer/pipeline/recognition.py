@@ -8,7 +8,6 @@ import json
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +21,7 @@ from streamer.core.options import Context
 from streamer.core.stats import Stats
 from streamer.core.types import Reveal, SourceInfo, TrackBox, Verdict
 from streamer.embedders import Embedder
-from streamer.identity.decide import Identity, IdentityCache
+from streamer.identity.decide import Counts, Identity, IdentityCache
 from streamer.identity.evidence import IdentityOptions
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
@@ -36,9 +35,9 @@ from streamer.stages.embed import CropRules
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 
 _SYNC_S = 5.0
-"""So much of the audit log a crash of the machine may lose at most."""
+"""Seconds between two fsyncs of the audit log."""
 _LIST_EVERY = 6
-"""Every so many times, the attendance is written, too: whoever pulls the plug loses half a minute of hours."""
+"""The attendance is written with every sixth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Recognition:
         self._stats = stats
         self._recogniser: Recogniser | None = None
         self._asked: Asked | None = None
-        self._counts: Counter[str] = Counter()
+        self._counts = Counts()
         self._attendance: Attendance | None = None
         self._audit: AuditLog | None = None
         self._over = threading.Event()
@@ -218,8 +217,8 @@ class Recognition:
         """For the report; nothing when everyone is hidden."""
         if self._recogniser is None:
             return {}
-        counts, embeddings = dict(self._counts), self._stats.counts().embeddings
-        frames = counts.get("track frames", 0)
+        counts, embeddings = self._counts, self._stats.counts().embeddings
+        frames = counts.track_frames
         return {
             "identity": {
                 "who": self._config.identity.who,
@@ -228,14 +227,10 @@ class Recognition:
                 "embeddings_per_s": round(embeddings / wall_s, 2) if wall_s > 0 else 0.0,
                 "track_frames": frames,
                 "cache_hit_rate": round(1 - embeddings / frames, 4) if frames else None,
-                "reveals": counts.get("reveals", 0),
-                "revoked": {
-                    key.removeprefix("revoked: "): number
-                    for key, number in sorted(counts.items())
-                    if key.startswith("revoked: ")
-                },
-                "poor_crops": counts.get("poor crops", 0),
-                "too_late": counts.get("evidence came too late", 0),
+                "reveals": counts.reveals,
+                "revoked": {why.value: number for why, number in sorted(counts.revoked.items())},
+                "poor_crops": counts.poor_crops,
+                "too_late": counts.too_late,
                 "gallery_problems": list(self._recogniser.problems),
             }
         }
