@@ -63,7 +63,7 @@ def recognise(asked: Recognise) -> None:
 
 
 def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None, *, force: bool) -> None:
-    """Said before anything is looked at. The endings keep a slip from overwriting the input."""
+    """Said before anything is opened. The endings keep a slip from overwriting the input."""
     if json_ is not None:
         if json_.suffix.lower() != ".json":
             raise UsageError(f"{json_}: name a file ending in .json")

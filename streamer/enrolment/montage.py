@@ -1,4 +1,4 @@
-"""A picture with names, beside it the kept faces of those who were recognised. Whoever was not stays hidden."""
+"""Montage: an anonymized picture with names, and beside it the kept crops of recognised people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from streamer.pipeline.still import anonymized
 __all__ = ["montage"]
 
 _SAME_FACE = 0.5
-"""Overlap (IoU) from which a place that would be hidden is the face that was recognised."""
+"""Overlap (IoU) from which a track is the recognised face."""
 _TILE_PX = 128
 _TEXT_PX = 250
 _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
@@ -34,8 +34,8 @@ _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
 def montage(seen: Seen, content: Content, detector: Detector, effect: Effect, config: Config) -> AnonymizedFrame:
     """The anonymized picture, with names and kept faces around it.
 
-    A face is left visible only when it was recognised beyond doubt on this one picture, and nothing else is where it
-    is. Raises DetectorError and EffectError when faces could not be hidden.
+    A face stays visible only if it was recognised beyond doubt in this picture and no other track overlaps it.
+    Raises DetectorError and EffectError when faces could not be hidden.
     """
     version = content.gallery.version
     sealed = anonymized(

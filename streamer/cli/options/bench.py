@@ -46,7 +46,7 @@ class Detectors:
         list[int] | None,
         typer.Option(metavar="PX", min=160, max=4096, help="longer side of the input; repeatable; 640 and 960"),
     ] = None
-    min_face_px: Annotated[float, typer.Option(help="narrower faces are not looked for")] = 20
+    min_face_px: Annotated[float, typer.Option(help="narrower faces are not counted")] = 20
     kind: _Kinds = None
     set_: _Set = None
     accept_licence: _AcceptLicence = False

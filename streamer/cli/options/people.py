@@ -72,7 +72,7 @@ class Recognise:
         typer.Option(metavar="FILE", help="write a picture with names and kept faces; whoever else is on it is hidden"),
     ] = None
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="all of it as JSON")] = None
-    every_s: Annotated[float, typer.Option(min=0.04, help="of a video, look at a picture this often")] = 0.5
+    every_s: Annotated[float, typer.Option(min=0.04, help="of a video, examine a picture this often, in seconds")] = 0.5
     force: Annotated[bool, typer.Option("--force", help="replace an existing montage")] = False
     gallery: Gallery = None
     key_file: KeyFile = None

@@ -103,7 +103,7 @@ _Audit = Annotated[
 # -- speed ----------------------------------------------------------------------------------------------------------
 
 _Every = Annotated[
-    int | None, typer.Option(metavar="N", help="let the detector look at every n-th frame", rich_help_panel=SPEED)
+    int | None, typer.Option(metavar="N", help="let the detector examine every n-th frame", rich_help_panel=SPEED)
 ]
 _TargetFps = Annotated[
     float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs", rich_help_panel=SPEED)
