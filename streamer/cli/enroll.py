@@ -49,7 +49,7 @@ def enroll(asked: Enroll) -> None:
     _tell(outcomes, terminal)
     if content is not None:
         terminal.say(f"{len(content.gallery)} enrolled in {file.path}")
-        if (words := overdue(content, now)) is not None:
+        if (words := overdue(content, file.path, now)) is not None:
             terminal.say(words)
     if any(outcome.result is Enrolled.REFUSED for outcome in outcomes):
         raise typer.Exit(1)
@@ -66,7 +66,7 @@ def _wanted(asked: Enroll) -> tuple[list[Item], list[Endpoint]]:
     if asked.roster is not None:
         return items_of_roster(asked.roster), []
     person = checked_name(str(asked.name))
-    given = asked.images or ([first_camera()] if asked.camera else [])
+    given = asked.images or ([first_camera(instead="name pictures")] if asked.camera else [])
     if not given:
         raise UsageError(f"name pictures of {person}, or --camera")
     items: list[Item] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import UsageError
 from streamer.people.content import Content
-from streamer.people.store import GalleryFile, find_key
+from streamer.people.store import GalleryFile, find_key, for_gallery
 
 __all__ = ["day", "open_gallery", "overdue", "settings", "until"]
 
@@ -49,12 +49,13 @@ def until(text: str | None, now: float) -> float | None:
     return last.timestamp()
 
 
-def overdue(content: Content | None, now: float) -> str | None:
-    """Who should be forgotten by now, and how; nobody is forgotten without being asked for."""
+def overdue(content: Content | None, path: Path, now: float) -> str | None:
+    """Names the expired people and the command that removes them; None when nobody is expired."""
     names = () if content is None else content.gallery.expired(now)
     if not names:
         return None
-    return f"expired: {', '.join(names)}; forget them with: streamer people remove --expired"
+    remedy = for_gallery("streamer people remove --expired", path)
+    return f"expired: {', '.join(names)}; forget them with: {remedy}"
 
 
 def day(seconds: float | None) -> str:

@@ -13,7 +13,7 @@ from streamer.core.errors import UsageError, printable
 from streamer.enrolment.transfer import export_to, import_from, reembed
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
-from streamer.people.store import GalleryFile, find_key
+from streamer.people.store import GalleryFile, find_key, for_gallery
 
 __all__ = ["decrypt", "encrypt", "export", "import_", "list_", "reembed_", "remove", "rename", "show"]
 
@@ -46,7 +46,7 @@ def list_(asked: List) -> None:
         print(f"{one['name']}: {one['pictures']} pictures{kept}, added {one['added']}, {state}")
     model = "" if content is None else f", vectors of {content.gallery.model}"
     print(f"{len(people)} enrolled in {file.path}{model}")
-    _remind(content)
+    _remind(content, file)
 
 
 def show(asked: Show) -> None:
@@ -76,15 +76,16 @@ def remove(asked: Remove) -> None:
 
     content = file.update(None, change)
     print(f"removed {', '.join(gone) or 'nobody'}; {len(content.gallery)} left in {file.path}")
-    _remind(content)
+    _remind(content, file)
 
 
 def rename(asked: Rename) -> None:
     """Give one person another name."""
     before, after = checked_name(asked.old), checked_name(asked.new)
-    content = open_gallery(asked.gallery, asked.key_file).update(None, lambda content: content.renamed(before, after))
+    file = open_gallery(asked.gallery, asked.key_file)
+    content = file.update(None, lambda content: content.renamed(before, after))
     print(f"{before} is now {after}")
-    _remind(content)
+    _remind(content, file)
 
 
 def export(asked: Export) -> None:
@@ -100,7 +101,7 @@ def import_(asked: Import) -> None:
     file = open_gallery(asked.gallery, asked.key_file)
     added, total = import_from(asked.path, file, model=asked.model, now=time.time())
     print(f"{len(added)} people taken in: {', '.join(added)}; {total} enrolled in {file.path}")
-    _remind(file.load())
+    _remind(file.load(), file)
 
 
 def reembed_(asked: Reembed) -> None:
@@ -123,7 +124,8 @@ def encrypt(asked: Encrypt) -> None:
         raise UsageError("name a file with the key: --key-file FILE, or put it into STREAMER_GALLERY_KEY")
     file = GalleryFile(asked.gallery)
     if file.encrypted():
-        raise UsageError(f"{file.path} is encrypted already; for another key: streamer people decrypt, then encrypt")
+        decrypt = for_gallery("streamer people decrypt", file.path)
+        raise UsageError(f"{file.path} is encrypted already; for another key: {decrypt}, then encrypt it again")
     file.rekey(key)
     print(f"{file.path} is encrypted; without the key it cannot be read by anybody")
 
@@ -135,8 +137,8 @@ def decrypt(asked: Decrypt) -> None:
     print(f"{file.path} is no longer encrypted")
 
 
-def _remind(content: Content | None) -> None:
-    if (words := overdue(content, time.time())) is not None:
+def _remind(content: Content | None, file: GalleryFile) -> None:
+    if (words := overdue(content, file.path, time.time())) is not None:
         print(words)
 
 

@@ -19,6 +19,7 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.people.content import Content
+from streamer.people.store import for_gallery
 from streamer.pipeline.assembly import detector_of, source_of
 from streamer.sinks import StreamFormat
 
@@ -36,7 +37,8 @@ def recognise(asked: Recognise) -> None:
     file = open_gallery(asked.gallery, asked.key_file, config)
     content = file.load()
     if content is None or not len(content.gallery):
-        raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
+        enrol = for_gallery("streamer enroll NAME IMAGE", file.path)
+        raise UsageError(f"nobody is enrolled; enrol with: {enrol}")
     ctx = terminal.store().context(config.run.device)
     source = source_of(config, endpoint, ctx)
     with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:

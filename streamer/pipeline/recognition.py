@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
@@ -27,13 +28,14 @@ from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
 from streamer.people.places import at_home
-from streamer.people.store import GalleryFile, default_path, find_key
+from streamer.people.store import GalleryFile, default_path, find_key, for_gallery
 from streamer.pipeline.channels import Asked
 from streamer.stages import embed
 from streamer.stages.embed import CropRules
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 
+_ENROLL = "streamer enroll NAME IMAGE"
 _SYNC_S = 5.0
 """Seconds between two fsyncs of the audit log."""
 _LIST_EVERY = 6
@@ -58,11 +60,11 @@ def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
     options = config.identity
     if options.who == "all":
         return None
-    path = default_path() if options.gallery is None else at_home(options.gallery)
+    path = _path_of(options)
     key = find_key(options.key_file)
     GalleryFile(path, key=key)  # what cannot be a gallery is told first
     if options.gallery is not None and not path.exists():
-        raise UsageError(f"there is no gallery {path}; make one with: streamer enroll NAME IMAGE")
+        raise UsageError(f"there is no gallery {path}; make one with: {for_gallery(_ENROLL, path)}")
     embedder: Embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     problems: list[str] = []
     try:
@@ -112,9 +114,8 @@ class Recognition:
         _check_records(options)
         people, _ = recogniser.gallery.current()
         if not len(people):
-            self._stats.note(
-                "nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE", stage="identity"
-            )
+            enrol = for_gallery(_ENROLL, _path_of(options))
+            self._stats.note(f"nobody is enrolled, so everyone is hidden; enrol with: {enrol}", stage="identity")
         self.identity = IdentityCache(
             options,
             recogniser.embedder.thresholds,
@@ -234,6 +235,11 @@ class Recognition:
                 "gallery_problems": list(self._recogniser.problems),
             }
         }
+
+
+def _path_of(options: IdentityOptions) -> Path:
+    """The gallery that is set, or the default one."""
+    return default_path() if options.gallery is None else at_home(options.gallery)
 
 
 def _check_records(options: IdentityOptions) -> None:
