@@ -22,7 +22,7 @@ __all__ = ["CLOSEST", "Appearance", "alike", "appearance_of", "gap", "jumped", "
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 CLOSEST = 0.15
-"""The least gap, when what is seen around both faces says that none took the other's place."""
+"""The least gap, when the appearances say that neither face took the other's place."""
 _LEAST_ROOM = 0.5
 _JUMP = 0.35
 """Face sizes by which a face may be elsewhere beyond its walk: nods, and the wobble of a detector's box."""
@@ -37,7 +37,7 @@ _ZOOM = 0.6
 _WARP_PX = 48
 
 Appearance = NDArray[np.float32]
-"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+"""A face with its hair, neck and shoulders, roughly: (144,), mean 0 and length 1."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -67,7 +67,7 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
 
 
 def appearance_of(picture: Picture, landmarks: Points5) -> Appearance | None:
-    """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
+    """The appearance, upright and at one size; None where landmarks or picture give nothing to compare."""
     try:
         to_crop = similarity(landmarks, ARCFACE_112)
     except ValueError:

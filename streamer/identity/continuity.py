@@ -2,10 +2,10 @@
 
 broken    the last result was ambiguous: nothing that was seen before it counts
 clear     every result since `Clear.since_t` found the face, beyond doubt the same
-doubted   clear, but what is seen around the face has changed somewhat: from `Doubt.from_t` on it takes a match
+doubted   clear, but the appearance has changed somewhat: from `Doubt.from_t` on it takes a match
 
 broken  --follow(): sure, alone-->               clear
-clear   --follow(): a change around it-->        doubted
+clear   --follow(): a changed appearance-->      doubted
 doubted --settle(): a match as new as that-->    clear
 any     --follow(): an ambiguity; break_off()--> broken
 """
@@ -33,7 +33,7 @@ _LONGEST_STEP_S = 0.5
 """Two results farther apart say nothing of each other."""
 _RECENT_S = 0.5
 _LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
-"""Correlation of what is seen around a face in two results. Over 1,068 steps of 0.12 s in five clips, 82 % of one
+"""Correlation of the appearances of a face in two results. Over 1,068 steps of 0.12 s in five clips, 82 % of one
 face's were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the
 middle. Below the second it takes a match, and so it does below the first where another face is nearby; below the third
 it is another face."""
@@ -75,7 +75,7 @@ class Doubt:
     """From `from_t` on it takes a match of `since_t` or later. Capture times in seconds."""
 
     from_t: float
-    """The last result before what is seen around the face changed."""
+    """The last result before the appearance changed."""
     since_t: float
     """The last result in which it had changed."""
 
@@ -179,7 +179,7 @@ class Continuity:
     # -- steps of follow() --------------------------------------------------------------------------------------
 
     def _likeness(self, seen: Observation) -> float:
-        """How much what is seen around the face is what was seen of late, -1 to 1; 0 when there is nothing to compare.
+        """How much the appearance is that of late, -1 to 1; 0 when there is nothing to compare.
 
         A nod or a turn soon ends: of the sightings of the last half second, the most alike counts.
         """

@@ -7,7 +7,7 @@ frames that are held, and all votes start anew:
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a detection result does not hold it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        what is seen around it is not at all what was seen a result ago
+    changed        its appearance is not at all that of the result before
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
