@@ -215,6 +215,6 @@ def test_effects_and_exit_codes_are_all_named() -> None:
     page = text_of(ROOT / "docs" / "running.md")
     for code in ("| 0 |", "| 1 |", "| 2 |", "| 3 |"):
         assert code in page
-    help_text = text_of(ROOT / "streamer" / "cli" / "run.py")
+    help_text = text_of(ROOT / "streamer" / "cli" / "options" / "run.py")
     for kind in kinds("effects"):
         assert kind in help_text

@@ -58,3 +58,9 @@ def test_only_the_command_line_prints() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_modules_hold_one_idea(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_functions_fit_on_a_screen(module: str) -> None:
+    functions = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [one.name for one in functions if (one.end_lineno or one.lineno) - one.lineno >= 50]

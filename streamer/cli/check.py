@@ -6,11 +6,11 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated
 
 import typer
 
 from streamer import __version__
+from streamer.cli.options.machine import Check
 from streamer.config import parts
 from streamer.config.schema import Choice, Config
 from streamer.core import install
@@ -28,11 +28,9 @@ _ACCELERATORS = {"darwin": ("coreml",), "win32": ("cuda", "tensorrt", "directml"
 _ENCODERS = {"libx264": "H.264 (.mp4 .mkv .mov .avi)", "libx265": "H.265", "libvpx-vp9": "VP9 (.webm)"}
 
 
-def check(
-    device: Annotated[str, typer.Option(help=f"{devices.FORMS}: the device that must work")] = "cpu",
-) -> None:
-    """Try out what a run needs. Exit code 0 when faces can be hidden, from a file into a file, on DEVICE; else 1."""
-    config = Config().updated({"run.device": device})
+def check(asked: Check) -> None:
+    """Try out what a run needs."""
+    config = Config().updated({"run.device": asked.device})
     print(f"streamer {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     needed = [
         *_section("installation", _installation),

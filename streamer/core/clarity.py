@@ -1,4 +1,4 @@
-"""Whether a track is beyond doubt still the same face: pure functions on faces of two looks. No state, no clock.
+"""Whether a track is beyond doubt still the same face: pure functions on the faces of two results. No state, no clock.
 
 Distances are in sizes of the larger face concerned, because people move by their own measure, near or far.
 """
@@ -17,27 +17,27 @@ from streamer.core.geometry import center, overlap, side
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Points5
 
-__all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
+__all__ = ["CLOSEST", "Appearance", "alike", "appearance_of", "gap", "jumped", "moved_on", "room"]
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 CLOSEST = 0.15
-"""The least gap, when what is seen around both faces says that none took the other's place."""
+"""The least gap, when the appearances say that neither face took the other's place."""
 _LEAST_ROOM = 0.5
 _JUMP = 0.35
 """Face sizes by which a face may be elsewhere beyond its walk: nods, and the wobble of a detector's box."""
 _JUMP_MAX = 1.2
 _JUMP_SCALE = 1.5
-"""Largest ratio of the sizes in two looks."""
+"""Largest ratio of the sizes in two results."""
 _UPWARDS = 2.0
 _OTHER_SIZE = 1.5
-_LOOK_PX = 12
-_LOOK_ZOOM = 0.6
-"""A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
+_APPEARANCE_PX = 12
+_ZOOM = 0.6
+"""The appearance takes in hair, neck and shoulders: they tell people apart better than so few samples of a face do."""
 _WARP_PX = 48
 
-Look = NDArray[np.float32]
-"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+Appearance = NDArray[np.float32]
+"""A face with its hair, neck and shoulders, roughly: (144,), mean 0 and length 1."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -66,22 +66,22 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
     return math.hypot(x1 - x0, y1 - y0) > limit * larger or larger > _JUMP_SCALE * smaller
 
 
-def look_of(picture: Picture, landmarks: Points5) -> Look | None:
-    """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
+def appearance_of(picture: Picture, landmarks: Points5) -> Appearance | None:
+    """The appearance, upright and at one size; None where landmarks or picture give nothing to compare."""
     try:
         to_crop = similarity(landmarks, ARCFACE_112)
     except ValueError:
         return None
     # The face in the middle of a wider square: x_new = ((x - 56) * zoom + 56) * px / 112.
-    scale = _LOOK_ZOOM * _WARP_PX / 112
-    to_look = to_crop * scale
-    to_look[:, 2] += 56 * (1 - _LOOK_ZOOM) * _WARP_PX / 112
+    scale = _ZOOM * _WARP_PX / 112
+    to_wide = to_crop * scale
+    to_wide[:, 2] += 56 * (1 - _ZOOM) * _WARP_PX / 112
     luma = picture.planes[0]
-    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    look -= look.mean()
-    length = float(np.linalg.norm(look))
-    return None if length < 1e-3 else np.asarray(look / length, np.float32)
+    wide = cv2.warpAffine(luma, to_wide, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.resize(wide, (_APPEARANCE_PX, _APPEARANCE_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    seen -= seen.mean()
+    length = float(np.linalg.norm(seen))
+    return None if length < 1e-3 else np.asarray(seen / length, np.float32)
 
 
 def moved_on(a: Points5, b: Points5, share: float) -> Points5:
@@ -92,8 +92,8 @@ def moved_on(a: Points5, b: Points5, share: float) -> Points5:
     return eye, other, nose, mouth, end
 
 
-def alike(a: Look, b: Look) -> float:
-    """Correlation of two looks, -1 to 1."""
+def alike(a: Appearance, b: Appearance) -> float:
+    """Correlation of two appearances, -1 to 1."""
     return float(a @ b)
 
 

@@ -9,7 +9,7 @@ StreamerError                 exit code
 |- InputError                 3   the input could not be opened
 |- SourceLost                 -   a live source broke off; capture retries it
 |- DetectorError              1   a detector failed; its frames are covered
-|- EmbedderError              1   an embedder failed; the faces it looked at stay hidden
+|- EmbedderError              1   an embedder failed; the faces it examined stay hidden
 |- EffectError                1   an effect failed; its frames are covered
 |- SinkError                  1   an output could not be opened or written
 `- StuckError                 1   a thread did not end, or a part did not answer

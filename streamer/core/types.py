@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from streamer.core.picture import Picture
-from streamer.core.reasons import CoverReason
+from streamer.core.reasons import CoverReason, HideReason
 
 __all__ = [
     "Box",
@@ -189,8 +189,7 @@ class TrackBox:
 class Cover:
     """Hide this face."""
 
-    why: str
-    """One of `HideReason`."""
+    why: HideReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,25 +37,27 @@ InputPx = Annotated[int | None, BeforeValidator(_auto_is_none)]
 class DetectorOptions(PartOptions):
     """What every detector can be told; each adds its own."""
 
-    threshold: float = Field(0.4, ge=0.1, le=0.8, description="a detection of at least this score starts a track")
-    floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
+    threshold: float = Field(0.4, ge=0.1, le=0.8, description="lowest score that starts a track")
+    floor: float = Field(0.2, ge=0.05, le=0.95, description="detections below this score are ignored")
     input_px: InputPx = Field(
         960,
         ge=_LEAST_PX,
         le=_MOST_PX,
         description="longer side of the detector's input; larger finds smaller faces and costs more; auto (or null): "
-        "as large as smallest_face_px needs",
+        "from smallest_face_px",
     )
     smallest_face_px: int = Field(
-        20, ge=6, le=1000, description="width of the smallest face that input_px: auto and tiles: auto have to find"
+        20, ge=6, le=1000, description="width of the smallest face to find; sets input_px: auto and tiles: auto"
     )
     tiles: Annotated[int | Literal["auto"] | None, BeforeValidator(_is_tiles)] = Field(
         None,
-        description="look also at overlapping parts of the picture, each at input_px: so many along the longer side (1 "
-        "to 16), or auto: as many as smallest_face_px needs; null: auto for stills, 1 (none) for video",
+        description="overlapping tiles along the longer side (1 to 16), each examined at input_px; auto: from "
+        "smallest_face_px; null: auto for stills, 1 (none) for video",
     )
     careful: bool = Field(
-        False, description="look also mirrored, at half size, and enlarged in parts: finds more, at ten times the cost"
+        False,
+        description="test-time augmentation: also mirrored, at half size and in enlarged parts; finds more, costs "
+        "ten times as much",
     )
     min_face_px: int = Field(
         0, ge=0, le=1000, description="faces smaller than this (longer side) are left VISIBLE; 0 hides every face found"
@@ -89,7 +91,7 @@ class DetectorOptions(PartOptions):
         return min(_MOST_PX, max(_LEAST_PX, round(max(size) * self.needed_px / self.smallest_face_px)))
 
     def for_stills(self) -> Self:
-        """The same for pictures that stand by themselves: there is time to look for small faces."""
+        """The same for stills: there is time to find small faces."""
         return self if self.tiles is not None else self.model_copy(update={"tiles": "auto"})
 
 

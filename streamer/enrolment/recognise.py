@@ -1,4 +1,4 @@
-"""Pictures and videos -> who of the enrolled is on them. Nothing is kept of anybody else."""
+"""Pictures and videos -> the enrolled people in them. Nothing is kept about other people."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TOO_SMALL_PX = 32
 
 @dataclass(frozen=True)
 class Recognised:
-    """One face, and whom it is like."""
+    """One face and its best match."""
 
     face: Face
     match: Match
     name: str | None
-    """Who it is taken for; None: nobody of the enrolled."""
+    """The recognised person; None: not enrolled."""
     may_show: bool
-    """Whether one picture alone is enough to leave this face visible: the similarity must be so much better."""
+    """Whether this picture alone is enough to leave the face visible; that takes a higher similarity."""
     why: str = ""
     """Why it has no name."""
 
@@ -54,7 +54,7 @@ class Sighted:
 
 
 def recognised(picture: Picture, reader: FaceReader, gallery: Gallery, *, now: float) -> tuple[Recognised, ...]:
-    """Every face of a picture with the person it is most like; now: seconds since 1970."""
+    """Match every face of a picture with the gallery. now: seconds since 1970."""
     faces = sorted(reader.faces(picture), key=lambda face: face.detection.box[0])
     if not faces:
         return ()

@@ -91,7 +91,7 @@ def items_of_folder(folder: Path) -> list[Item]:
 
 
 def items_of_roster(path: Path) -> list[Item]:
-    """The rows of a list. A relative path counts from the list's folder. Raises UsageError when it is no list."""
+    """The rows of a list; a relative path starts at the list's folder. Raises UsageError when it is not a list."""
     return [
         Item(row.name, f"row {row.number} ({_shown(row.place)})", partial(_picture_of, row, path.parent))
         for row in read_roster(path)
@@ -184,7 +184,7 @@ def _sheet(path: Path) -> Iterator[list[str]]:
 
 
 def _shown(place: str) -> str:
-    """Without logins and what follows the path."""
+    """The address without credentials and query."""
     if "://" not in place:
         return place or "no picture"
     try:
@@ -232,7 +232,7 @@ def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGES
 
 
 def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:
-    """What an address holds, or why it cannot be had, in words."""
+    """The bytes behind an address, or the reason why they could not be fetched."""
     data = bytearray()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
@@ -248,7 +248,7 @@ def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | 
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows the web only to the web: not to ftp:, never to a file, and from https to nothing less."""
+    """Follow redirections to http and https only, and never from https to http."""
 
     def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
         """See `HTTPRedirectHandler`."""

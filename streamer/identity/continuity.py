@@ -2,10 +2,10 @@
 
 broken    the last result was ambiguous: nothing that was seen before it counts
 clear     every result since `Clear.since_t` found the face, beyond doubt the same
-doubted   clear, but what is seen around the face has changed somewhat: from `Doubt.from_t` on it takes a match
+doubted   clear, but the appearance has changed somewhat: from `Doubt.from_t` on it takes a match
 
 broken  --follow(): sure, alone-->               clear
-clear   --follow(): a change around it-->        doubted
+clear   --follow(): a changed appearance-->      doubted
 doubted --settle(): a match as new as that-->    clear
 any     --follow(): an ambiguity; break_off()--> broken
 """
@@ -17,8 +17,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from streamer.core.clarity import CLOSEST, Look, alike, jumped, look_of, moved_on, room
+from streamer.core.clarity import CLOSEST, Appearance, alike, appearance_of, jumped, moved_on, room
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Box, Points5
 
 __all__ = ["Ambiguity", "Clear", "Continuity", "Doubt", "Observation", "Sighting"]
@@ -32,14 +33,14 @@ _LONGEST_STEP_S = 0.5
 """Two results farther apart say nothing of each other."""
 _RECENT_S = 0.5
 _LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
-"""Correlation of what is seen around a face in two results. Over 1,068 steps of 0.12 s in five clips, 82 % of one
+"""Correlation of the appearances of a face in two results. Over 1,068 steps of 0.12 s in five clips, 82 % of one
 face's were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the
 middle. Below the second it takes a match, and so it does below the first where another face is nearby; below the third
 it is another face."""
 _TRAIL = 64
-"""Results kept: frames are held for no longer, not even where every frame is looked at."""
+"""Results kept: frames are held for no longer, not even where the detector examines every frame."""
 
-Ambiguity = Literal["weak", "crowded", "lost", "jumped", "changed"]
+Ambiguity = Literal[HideReason.WEAK, HideReason.CROWDED, HideReason.LOST, HideReason.JUMPED, HideReason.CHANGED]
 """Why a track may have become another face; see `streamer.identity.decide`."""
 
 
@@ -49,7 +50,7 @@ class Sighting:
 
     t: float
     landmarks: Points5
-    look: Look
+    appearance: Appearance
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,14 @@ class Doubt:
     """From `from_t` on it takes a match of `since_t` or later. Capture times in seconds."""
 
     from_t: float
-    """The last result before what is seen around the face changed."""
+    """The last result before the appearance changed."""
     since_t: float
     """The last result in which it had changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Every pass from `since_t` to `until_t` found the face, beyond doubt the same. Capture times in seconds."""
+    """Every result from `since_t` to `until_t` found the face, beyond doubt the same. Capture times in seconds."""
 
     since_t: float
     until_t: float
@@ -155,7 +156,7 @@ class Continuity:
         elif self.clear is not None and likeness < (_LOOKS_ALIKE if seen.space >= room(seen.step_s) else _LOOKS_SURE):
             earlier = self.clear.until_t if self.clear.doubt is None else self.clear.doubt.from_t
             self.clear = replace(self.clear, doubt=Doubt(min(earlier, self.clear.until_t), seen.t))
-        if seen.sighting is not None and why not in ("weak", "crowded"):
+        if seen.sighting is not None and why not in (HideReason.WEAK, HideReason.CROWDED):
             self._extend(seen, seen.sighting)
         self.last = seen
         return why
@@ -178,29 +179,29 @@ class Continuity:
     # -- steps of follow() --------------------------------------------------------------------------------------
 
     def _likeness(self, seen: Observation) -> float:
-        """How much what is seen around the face is what was seen of late, -1 to 1; 0 when there is nothing to compare.
+        """How much the appearance is that of late, -1 to 1; 0 when there is nothing to compare.
 
-        Who nods or turns looks as before soon after: of the sightings of the last half second the most alike counts.
+        A nod or a turn soon ends: of the sightings of the last half second, the most alike counts.
         """
         if seen.sighting is None:
             return 0.0
-        recent = [one.look for one in self.trail if seen.t - one.t <= _RECENT_S]
+        recent = [one.appearance for one in self.trail if seen.t - one.t <= _RECENT_S]
         if self.last is not None and self.last.sighting is not None:
-            recent.append(self.last.sighting.look)
-        return max((alike(seen.sighting.look, look) for look in recent), default=0.0)
+            recent.append(self.last.sighting.appearance)
+        return max((alike(seen.sighting.appearance, other) for other in recent), default=0.0)
 
     def _ambiguity(self, seen: Observation, likeness: float) -> Ambiguity | None:
         if seen.sighting is None or not seen.sure:
-            return "weak"
+            return HideReason.WEAK
         if seen.space < (CLOSEST if likeness >= _LOOKS_CHANGED else room(seen.step_s)):
-            return "crowded"
+            return HideReason.CROWDED
         if self.clear is None or self.last is None:
             return None
         if seen.step_s > _LONGEST_STEP_S:
-            return "lost"
+            return HideReason.LOST
         if jumped(self.last.box, seen.box, seen.step_s):
-            return "jumped"
-        return "changed" if likeness < _LOOKS_CHANGED else None
+            return HideReason.JUMPED
+        return HideReason.CHANGED if likeness < _LOOKS_CHANGED else None
 
     def _extend(self, seen: Observation, sighting: Sighting) -> None:
         """The result is clear."""
@@ -214,5 +215,5 @@ def _shown_between(picture: Picture, t: float, before: Sighting, after: Sighting
     """Whether the picture of time t looks like one of the sightings beside it, where the face is on its way."""
     near = [before] if after is None else [before, after]
     share = 0.0 if after is None else (t - before.t) / (after.t - before.t)
-    now = look_of(picture, moved_on(before.landmarks, near[-1].landmarks, share))
-    return now is not None and max(alike(now, one.look) for one in near) >= _LOOKS_ALIKE
+    now = appearance_of(picture, moved_on(before.landmarks, near[-1].landmarks, share))
+    return now is not None and max(alike(now, one.appearance) for one in near) >= _LOOKS_ALIKE

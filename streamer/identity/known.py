@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from streamer.core.reasons import HideReason
 from streamer.identity.continuity import Continuity
 
 __all__ = ["Decided", "Gathering", "Known", "Vote"]
@@ -37,7 +38,7 @@ class Vote:
 class Gathering:
     """The face is hidden."""
 
-    why: str = "not decided yet"
+    why: HideReason = HideReason.UNDECIDED
     votes: tuple[Vote, ...] = ()
     """All for the same person, oldest first."""
 
@@ -100,7 +101,7 @@ class Known:
         """A crop is not like the person before. surely: it is like nobody who may be seen."""
         self.misses = min(self.misses + 1, _MOST_MISSES) if surely else 0
 
-    def restart(self, why: str) -> None:
+    def restart(self, why: HideReason) -> None:
         """All evidence is void. The face is hidden, and votes start anew."""
         self.opinion = Gathering(why)
         self.generation += 1

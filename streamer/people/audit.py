@@ -1,8 +1,8 @@
-"""Who was shown from when to when: JSON lines, each with the hash of the one before, so that tampering shows.
+"""Audit log of reveals: JSON lines, each with the hash of the line before.
 
-Every line is written whole and at once, so a crash of the program loses none that was written; a crash of the machine
-loses those since the last `sync()`. Whoever changes, removes or moves a line breaks the chain; what was cut off at the
-end shows only in that the last run has no `end`. Keep the last hash elsewhere to notice that, too.
+Every line is written at once and whole. A crash of the program loses none of them; a crash of the machine loses those
+since the last `sync()`. A line that was changed, removed or moved breaks the chain. Lines cut off at the end leave the
+last run without its `end`; keep the last hash elsewhere to notice that, too.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Finding:
     lines: int
     last_hash: str
     problem: str | None = None
-    """The first thing that is wrong, with its line; None when the chain is whole."""
+    """First fault, with its line number; None when the chain is whole."""
     ended: bool = True
-    """False: the last run did not end in good order, or lines were cut off."""
+    """False: the last run still runs, crashed, or its last lines were cut off."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class _Shown:
 
 
 class AuditLog:
-    """Appends to one file, private, which is locked meanwhile. Times are seconds since the stream's first frame.
+    """Append to one private file, which stays locked. Times are seconds since the stream's first frame.
 
     model: of the embedder. config: hash of the settings. clock: seconds since 1970.
     Raises UsageError when the file cannot be written, is used by another run, or its chain is broken.
@@ -86,9 +86,9 @@ class AuditLog:
         self._write("start", model=model, config=config)
 
     def on_frame(self, t: float, shown: Mapping[Key, Reveal]) -> None:
-        """Take in a frame that left. t: its capture time in seconds. shown: faces that can be seen.
+        """Record a frame that was emitted. t: its capture time in seconds. shown: the visible faces.
 
-        Raises StreamerError when it cannot be recorded.
+        Raises StreamerError when the record cannot be written.
         """
         self._began_t = t if self._began_t is None else self._began_t
         for key, reveal in shown.items():
@@ -105,7 +105,7 @@ class AuditLog:
             self._hidden(key)
 
     def sync(self) -> None:
-        """Write to the disk what was recorded up to now (fsync). It may take long, so any thread may call it.
+        """Flush the records to disk (fsync). It may take long; any thread may call it.
 
         Raises StreamerError when it fails.
         """
@@ -119,7 +119,7 @@ class AuditLog:
                 raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """End the record; calling it twice is fine. Raises StreamerError when it cannot be written."""
+        """Write the last line and close the file. May be called twice. Raises StreamerError."""
         if self._handle is None:
             return
         try:
@@ -156,7 +156,7 @@ class AuditLog:
         self._unsafe = True
 
     def _unwritable(self, error: OSError) -> StreamerError:
-        """What was promised to be recorded must not happen unrecorded: the run ends."""
+        """The error that ends the run, because a reveal must not happen unrecorded."""
         return StreamerError(f"audit log {self._path} could not be written: {error.strerror}")
 
 

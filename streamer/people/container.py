@@ -145,7 +145,10 @@ def _damaged(name: str) -> GalleryError:
 
 def _decrypted(body: bytes, header: bytes, fields: dict[str, str], key: str | None, name: str) -> bytes:
     if key is None:
-        raise GalleryError(f"{name} is encrypted; name its key with --key-file, or put it into STREAMER_GALLERY_KEY")
+        raise GalleryError(
+            f"{name} is encrypted; name its key with --key-file FILE (run: --set identity.key_file=FILE), or put it "
+            "into STREAMER_GALLERY_KEY"
+        )
     try:
         salt, nonce = bytes.fromhex(fields["salt"]), bytes.fromhex(fields["nonce"])
     except (KeyError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from streamer.people.content import Content
 from streamer.people.gallery import Gallery
 from streamer.people.places import at_home
 
-__all__ = ["KEY_VARIABLE", "GalleryFile", "default_path", "find_key"]
+__all__ = ["KEY_VARIABLE", "GalleryFile", "default_path", "find_key", "for_gallery"]
 
 KEY_VARIABLE = "STREAMER_GALLERY_KEY"
 """Environment variable with the key of an encrypted gallery."""
@@ -33,6 +34,16 @@ _Stamp = tuple[int, int, int] | None
 def default_path() -> Path:
     """Where the gallery is kept: `$XDG_DATA_HOME/streamer/people.gallery`, usually below `~/.local/share`."""
     return data_root() / "people.gallery"
+
+
+def for_gallery(command: str, path: Path) -> str:
+    """A command for people to type, with `--gallery` unless the gallery is the default one.
+
+    >>> for_gallery("streamer people list", Path("staff.gallery"))
+    'streamer people list --gallery staff.gallery'
+    """
+    usual = default_path()
+    return command if path in (usual, usual.resolve()) else f"{command} --gallery {shlex.quote(str(path))}"
 
 
 def find_key(file: Path | None = None) -> str | None:
@@ -155,7 +166,9 @@ class GalleryFile:
         reason = f"{self.path} holds vectors of {content.gallery.model}, which mean nothing to {model}"
         hashes = [digits for person in content.gallery.people for digits in person.hashes]
         if all(digits in content.portraits for digits in hashes):
-            raise GalleryError(f"{reason}; the faces were kept: run `streamer people reembed`")
+            raise GalleryError(
+                f"{reason}; the faces were kept: run `{for_gallery('streamer people reembed', self.path)}`"
+            )
         raise GalleryError(f"{reason}; take that embedder, or enrol anew into another gallery")
 
     def _stamp(self) -> _Stamp:

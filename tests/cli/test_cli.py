@@ -197,6 +197,15 @@ def test_without_input_and_camera(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert "streamer run demo" in err
 
 
+def test_enrolment_without_a_camera_asks_for_pictures(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "cameras", list)
+    monkeypatch.setattr("streamer.sources.camera._found", list)
+    monkeypatch.setattr("streamer.sources.camera._closed", list)
+    code, _, err = call("enroll", "Ann", "--camera")
+    assert code == 3
+    assert err.endswith("no camera was found; plug one in, or name pictures\n")
+
+
 def test_without_input_the_first_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discover, "cameras", lambda: ["/dev/video2", "/dev/video10"])
     assert discover.first_camera() == "/dev/video2"

@@ -134,6 +134,20 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
     assert len(err.splitlines()) == 1
 
 
+def test_remedies_name_the_gallery_that_was_meant(run: Run, tmp_path: Path) -> None:
+    """Without it, they would change the default one."""
+    own = tmp_path / "our staff.gallery"
+    remedy = f"--gallery '{own}'"
+    file = GalleryFile(own)
+    file.update("m", lambda content: content.added("Ann", np.eye(1, dtype=np.float32), now=0.0, expires=1.0))
+    assert f"streamer people remove --expired {remedy}" in run("people", "list", "--gallery", own)[1]
+    assert run("people", "remove", "Ann", "--gallery", own)[0] == 0
+    assert f"streamer enroll NAME IMAGE {remedy}" in run("recognise", "demo", "--gallery", own)[2]
+    absent = tmp_path / "absent.gallery"
+    code, _, err = run("run", "demo", "-o", "null", "--duration", 0.2, "--who", "unknown", "--gallery", absent)
+    assert (code, "streamer enroll NAME IMAGE --gallery " in err) == (2, True)
+
+
 def test_whose_time_is_over_is_forgotten_when_somebody_says_so(run: Run, tmp_path: Path) -> None:
     remedy = "expired: Ann, Ben; forget them with: streamer people remove --expired"
     file = GalleryFile(gallery(tmp_path))

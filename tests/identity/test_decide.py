@@ -90,7 +90,7 @@ def test_two_cross_twenty_times(mode: str, front: int, period: int, dy: float) -
 def test_a_face_makes_a_crowd_also_where_it_could_not_continue_a_track(mode: str) -> None:
     """`track.continue_score` above what faces reach: it may lie above `detector.threshold`."""
     done = rehearse([standing(ADA, 60), standing(EVE, 62 + FACE_PX)], 75, mode, weak_score=0.95)
-    assert done.cache.counts["reveals"] == 0
+    assert done.cache.counts.reveals == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -194,7 +194,7 @@ def _only_before(done: Rehearsal, until_s: float) -> Callable[..., float | None]
 
 def test_evidence_is_asked_for_seldom() -> None:
     done = rehearse([standing(ADA, 60), standing(EVE, 360)], 500)
-    faces = done.cache.counts["track frames"]
+    faces = done.cache.counts.track_frames
     assert faces >= 1000
     assert done.embeddings < 0.08 * faces
 

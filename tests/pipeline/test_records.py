@@ -19,6 +19,7 @@ from streamer.config.schema import Config
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.stats import Stats
 from streamer.core.types import Cover, Reveal, TrackBox
 from streamer.identity.decide import hide_everyone
@@ -156,7 +157,7 @@ def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: str) -> 
 
     assert drawn(ADA, {1}) != drawn(ADA, set()), "the gate hid her: no name"
     assert drawn(ADA, set()) == drawn(Reveal("Bo", 0.0, 9.0, 1, 0.2), set())
-    assert drawn(ADA, {1}) != drawn(Cover("crowded"), set())
+    assert drawn(ADA, {1}) != drawn(Cover(HideReason.CROWDED), set())
     assert all((now == then).all() for now, then in zip(picture.planes, before, strict=True))
 
 
