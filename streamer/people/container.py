@@ -20,14 +20,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import install
+from streamer.core.bounded import checked_archive, parse_json
 from streamer.core.errors import GalleryError, UsageError
+from streamer.people.arrays import array_of
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery, Person
 
-__all__ = ["LONGEST_HEADER", "decode", "encode", "is_encrypted", "read_arrays", "write_arrays"]
+__all__ = [
+    "LARGEST_BYTES",
+    "LONGEST_HEADER",
+    "decode",
+    "encode",
+    "is_encrypted",
+    "person_of",
+    "read_arrays",
+    "write_arrays",
+]
 
 _MAGIC = b"streamer-gallery 1 "
 LONGEST_HEADER = 200
+LARGEST_BYTES = 1 << 30
+"""Of a gallery, and of all that an export holds."""
+_LARGEST_LIST_BYTES = 16 << 20
+_MOST_PEOPLE = 100_000
+_ENTRIES = {"people.json", "names.npy", "vectors.npy", "owner.npy", "portraits.npy", "portrait_rows.npy"}
+_LATEST = 253_402_300_799.0
+"""The end of the year 9999, in seconds since 1970."""
+_LONGEST_CONSENT = 10_000
 
 
 def encode(content: Content, key: str | None) -> bytes:
@@ -65,7 +84,7 @@ def decode(data: bytes, key: str | None, name: str) -> Content:
     try:
         arrays, listed = read_arrays(body)
         return _content(arrays, listed)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise _damaged(name) from error
 
 
@@ -86,20 +105,33 @@ def write_arrays(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> byt
 
 
 def read_arrays(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """What `write_arrays` wrote. Raises ValueError or KeyError for anything else."""
-    arrays = {}
+    """What `write_arrays` wrote. Raises ValueError or KeyError for anything else, also for what announces too much."""
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            listed = json.loads(archive.read("people.json"))
-            for name in archive.namelist():
-                if name.endswith(".npy"):
-                    with archive.open(name) as member:
-                        arrays[name[:-4]] = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        with checked_archive(
+            io.BytesIO(body), most_entries=len(_ENTRIES), largest=LARGEST_BYTES, packed=False
+        ) as archive:
+            names = set(archive.namelist())
+            if not names <= _ENTRIES or archive.getinfo("people.json").file_size > _LARGEST_LIST_BYTES:
+                raise ValueError("it holds other files, or too long a list of people")
+            listed = parse_json(archive.read("people.json"))
+            arrays = {name[:-4]: array_of(archive.read(name)) for name in sorted(names - {"people.json"})}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(str(error)) from error
-    if not isinstance(listed, dict):
+    if not isinstance(listed, dict) or not isinstance(listed.get("people"), list):
         raise ValueError("people.json is no table")
+    if len(listed["people"]) > _MOST_PEOPLE:
+        raise ValueError(f"it has more than {_MOST_PEOPLE:,} people")
     return arrays, listed
+
+
+def person_of(one: Any) -> Person:
+    """An entry of the list of people. Raises ValueError, KeyError, TypeError or OverflowError when it is none."""
+    added, expires = float(one["added"]), None if one["expires"] is None else float(one["expires"])
+    times = [added, expires or 0.0]
+    consent = str(one["consent"])
+    if not all(0 <= t <= _LATEST for t in times) or len(consent) > _LONGEST_CONSENT:  # a NaN is in no range
+        raise ValueError("a time beyond the calendar, or too long a text")
+    return Person(str(one["name"]), added, expires, consent)
 
 
 def _listed(gallery: Gallery) -> dict[str, Any]:
@@ -121,18 +153,10 @@ def _arrays(content: Content) -> dict[str, NDArray[Any]]:
 def _content(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> Content:
     """Raises ValueError, KeyError or TypeError when the parts do not fit together."""
     vectors, owner = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owner"], np.int64)
-    people = [
-        Person(
-            str(one["name"]),
-            float(one["added"]),
-            None if one["expires"] is None else float(one["expires"]),
-            str(one["consent"]),
-        )
-        for one in listed["people"]
-    ]
+    people = [person_of(one) for one in listed["people"]]
     version, model = int(listed["version"]), str(listed["model"])
-    Gallery(version, model, tuple(people), vectors, owner)  # checks that they belong together
-    gallery = Gallery.of(model, [(p, vectors[owner == i]) for i, p in enumerate(people)], version=version)
+    checked = Gallery(version, model, tuple(people), vectors, owner)  # that they belong together
+    gallery = Gallery.of(model, checked.each(), version=version)
     hashes = [digits for person in gallery.people for digits in person.hashes]
     rows = arrays.get("portrait_rows", np.empty(0, np.int64)).tolist()
     pictures = np.asarray(arrays.get("portraits", np.empty((0, 1, 1, 3))), np.uint8)
