@@ -62,15 +62,17 @@ OLD_NDARRAY = NDARRAY.replace(b"C\x08", b"U\x08").replace(b"X\x01\x00\x00\x00O",
 
 
 @pytest.mark.parametrize(
-    ("call", "why"),
+    ("content", "why"),
     [
-        (NDARRAY, "wants to use numpy.ndarray as no gallery needs it"),
-        (OLD_NDARRAY, "holds more than names and vectors"),
+        (NDARRAY + STOP, "wants to use numpy.ndarray as no gallery needs it"),
+        (OLD_NDARRAY + STOP, "holds more than names and vectors"),
+        (pickled(NDARRAY), "wants to use numpy.ndarray as no gallery needs it"),
     ],
+    ids=["whole", "text", "value"],
 )
-def test_a_pointer_in_a_pickle_is_never_followed(call: bytes, why: str, tmp_path: Path) -> None:
-    """It ended the program with a segmentation fault."""
-    (tmp_path / "evil.npy").write_bytes(pickled(call))
+def test_a_pointer_in_a_pickle_is_never_followed(content: bytes, why: str, tmp_path: Path) -> None:
+    """The first ended the program with a segmentation fault."""
+    (tmp_path / "evil.npy").write_bytes(content)
     told = streamer("people", "import", "evil.npy", "--model", MODEL, folder=tmp_path)
     assert told.returncode == 2, told
     assert told.stderr.startswith(f"streamer: error: evil.npy is refused: it {why}")
