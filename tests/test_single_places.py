@@ -31,6 +31,23 @@ def test_raw_pictures_are_not_shown_or_written_outside_sinks() -> None:
     assert {module for module in found if module.split(".")[0] not in ("sinks", "evaluate")} == set()
 
 
+def test_pictures_are_decoded_in_one_file() -> None:
+    """Where what they announce is judged first."""
+    readers = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imreadanimation", "imdecodeanimation"}
+    assert {module for module, tree in TREES.items() if called(tree) & readers} == {"core.decoding"}
+
+
+def test_nothing_is_unpickled_or_loaded_by_numpy() -> None:
+    found = {
+        (module, ast.unparse(node.func))
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
+    loaders = ("pickle.", "np.load", "np.lib.format.read", "np.fromfile", "yaml.load", "yaml.unsafe", "marshal.")
+    assert {(module, name) for module, name in found if name.startswith(loaders)} == set()
+
+
 def test_models_come_from_the_store_only() -> None:
     """Put together elsewhere, a context forgets the device, or which licences were accepted."""
     makers = {

@@ -41,6 +41,7 @@ _SEARCHED: tuple[str, ...] = (
 _SEARCHED += (".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".vob", ".mxf")
 """Endings that are taken for videos when a folder is searched."""
 
+_LONGEST_ADDRESS = 4096
 _PATHS = ("images", "file")
 """Kinds that are asked last: a path may be called like anything else."""
 
@@ -94,6 +95,8 @@ def parse_input(text: str) -> Endpoint:
     """
     if not text.strip():
         raise UsageError(f"the input is empty; it may be {_inputs()}")
+    if len(text) > _LONGEST_ADDRESS:
+        raise UsageError(f"the input has {len(text):,} characters; an address has at most {_LONGEST_ADDRESS:,}")
     try:
         if (claim := parts.claimed("sources", text, last=_PATHS)) is not None:
             return _claimed(*claim)
@@ -142,6 +145,8 @@ def parse_output(text: str, *, source: Endpoint, force: bool = False, batch: boo
     force: existing files may be replaced. batch: a folder may be yet to be made.
     Raises UsageError naming the output and what there is.
     """
+    if len(text) > _LONGEST_ADDRESS:
+        raise UsageError(f"the output has {len(text):,} characters; an address has at most {_LONGEST_ADDRESS:,}")
     claim = parts.claimed("sinks", text)
     if claim is not None and "path" not in claim[1].options:
         sink = _claimed(*claim)

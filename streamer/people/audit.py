@@ -27,6 +27,8 @@ __all__ = ["AuditLog", "Finding", "verify"]
 
 _FIRST = "0" * 64
 _LOCK_TIMEOUT_S = 0.5
+_LONGEST_LINE = 1 << 16
+"""Bytes; a record has some hundreds."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -164,7 +166,7 @@ def verify(path: Path) -> Finding:
     """Check a log's chain from its first line to its last. Raises OSError when it cannot be read."""
     before, number, event = _FIRST, 0, "end"
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             try:
                 record = json.loads(line)
                 claimed = record.pop("hash")
