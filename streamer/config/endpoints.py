@@ -103,9 +103,9 @@ def parse_input(text: str) -> Endpoint:
         if scheme := SCHEME.match(text):
             raise UsageError(f"input scheme {scheme[1]}:// is not known; an input may be {_inputs()}")
         return _folder_input(Path(text).expanduser())
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in the name; a home that nobody has
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"input {str(Path(text).expanduser())!r} cannot be read: {reason}") from None
+        raise InputError(f"input {text!r} cannot be read: {reason}") from None
 
 
 def _claimed(kind: str, claim: Claim) -> Endpoint:
@@ -147,7 +147,11 @@ def parse_output(text: str, *, source: Endpoint, force: bool = False, batch: boo
     """
     if len(text) > _LONGEST_ADDRESS:
         raise UsageError(f"the output has {len(text):,} characters; an address has at most {_LONGEST_ADDRESS:,}")
-    claim = parts.claimed("sinks", text)
+    try:
+        claim = parts.claimed("sinks", text)
+        Path(text).expanduser()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"output {text!r} cannot be used: {error}") from None
     if claim is not None and "path" not in claim[1].options:
         sink = _claimed(*claim)
         if source.kind == "camera" and sink.options.get("device") == _device_path(source):

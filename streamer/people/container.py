@@ -151,6 +151,8 @@ def _arrays(content: Content) -> dict[str, NDArray[Any]]:
 def _content(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> Content:
     """Raises ValueError, KeyError or TypeError when the parts do not fit together."""
     vectors, owner = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owner"], np.int64)
+    if not (np.abs(vectors) <= 1.01).all():  # their length is checked below; of larger ones it cannot be computed
+        raise ValueError("vectors have length 1")
     people = [person_of(one) for one in listed["people"]]
     version, model = int(listed["version"]), str(listed["model"])
     checked = Gallery(version, model, tuple(people), vectors, owner)  # that they belong together
