@@ -260,7 +260,7 @@ def _refuse_existing(text: str, folder: Path, origin: Path) -> None:
     names = [Path(origin.name)]
     if origin.is_dir():
         names = [path.relative_to(origin) for path in files_in(origin, PICTURES)]
-    if there := [name for name in names if (folder / name).exists()]:
+    if there := [name for name in names if os.path.lexists(folder / name)]:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise UsageError(f"output {text} holds {there[0]}{more}; choose another folder, or --force to replace them")
 
@@ -304,7 +304,7 @@ def _inside(sink: Endpoint, name: Path, force: bool) -> Endpoint:
     if sink.path is None:
         return sink
     path = sink.path / name
-    if path.exists():
+    if os.path.lexists(path):
         check_output(path, force=force)
     return Endpoint("file", {"path": str(path), "force": force}, str(path))
 

@@ -12,6 +12,7 @@ __all__ = ["SETTINGS_BYTES", "checked_archive", "parse_json", "read_at_most", "r
 
 SETTINGS_BYTES = 1 << 18
 """Of a configuration, a key or a playlist: what people write by hand."""
+_PIECE = 1 << 20
 _END_BYTES = 22
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x07"
 _BYTES_PER_ENTRY = 400
@@ -23,11 +24,14 @@ def read_at_most(path: Path, largest: int) -> bytes:
 
     What counts is what is read, because pipes, devices and growing files have no size, or another one a moment later.
     """
+    data = bytearray()
     with path.open("rb") as file:
-        data = file.read(largest + 1)
+        # Piece by piece: for all at once, Python makes room for `largest` before it reads anything.
+        while len(data) <= largest and (piece := file.read(min(_PIECE, largest + 1 - len(data)))):
+            data += piece
     if len(data) > largest:
         raise OSError(errno.EFBIG, f"it is larger than {_size(largest)}, the most that is read; name the right file")
-    return data
+    return bytes(data)
 
 
 def read_text_at_most(path: Path, largest: int = SETTINGS_BYTES) -> str:

@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+_MOST_PROBLEMS = 50
+"""Of a configuration: so many are told."""
+
+
 class StreamerError(Exception):
     """Base of every error this package raises on purpose. `exit_code` is what the program returns."""
 
@@ -59,7 +63,8 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = [redact(problem) for problem in problems]
-        super().__init__("\n".join(problems))
+        more = len(problems) - _MOST_PROBLEMS
+        super().__init__("\n".join([*problems[:_MOST_PROBLEMS], *([f"and {more} problems more"] if more > 0 else [])]))
 
 
 class ModelError(UsageError):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.core.errors import StreamerError, UsageError
+from streamer.core.files import PRIVATE, append_to
 from streamer.core.locks import locked
 from streamer.core.types import Reveal
 from streamer.people.places import at_home
@@ -73,8 +74,7 @@ class AuditLog:
         try:
             beside = self._path.with_name(f".{self._path.name}.lock")
             self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S, private=True))
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._stack.callback(os.close, self._handle)
+            self._handle = self._stack.enter_context(append_to(self._path, mode=PRIVATE)).fileno()
             found = verify(self._path)
         except TimeoutError:
             raise UsageError(f"audit log {path} is being written by another run; choose another path") from None

@@ -105,8 +105,8 @@ def _npy_seeds() -> list[bytes]:
     vector = np.arange(1, 5)
     table = {
         "Ann": vector.astype(np.float32),
-        "Ben": [0.5, 1, 2],
-        "Cem": np.float64(1),
+        "Ben": [0.5, 1, 2, 3],
+        "Cem": [np.float64(1), np.float32(2), 3, 4.5],
         "Dora": vector[None].astype("i8"),
     }
     seeds = [pickle.dumps(table, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
