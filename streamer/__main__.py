@@ -8,13 +8,15 @@ import threading
 import traceback
 from contextlib import suppress
 
+from streamer.cli.dumps import switch_off_dumps
 from streamer.core.errors import StreamerError, printable, redact
 
 __all__ = ["command", "main"]
 
 
 def main() -> None:
-    """Run the command line and end the program."""
+    """Run the command line and end the program. Nothing of its memory is left on the disk when it crashes."""
+    switch_off_dumps()
     code = command()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # none when the program was started with it closed
