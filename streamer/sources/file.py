@@ -15,6 +15,7 @@ from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
+from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
@@ -166,6 +167,8 @@ class FileSource:
         self._start_s: float | None = None
         self._end_s = 0.0
         self.info = self._describe(self._first, live=realtime)
+        if may_be_transparent(self._first.format):
+            self.warnings.append(f"{path.name}: {NOTE}")
 
     def _first_frame(self) -> av.VideoFrame:
         import av

@@ -12,6 +12,7 @@ from pydantic import Field
 from streamer.core.addresses import SCHEME, Claim
 from streamer.core.errors import InputError, SourceLost, redact
 from streamer.core.options import Context, PartOptions
+from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
@@ -133,6 +134,8 @@ class NetworkSource:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         first = self._ready[0]
+        if may_be_transparent(first.format):
+            self.warnings.append(f"{address}: {NOTE}")
         width, height = shown_size(first, stream)
         duration_s = container.duration / 1e6 if container.duration else None
         self.info = SourceInfo(
