@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
 
+BOUNDS = {"max_pixels": "100000000"}
+"""For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
 _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _SANE_ASPECT = (0.25, 4.0)

@@ -18,7 +18,7 @@ from streamer.core.options import Context, PartOptions
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
 
 if TYPE_CHECKING:
     import av
@@ -70,6 +70,7 @@ def build(options: Options, ctx: Context) -> Source:
         stream = pick_video(container)
         if stream is None:
             raise InputError(_without_picture(path, container))
+        stream.codec_context.options = BOUNDS
         stream.thread_count = options.decode_threads
         # Frame threads: nearly twice as fast on two cores, for a few frames of delay that a file does not feel.
         stream.thread_type = "AUTO"
@@ -107,7 +108,7 @@ def _open(path: Path) -> InputContainer:
     try:
         # `file:` keeps a colon in the name from being read as a protocol, the option a `%` as a numbered series.
         # Of protocols, only that one: whatever the file names, nothing else is opened.
-        options = {"pattern_type": "none", "protocol_whitelist": "file"}
+        options = {"pattern_type": "none", "protocol_whitelist": "file", **BOUNDS}
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.error.PermissionError:
         raise InputError(f"{path} may not be read; check its permissions") from None
@@ -178,7 +179,9 @@ class FileSource:
         except (av.error.FFmpegError, OSError):
             frame = None
         if frame is None:
-            raise InputError(f"{self._path} is damaged or cut off: not one frame of it can be decoded")
+            raise InputError(
+                f"{self._path} is damaged or cut off: not one frame of it can be decoded, of 100 million pixels at most"
+            )
         return frame
 
     def _describe(self, frame: av.VideoFrame, *, live: bool) -> SourceInfo:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import struct
 import threading
 import time
 import zipfile
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -89,6 +92,24 @@ def test_gigapixels_are_refused_before_they_are_decoded(ending: str, tmp_path: P
         build("sources", "images", {"path": path}, Context())
     with pytest.raises(UsageError, match=r"effect.image: \S+ has \d+x\d+ pixels, and 200 million are the most"):
         build("effects", "replace", {"image": path}, Context())
+
+
+def test_a_video_of_gigapixels_takes_no_memory(tmp_path: Path) -> None:
+    """Two kilobytes took 770 MB to be opened, and as much again for every thread that decodes."""
+    with av.open(str(tmp_path / "huge.mov"), "w") as container:
+        stream = container.add_stream("png", rate=Fraction(25))
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
+        stream.codec_context.open()
+        for number in range(5):
+            packet = av.Packet(png(16_000, 16_000))
+            packet.pts = packet.dts = number
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), True
+            container.mux(packet)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="not one frame of it can be decoded, of 100 million pixels at most"):
+        build("sources", "file", {"path": tmp_path / "huge.mov"}, Context())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
 @pytest.mark.parametrize("verb", [["run"], ["enroll", "Ann"], ["recognise"]])
