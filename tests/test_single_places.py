@@ -73,6 +73,12 @@ def test_files_are_made_in_one_place() -> None:
     }
 
 
+def test_no_port_is_opened() -> None:
+    """What listens has to be guarded, and nothing does yet."""
+    listeners = {"bind", "listen", "create_server", "start_server", "serve_forever", "HTTPServer", "TCPServer"}
+    assert {module for module, tree in TREES.items() if called(tree) & listeners} == set()
+
+
 def test_models_come_from_the_store_only() -> None:
     """Put together elsewhere, a context forgets the device, or which licences were accepted."""
     makers = {
