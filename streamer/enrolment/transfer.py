@@ -17,14 +17,14 @@ from streamer.core.files import PRIVATE, check_output, write_whole
 from streamer.core.picture import Picture
 from streamer.embedders import Embedder
 from streamer.enrolment.pickles import table_of
-from streamer.people.container import LARGEST_BYTES, person_of, read_arrays, write_arrays
+from streamer.people.container import EXPORT, person_of, read_arrays, write_arrays
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Gallery, Person, Vectors
 from streamer.people.store import GalleryFile
 
 __all__ = ["export_to", "import_from", "read_pickled", "reembed"]
 
-_MOST_VECTORS = 1000
+_MOST_VECTORS = 10_000
 """Of one person."""
 
 
@@ -44,9 +44,11 @@ def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force:
         "names": np.array([p.name for p, own in zip(chosen, vectors, strict=True) for _ in own], np.str_),
         "vectors": np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32),
     }
-    data = write_arrays(arrays, {"model": content.gallery.model, "people": people})
     try:
+        data = write_arrays(arrays, {"model": content.gallery.model, "people": people}, EXPORT)
         write_whole(path, data, mode=PRIVATE)
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be written: {error}; export some of them by their names") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     return len(chosen)
@@ -112,14 +114,14 @@ def reembed(file: GalleryFile, embedder: Embedder) -> Content:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_at_most(path, LARGEST_BYTES)
+        return read_at_most(path, EXPORT.bytes)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _of_npz(data: bytes, path: Path) -> tuple[str, list[tuple[Person, Vectors]]]:
     try:
-        arrays, listed = read_arrays(data)
+        arrays, listed = read_arrays(data, EXPORT)
         names, vectors = arrays["names"], np.asarray(arrays["vectors"], np.float32)
         if vectors.ndim != 2 or names.shape != vectors.shape[:1]:
             raise ValueError("names and vectors do not belong together")

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from streamer.core.errors import GalleryError, UsageError
 from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
 
-__all__ = ["Content", "checked_name"]
+__all__ = ["LONGEST_CONSENT", "Content", "checked_name"]
 
 _LONGEST_NAME = 100
+LONGEST_CONSENT = 10_000
 _TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+_AT_ONCE = 256
+"""Vectors that are compared in one step: 10,000 with as many would fill the memory."""
 _THE_SAME = 0.99999
 """Similarity of a vector with itself, give or take the rounding."""
 
@@ -112,11 +115,16 @@ def _joined(
 ) -> tuple[tuple[Person, Vectors], list[int]]:
     """One person with what is known of them and what comes new; and which of the new vectors were unknown.
 
-    An end or a consent that is not given leaves the old one.
+    An end or a consent that is not given leaves the old one. Raises UsageError for a consent without end.
     """
+    if len(person.consent) > LONGEST_CONSENT:
+        raise UsageError(f"the consent of {person.name} has more than {LONGEST_CONSENT:,} characters; shorten it")
     old, own = before if before is not None else (Person(person.name, person.added), np.empty((0, vectors.shape[1])))
     # The same vector, rounded another way, is no news.
-    fresh = [i for i, vector in enumerate(vectors) if not len(own) or (own @ vector).max() < _THE_SAME]
+    fresh = list(range(len(vectors)))
+    if len(own):
+        parts = [(own @ vectors[at : at + _AT_ONCE].T).max(axis=0) for at in range(0, len(vectors), _AT_ONCE)]
+        fresh = np.flatnonzero(np.concatenate([*parts, np.empty(0)]) < _THE_SAME).tolist()
     merged = replace(
         old,
         hashes=(),

@@ -15,7 +15,7 @@ from streamer.core.bounded import read_at_most, read_text_at_most
 from streamer.core.errors import GalleryError, UsageError
 from streamer.core.files import PRIVATE, write_whole
 from streamer.core.locks import locked
-from streamer.people.container import LARGEST_BYTES, LONGEST_HEADER, decode, encode, is_encrypted
+from streamer.people.container import GALLERY, LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery
 from streamer.people.places import at_home
@@ -80,7 +80,7 @@ class GalleryFile:
         """What is in the file; None when there is no file. Raises GalleryError when it cannot be used."""
         self._seen = self._stamp()  # before the reading: a change meanwhile is then noticed later
         try:
-            data = read_at_most(self.path, LARGEST_BYTES)
+            data = read_at_most(self.path, GALLERY.bytes + LONGEST_HEADER)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

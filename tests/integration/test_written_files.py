@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,5 @@ def test_people_from_pictures_to_records(tmp_path: Path) -> None:
     judged(traced(tmp_path, "people", "export", "people.npz"), "people.npz")
     records = ["--who", "unknown", "--attendance", "list.csv", "--audit", "audit.log"]
     judged(traced(tmp_path, "run", "in", "-o", "out/", *records), "out/.3.png", "out/.4.png", "list.csv", "audit.log")
+    private = ["who.png", "who.json", "people.npz", "list.csv", "audit.log", "data/streamer/people.gallery"]
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in private} == {0o600}

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from support.confined import streamer
 
-from streamer.core.errors import StreamerError, UsageError
-from streamer.enrolment.transfer import import_from, read_pickled
-from streamer.people.container import write_arrays
+from streamer.core.errors import GalleryError, StreamerError, UsageError
+from streamer.enrolment.transfer import export_to, import_from, read_pickled
+from streamer.people.container import EXPORT, Bounds, write_arrays
 from streamer.people.store import GalleryFile
 
 MODEL = "toy-000000000000"
@@ -189,7 +189,7 @@ def test_many_people_take_time_in_proportion(tmp_path: Path) -> None:
     names = [f"p{i}" for i in range(20_000)]
     vectors = np.zeros((len(names), 2), np.float32)
     vectors[:, 0] = 1
-    data = write_arrays({"names": np.array(names), "vectors": vectors}, json.loads(listed(*names)))
+    data = write_arrays({"names": np.array(names), "vectors": vectors}, json.loads(listed(*names)), EXPORT)
     (tmp_path / "many.npz").write_bytes(data)
     told = streamer("people", "import", "many.npz", folder=tmp_path, seconds=15)
     assert told.returncode == 0, told
@@ -247,10 +247,12 @@ def test_archives_that_are_odd(tmp_path: Path) -> None:
 
 
 def test_a_million_vectors_of_one_person(tmp_path: Path) -> None:
-    vectors = np.ones((1001, 1), np.float32)
-    data = write_arrays({"names": np.array(["Ann"] * len(vectors)), "vectors": vectors}, json.loads(listed("Ann")))
+    vectors = np.ones((10_001, 1), np.float32)
+    data = write_arrays(
+        {"names": np.array(["Ann"] * len(vectors)), "vectors": vectors}, json.loads(listed("Ann")), EXPORT
+    )
     (tmp_path / "one.npz").write_bytes(data)
-    with pytest.raises(UsageError, match="more than 1,000 vectors of one person; keep the best"):
+    with pytest.raises(UsageError, match="more than 10,000 vectors of one person; keep the best"):
         imported(tmp_path / "one.npz")
 
 
@@ -262,9 +264,30 @@ def test_files_without_end(what: str, tmp_path: Path, monkeypatch: pytest.Monkey
         path = tmp_path / "sparse.npz"
         with path.open("wb") as file:
             file.truncate(1 << 40)
-    for module in ("streamer.enrolment.transfer", "streamer.people.store"):
-        monkeypatch.setattr(f"{module}.LARGEST_BYTES", 1 << 20)
+    small = Bounds(1 << 20, 1 << 10, 10)
+    monkeypatch.setattr("streamer.enrolment.transfer.EXPORT", small)
+    monkeypatch.setattr("streamer.people.store.GALLERY", small)
     with pytest.raises(UsageError, match=r"cannot be read: it is larger than 1 MB, the most that is read"):
         import_from(path, GalleryFile(tmp_path / "people.gallery"), model=MODEL, now=5.0)
     with pytest.raises(StreamerError, match=r"cannot be read: it is larger than 1 MB"):
         GalleryFile(path).load()
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits hold for both ways, or a gallery that grew beyond them would be lost."""
+    file = GalleryFile(tmp_path / "people.gallery")
+    for name in ("Ann", "Ben"):
+        file.update(MODEL, lambda c, name=name: c.added(name, np.eye(1, 4, dtype=np.float32), now=1.0))  # type: ignore[misc]
+    before = file.path.read_bytes()
+    content = file.load()
+    assert content is not None
+    monkeypatch.setattr("streamer.people.container.GALLERY", Bounds(1 << 20, 1 << 10, 2))
+    monkeypatch.setattr("streamer.enrolment.transfer.EXPORT", Bounds(1 << 20, 1 << 10, 1))
+    with pytest.raises(GalleryError, match=r"at most 2 people .*; put more people into a gallery of their own"):
+        file.update(MODEL, lambda c: c.added("Cem", np.eye(1, 4, dtype=np.float32), now=1.0))
+    assert file.path.read_bytes() == before
+    with pytest.raises(UsageError, match=r"out.npz cannot be written: .*; export some of them by their names"):
+        export_to(tmp_path / "out.npz", content)
+    assert export_to(tmp_path / "out.npz", content, ["Ann"]) == 1
+    with pytest.raises(UsageError, match=r"the consent of Dora has more than 10,000 characters; shorten it"):
+        content.added("Dora", np.eye(1, 4, dtype=np.float32), now=1.0, consent="x" * 10_001)

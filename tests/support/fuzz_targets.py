@@ -40,11 +40,11 @@ class Target:
 
 def _arrays() -> dict[str, bytes]:
     """The entries of an export."""
-    from streamer.people.container import write_arrays
+    from streamer.people.container import EXPORT, write_arrays
 
     people = [{"name": name, "added": 1.0, "expires": None, "consent": "signed"} for name in ("Ann", "Ben")]
     arrays = {"names": np.array(["Ann", "Ben"]), "vectors": np.eye(2, 16, dtype=np.float32)}
-    with zipfile.ZipFile(io.BytesIO(write_arrays(arrays, {"model": MODEL, "people": people}))) as archive:
+    with zipfile.ZipFile(io.BytesIO(write_arrays(arrays, {"model": MODEL, "people": people}, EXPORT))) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
