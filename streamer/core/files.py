@@ -69,6 +69,9 @@ def create(path: Path, *, replace: bool, mode: int = 0o666) -> FileIO:
     an error, also a link that leads nowhere. mode: as for `write_whole`. Raises OSError; then all is as it was.
     """
     path = path.absolute()
+    if os.name == "nt" and replace:  # an open file cannot be moved there, and links are rare
+        path.unlink(missing_ok=True)
+        replace = False
     if not replace:
         return FileIO(_new(path, mode), "r+")
     made = _beside(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import streamer as package
 
@@ -20,6 +21,8 @@ def streamer(*arguments: str | Path, folder: Path, seconds: float = 30.0, memory
 
     memory: address space in bytes; the libraries alone take one gigabyte. Raises TimeoutExpired.
     """
+
+    resource = pytest.importorskip("resource", reason="bounds on memory are not Windows'")
 
     def confine() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
