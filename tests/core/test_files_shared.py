@@ -111,20 +111,18 @@ class TestAPlantedLink:
         assert (shared / name).is_symlink()
         assert not (shared.parent / "nowhere").exists()
 
-    def test_is_refused_at_the_very_moment(
-        self, shared: Path, name: str, leads_to: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """After every check, before the file is made."""
-        if name == "out.png":
-            pytest.skip("pictures are moved into their place, over whatever is there")
-        sink = opened(shared / name)
-        monkeypatch.setattr(
-            "streamer.sinks.file.check_output", lambda path, force: path.symlink_to(Path("..") / leads_to)
-        )
-        with pytest.raises(SinkError, match=r"out\.mp4: cannot write \(File exists\)"):
-            write(sink, name)
-        sink.close()
-        assert not (shared.parent / "nowhere").exists()
+
+@pytest.mark.parametrize("leads_to", ["victim", "nowhere"])
+def test_a_link_planted_after_every_check_is_refused(
+    shared: Path, leads_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the very moment at which the video is made. Pictures are moved into their place, over whatever is there."""
+    sink = opened(shared / "out.mp4")
+    monkeypatch.setattr("streamer.sinks.file.check_output", lambda path, force: path.symlink_to(Path("..") / leads_to))
+    with pytest.raises(SinkError, match=r"out\.mp4: cannot write \(File exists\)"):
+        write(sink, "out.mp4")
+    sink.close()
+    assert not (shared.parent / "nowhere").exists()
 
 
 def test_a_link_in_the_folder_of_pictures_leads_nowhere(shared: Path, tmp_path: Path) -> None:
