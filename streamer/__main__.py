@@ -8,7 +8,6 @@ import threading
 import traceback
 from contextlib import suppress
 
-from streamer.cli.dumps import switch_off_dumps
 from streamer.core.errors import StreamerError, printable, redact
 
 __all__ = ["command", "main"]
@@ -16,6 +15,8 @@ __all__ = ["command", "main"]
 
 def main() -> None:
     """Run the command line and end the program. Nothing of its memory is left on the disk when it crashes."""
+    from streamer.cli.dumps import switch_off_dumps
+
     switch_off_dumps()
     code = command()
     for stream in (sys.stdout, sys.stderr):
