@@ -14,7 +14,10 @@ __all__ = ["command", "main"]
 
 
 def main() -> None:
-    """Run the command line and end the program."""
+    """Run the command line and end the program. Nothing of its memory is left on the disk when it crashes."""
+    from streamer.cli.dumps import switch_off_dumps
+
+    switch_off_dumps()
     code = command()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # none when the program was started with it closed

@@ -76,7 +76,7 @@ def write_json(path: Path | None, numbers: Any) -> None:
         if path.exists() and not path.is_file():  # a pipe, /dev/stdout
             path.write_bytes(data)
         else:
-            write_whole(path.resolve(), data)
+            write_whole(path, data)
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None
 

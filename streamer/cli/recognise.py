@@ -80,6 +80,7 @@ def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None,
 
 def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:
     sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
+    sink.mode = PRIVATE  # it has names on it
     sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
     effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
     detector = detector_of(config, ctx, stills=True)

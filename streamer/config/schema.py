@@ -24,6 +24,7 @@ from streamer.config import parts
 from streamer.config.presets import PRESET_NAMES, preset_values
 from streamer.config.problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.core._suggest import nearest
+from streamer.core.bounded import read_text_at_most
 from streamer.core.errors import ConfigError
 from streamer.core.options import PartOptions
 from streamer.core.spelling import plain_spelling
@@ -214,7 +215,7 @@ class Config:
 def load(path: Path | str) -> Config:
     """Read a configuration file. Raises ConfigError, every line beginning with the file's name."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text_at_most(Path(path))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:

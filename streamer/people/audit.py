@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.core.errors import StreamerError, UsageError
+from streamer.core.files import PRIVATE, append_to
 from streamer.core.locks import locked
 from streamer.core.types import Reveal
 from streamer.people.places import at_home
@@ -27,6 +28,8 @@ __all__ = ["AuditLog", "Finding", "verify"]
 
 _FIRST = "0" * 64
 _LOCK_TIMEOUT_S = 0.5
+_LONGEST_LINE = 1 << 16
+"""Bytes; a record has some hundreds."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -71,8 +74,7 @@ class AuditLog:
         try:
             beside = self._path.with_name(f".{self._path.name}.lock")
             self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S, private=True))
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._stack.callback(os.close, self._handle)
+            self._handle = self._stack.enter_context(append_to(self._path, mode=PRIVATE)).fileno()
             found = verify(self._path)
         except TimeoutError:
             raise UsageError(f"audit log {path} is being written by another run; choose another path") from None
@@ -164,7 +166,7 @@ def verify(path: Path) -> Finding:
     """Check a log's chain from its first line to its last. Raises OSError when it cannot be read."""
     before, number, event = _FIRST, 0, "end"
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             try:
                 record = json.loads(line)
                 claimed = record.pop("hash")

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamer.core._cache import data_root
+from streamer.core.bounded import read_at_most, read_text_at_most
 from streamer.core.errors import GalleryError, UsageError
 from streamer.core.files import PRIVATE, write_whole
 from streamer.core.locks import locked
-from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
+from streamer.people.container import GALLERY, LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery
 from streamer.people.places import at_home
@@ -54,7 +55,7 @@ def find_key(file: Path | None = None) -> str | None:
     key = os.environ.get(KEY_VARIABLE, "")
     if file is not None:
         try:
-            key = (at_home(file).read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+            key = (read_text_at_most(at_home(file)).splitlines() or [""])[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the key file {file} cannot be read: {getattr(error, 'strerror', 'no text')}") from None
     if not key and file is None:
@@ -90,7 +91,7 @@ class GalleryFile:
         """What is in the file; None when there is no file. Raises GalleryError when it cannot be used."""
         self._seen = self._stamp()  # before the reading: a change meanwhile is then noticed later
         try:
-            data = self.path.read_bytes()
+            data = read_at_most(self.path, GALLERY.bytes + LONGEST_HEADER)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
