@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -31,6 +31,13 @@ hairline, mouth 0.78."""
 _HEAD_UP, _HEAD_SIDE, _HEAD_DOWN = 0.4, 0.3, 0.2
 """What a head has beyond its face's box, as shares of the box's height (up, down) and width (each side): hair, ears,
 chin and the upper part of the neck."""
+
+_RATIO = 1.3
+"""Height to width of every mask, unless the face is lying down: what is narrower or flatter is enlarged. A box follows
+the shape of a face, so masks alone told people apart: 4.0 % of 69 by 60 frames, and 2.2 % at this ratio, at which masks
+cover 8 % more (chance is 1.4 %; at 1.2 it is 2.9 %). Half of all boxes are between 1.28 and 1.36."""
+_UPRIGHT, _LYING = math.radians(30), math.radians(60)
+"""Tilt up to which the ratio holds, and from which on masks are round: a box is wide, then, and the face lies in it."""
 
 _ROUNDNESS = 0.3
 """Radius of a rounded box's corners as a share of its shorter side."""
@@ -167,7 +174,7 @@ def _outline(track: TrackBox, options: MaskOptions) -> tuple[list[_Oval], Box]:
     The area is the union of the ellipses; where it is a box, it is their bounding box.
     """
     by_px = options.margin * side(track.box) + track.uncertainty_px
-    upright, turned = _ovals(track, by_px + _ROUNDING_PX, options.coverage == "head")
+    upright, turned = _ovals(track, options)
     if not _as_box(track, options):
         ovals = [upright] if upright == turned else [upright, turned]
         return ovals, _hull([oval.bounds() for oval in ovals])
@@ -199,29 +206,38 @@ def soften(original: Picture, canvas: Picture, regions: list[Region]) -> None:
         weights[y0:y1, x0:x1] = 255
 
 
-def _ovals(track: TrackBox, by_px: float, head: bool) -> tuple[_Oval, _Oval]:
-    """The upright ellipse of the face's box, and the one that lies along the face; both grown by `by_px`.
+def _ovals(track: TrackBox, options: MaskOptions) -> tuple[_Oval, _Oval]:
+    """The upright ellipse of the face's box, and the one that lies along the face; both grown.
 
     The upright one holds what the detector's box says, also where a head that lies on its side has a box that is wide
     where the turned ellipse is narrow.
     """
     x0, y0, x1, y1 = track.box
     width, height, middle = x1 - x0, y1 - y0, center(track.box)
-    upright = _Oval(middle, (width / 2 + by_px, height / 2 + by_px))
     tilt = 0.0
     length = height
     if track.landmarks is not None:
         # Of the landmarks only angle and scale are used: their place may be that of the nearest detection.
         tilt, eyes_to_mouth = _axis(track.landmarks)
         length = max(height, min(_FACE_LENGTHS * eyes_to_mouth, 1.5 * side(track.box)))
-    if not head:
-        return upright, _Oval(middle, (width / 2 + by_px, length / 2 + by_px), tilt)
+    by_px = options.margin * side(track.box), track.uncertainty_px + _ROUNDING_PX
+    upright = _Oval(middle, _proportioned(width / 2, length / 2, tilt, by_px))
+    if options.coverage == "face":
+        return upright, replace(upright, tilt=tilt)
     up = length * (_HEAD_UP - _HEAD_DOWN) / 2
-    return upright, _Oval(
-        (middle[0] + up * math.sin(tilt), middle[1] - up * math.cos(tilt)),
-        (width * (0.5 + _HEAD_SIDE) + by_px, length * (1 + _HEAD_UP + _HEAD_DOWN) / 2 + by_px),
-        tilt,
-    )
+    half = width * (0.5 + _HEAD_SIDE), length * (1 + _HEAD_UP + _HEAD_DOWN) / 2
+    along = middle[0] + up * math.sin(tilt), middle[1] - up * math.cos(tilt)
+    return upright, _Oval(along, _proportioned(*half, tilt, by_px), tilt)
+
+
+def _proportioned(across: float, along: float, tilt: float, by_px: tuple[float, float]) -> tuple[float, float]:
+    """Half axes that hold these and a margin, in the one proportion that masks have; then grown by the second part."""
+    margin, more = by_px
+    across, along = across + margin, along + margin
+    lying = min(max((abs(tilt) - _UPRIGHT) / (_LYING - _UPRIGHT), 0.0), 1.0)
+    ratio = _RATIO + lying * (1 - _RATIO)
+    along = max(along, ratio * across)
+    return along / ratio + more, along + more
 
 
 def _axis(points: Points5) -> tuple[float, float]:

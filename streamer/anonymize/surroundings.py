@@ -26,8 +26,8 @@ class Visible:
     """
 
     def __init__(self, canvas: Picture, hidden: Sequence[Window], zones: ZoneOptions) -> None:
-        self._planes = canvas.planes
-        self._shifts = canvas.shifts
+        self._colors = canvas.planes[:1] if any(canvas.shifts) else canvas.planes
+        """Luma; or blue, green and red, which make it."""
         # A last odd row or column fills no place, so nothing is taken from it.
         self._places = canvas.width // 2, canvas.height // 2
         self._hidden = [(x0 // 2, y0 // 2, x1 // 2, y1 // 2) for x0, y0, x1, y1 in hidden]
@@ -48,21 +48,20 @@ class Visible:
         seen = self._seen(x0, y0, columns * half, rows * half)
         a, b, c, d = (edge // 2 for edge in without)
         seen[:, max(0, b - y0) : max(0, d - y0), max(0, a - x0) : max(0, c - x0)] = 0
-        # One plane below the other, so that all are shrunk at once: cells never cross from one to the next.
+        # One plane below the other, so that both are shrunk at once: cells never cross from one to the next.
         flat = _shrunk(seen.reshape(-1, seen.shape[2]), half)
-        return flat.reshape(len(seen), rows, columns)
+        return flat.reshape(2, rows, columns)
 
     def _seen(self, x0: int, y0: int, width: int, height: int) -> Stack:
-        """(planes + 1, height, width): a window by places, 0 where hidden or outside; last a plane of 255."""
+        """(2, height, width): luma of a window by places, 0 where hidden or outside; and 255 where it is neither."""
         left, top = max(0, -x0), max(0, -y0)
         right, bottom = min(width, self._places[0] - x0), min(height, self._places[1] - y0)
         whole = (left, top, right, bottom) == (0, 0, width, height)
-        seen = (np.empty if whole else np.zeros)((len(self._planes) + 1, height, width), np.uint8)
+        seen = (np.empty if whole else np.zeros)((2, height, width), np.uint8)
         if right <= left or bottom <= top:
             return seen
-        for plane, shift, into in zip(self._planes, self._shifts, seen[:-1], strict=True):
-            into[top:bottom, left:right] = _by_places(plane, shift, x0 + left, y0 + top, right - left, bottom - top)
-        seen[-1, top:bottom, left:right] = 255
+        seen[0, top:bottom, left:right] = self._luma(x0 + left, y0 + top, right - left, bottom - top)
+        seen[1, top:bottom, left:right] = 255
         if self._kept is not None:
             seen[:, top:bottom, left:right] &= self._kept[y0 + top : y0 + bottom, x0 + left : x0 + right]
         for a, b, c, d in self._hidden:
@@ -70,13 +69,13 @@ class Visible:
                 seen[:, max(0, b - y0) : d - y0, max(0, a - x0) : c - x0] = 0
         return seen
 
-
-def _by_places(plane: Plane, shift: int, x0: int, y0: int, width: int, height: int) -> Plane:
-    """A window of a plane, counted in places: averages of two by two samples of luma, samples of chroma."""
-    if shift:
-        return plane[y0 : y0 + height, x0 : x0 + width]
-    part = plane[2 * y0 : 2 * (y0 + height), 2 * x0 : 2 * (x0 + width)]
-    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    def _luma(self, x0: int, y0: int, width: int, height: int) -> Plane:
+        """Averages over the places of a window."""
+        rows, columns = slice(2 * y0, 2 * (y0 + height)), slice(2 * x0, 2 * (x0 + width))
+        small = [cv2.resize(p[rows, columns], (width, height), interpolation=cv2.INTER_AREA) for p in self._colors]
+        if len(small) == 1:
+            return np.asarray(small[0], np.uint8)
+        return np.asarray(cv2.cvtColor(cv2.merge(small), cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _shrunk(plane: Plane, factor: int) -> Plane:

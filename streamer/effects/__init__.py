@@ -33,12 +33,13 @@ class Surroundings(Protocol):
     """
 
     def cells(self, at: tuple[int, int], columns: int, rows: int, cell_px: int, *, without: Window) -> Cells:
-        """Average the visible samples, cell by cell, on a grid that may reach beyond the picture.
+        """Average the luma of the visible samples, cell by cell, on a grid that may reach beyond the picture.
 
         at: upper left corner of the grid in luma pixels, both even. cell_px: side of a cell in luma pixels, even.
         without: a part that is left out, too: x0, y0, x1, y1 in luma pixels, all even.
-        Returns (planes + 1, rows, columns) in [0, 255]: per plane the average over the cell in which hidden samples
-        count as 0, and last the same of a plane that is 255 everywhere: how much of the cell is visible.
+        Returns (2, rows, columns) in [0, 255]: the average over the cell in which hidden samples count as 0, and the
+        same of a plane that is 255 everywhere: how much of the cell is visible. Full-colour pictures are weighted after
+        ITU-R BT.601.
         """
         ...
 

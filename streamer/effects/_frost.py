@@ -1,4 +1,4 @@
-"""A face filled from what can be seen around it: pale blocks, as through frosted glass.
+"""A face filled from what can be seen around it: grey blocks, as through frosted glass.
 
 Nothing here ever reads a face. What is painted is a function of the visible surroundings of this very frame and of the
 mask's place and size.
@@ -21,11 +21,11 @@ from streamer.effects._planes import lay
 
 __all__ = ["TEXTURE", "Frost"]
 
-TEXTURE = 5
+TEXTURE = 10
 _SIZES = tuple(sorted({size for power in range(2, 9) for size in (1 << power, 3 << (power - 1))}))
 """Sides of a cell in luma pixels: 4, 6, 8, 12, 16 ...: they shrink by halving, which is fast."""
 _RING = 1
-"""Cells around the mask whose colours are continued into it."""
+"""Cells around the mask whose luma is continued into it."""
 _STAY = 1.4
 """A cell keeps its side until the ideal one is so many times as large or as small: no pumping at the border."""
 _LEASH = 0.08
@@ -33,15 +33,25 @@ _LEASH = 0.08
 part around the face that is not looked at keeps its size. So a box that trembles does not make the blocks tremble."""
 _LEAST_CELLS = 1.0
 """With less than so many visible cells in all, the fill is a flat grey."""
-_NEAR, _FAR, _FAR_WEIGHT = 0.9, 0.4, 1e-3
-"""Standard deviations of the two kernels that continue the surroundings: the near one in cells, the far one as a share
-of the grid's side; and the far one's weight, which counts only where the near one finds nothing."""
-_NEUTRAL = 128.0
-_SATURATION = np.float32(0.3)
-"""What is left of the colours around. With all of it, skin and hair around the mask tinted the fill so much
-that an attacker who hides his pictures alike recognised 4 to 5 % of people; so it is 2.7 %, as behind a grey fill."""
-_LUMA_OF_BGR = np.array([0.114, 0.587, 0.299], np.float32)
-"""ITU-R BT.601."""
+_SMOOTH = 4.0
+"""Standard deviation of the kernel that continues the surroundings, in cells: more than half a face. With 0.9, and with
+colours, an attacker who looks at nothing but the fill told people apart by their hair, collar and wall, which it
+repeats: 2.5 points more often than by chance. Now it is 1."""
+_NEUTRAL = 128
+_CONTRAST = np.float32(0.7)
+"""What is left of the luma's distance to the middle. The fill is never black: a hidden face is seen to be hidden."""
+_PATTERN = (
+    (41, 5, 34, 24, 7, 44, 19, 54),
+    (36, 45, 39, 42, 26, 48, 30, 13),
+    (51, 0, 14, 49, 17, 2, 61, 22),
+    (27, 60, 59, 12, 43, 63, 3, 25),
+    (10, 31, 8, 28, 18, 9, 56, 58),
+    (35, 38, 23, 52, 37, 55, 15, 11),
+    (50, 16, 57, 1, 46, 4, 53, 33),
+    (6, 62, 32, 29, 47, 40, 21, 20),
+)
+"""How light the blocks are, the same for every face: each number once, so arranged that neighbours on all sides differ
+and neither stripes nor a checker appear."""
 _FINEST = 8
 """Steps from the middle of one cell to the next."""
 _FACES_KEPT = 1024
@@ -63,8 +73,8 @@ class _Grid:
 class Frost:
     """Fills patches. One instance per stream.
 
-    cells: how many lie across a face. texture: half the contrast of the checker between neighbouring cells, in grey
-    levels; it tells people that somebody is hidden. smooth: soft transitions between the cells.
+    cells: how many lie across a face. texture: by how many grey levels the lightest and the darkest blocks differ from
+    the fill; it tells people that somebody is hidden. smooth: soft transitions between the cells.
     """
 
     def __init__(self, cells: float = 6, texture: float = TEXTURE, *, smooth: bool = False) -> None:
@@ -83,9 +93,9 @@ class Frost:
         for patch in patches:
             # A face that may be in one of several places has several patches.
             place = seen[patch.track_id] = seen.get(patch.track_id, -1) + 1
-            filled = self._fill(patch, self._grid((patch.track_id, place), patch))
-            for new, mask, samples in zip(filled, patch.masks, patch.samples, strict=True):
-                lay(new, mask, samples)
+            luma = self._luma(patch, self._grid((patch.track_id, place), patch))
+            for mask, samples, shift in zip(patch.masks, patch.samples, patch.shifts, strict=True):
+                lay(_neutral(samples.shape) if shift else luma, mask, samples)
 
     def _grid(self, key: tuple[int, int], patch: Patch) -> _Grid:
         """The grid of a face, moved along with it. A function of where the face is, and was, alone."""
@@ -106,7 +116,8 @@ class Frost:
             del self._grids[next(iter(self._grids))]
         return grid
 
-    def _fill(self, patch: Patch, grid: _Grid) -> list[Plane]:
+    def _luma(self, patch: Patch, grid: _Grid) -> Plane:
+        """What replaces luma, or blue, green and red alike."""
         side = grid.cell_px
         x, y = (2 * round(place / 2) for place in (grid.x, grid.y))
         left, up, right, down = grid.reach
@@ -118,33 +129,20 @@ class Frost:
         columns, rows = high[0] - low[0], high[1] - low[1]
         at = x + low[0] * side, y + low[1] * side
         cells = patch.around.cells(at, columns, rows, side, without=(inside[0], inside[1], inside[2], inside[3]))
-        chroma = any(patch.shifts)
-        soft = _muted(_continued(cells), chroma)
-        checker = _checker(rows, columns, (low[0] + low[1]) & 1, self._texture)
-        if chroma:
-            soft[0] += checker
-        else:
-            soft += checker
-        fine, step = self._soft(np.clip(soft, 0, 255).astype(np.uint8), side // 2)
-        x, y = patch.at[0] - at[0], patch.at[1] - at[1]
-        return [
-            _enlarged(plane, step << 1 >> shift, x >> shift, y >> shift, samples.shape)
-            for plane, samples, shift in zip(fine, patch.samples, patch.shifts, strict=True)
-        ]
+        luma = _continued(cells) + _textured(rows, columns, low[1] % 8, low[0] % 8, self._texture)
+        fine, step = self._soft(np.clip(luma, 0, 255).astype(np.uint8), side)
+        return _enlarged(fine, step, patch.at[0] - at[0], patch.at[1] - at[1], patch.samples[0].shape)
 
-    def _soft(self, cells: Cells, half: int) -> tuple[Cells, int]:
-        """Cells in finer ones with soft transitions, and the side of a finer one in chroma samples.
+    def _soft(self, cells: Plane, side: int) -> tuple[Plane, int]:
+        """Cells of `side` samples in finer ones with soft transitions, and the side of a finer one.
 
-        half: side of a cell in chroma samples. Steps that nobody sees are enough: that is much faster than a transition
-        from sample to sample.
+        Steps that nobody sees are enough: that is much faster than a transition from sample to sample.
         """
-        parts = next(count for count in range(_FINEST, 0, -1) if half % count == 0) if self._smooth else 1
-        planes, rows, columns = cells.shape
+        parts = next(count for count in range(_FINEST, 0, -1) if side % count == 0) if self._smooth else 1
         if parts > 1:
-            # One plane below the other: the borders between them lie in the ring, outside of every mask.
-            size = columns * parts, planes * rows * parts
-            cells = np.asarray(cv2.resize(cells.reshape(planes * rows, columns), size, interpolation=cv2.INTER_LINEAR))
-        return cells.reshape(planes, rows * parts, columns * parts), half // parts
+            size = cells.shape[1] * parts, cells.shape[0] * parts
+            cells = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return cells, side // parts
 
 
 def _nearest(ideal: float) -> int:
@@ -152,43 +150,39 @@ def _nearest(ideal: float) -> int:
 
 
 def _continued(cells: Cells) -> NDArray[np.float32]:
-    """Colours for all cells, from what is visible of them: normalized convolution with two Gaussian kernels.
+    """Luma of all cells, from what is visible of them, with less contrast and rounded by adding a half.
 
-    After Knutsson and Westin, "Normalized and differential convolution", CVPR 1993. cells: see `Surroundings.cells`.
-    Returns (planes, rows, columns), rounded by adding a half.
+    Normalized convolution with a Gaussian kernel, after Knutsson and Westin, "Normalized and differential convolution",
+    CVPR 1993. cells: see `Surroundings.cells`. Returns (rows, columns).
     """
-    planes, rows, columns = cells.shape
-    if int(cells[-1].sum()) < _LEAST_CELLS * 255:
-        return np.full((planes - 1, rows, columns), _NEUTRAL, np.float32)
-    seen = cells.astype(np.float32)
-    total = _kernel(rows, _NEAR) @ seen @ _kernel(columns, _NEAR)
-    total += _kernel(rows, _FAR * rows, _FAR_WEIGHT) @ seen @ _kernel(columns, _FAR * columns)
-    total[:-1] *= 255 / total[-1]
-    return np.asarray(total[:-1] + np.float32(0.5), np.float32)
-
-
-def _muted(colors: NDArray[np.float32], chroma: bool) -> NDArray[np.float32]:
-    """Colours with less saturation, in place. chroma: whether they are luma and chroma; else blue, green and red."""
-    if chroma:
-        colors[1:] = _NEUTRAL + 0.5 + (colors[1:] - _NEUTRAL - 0.5) * _SATURATION
-    else:
-        grey = np.tensordot(_LUMA_OF_BGR, colors, axes=1)
-        colors[:] = grey + (colors - grey) * _SATURATION
-    return colors
+    _, rows, columns = cells.shape
+    if int(cells[1].sum()) < _LEAST_CELLS * 255:
+        return np.full((rows, columns), _NEUTRAL, np.float32)
+    luma, seen = _kernel(rows) @ cells.astype(np.float32) @ _kernel(columns)
+    flat = np.float32(_NEUTRAL * (1 - _CONTRAST) + 0.5)
+    return np.asarray(luma * (255 * _CONTRAST) / seen + flat, np.float32)
 
 
 @lru_cache(maxsize=1024)
-def _kernel(length: int, sigma: float, scale: float = 1.0) -> NDArray[np.float32]:
-    """(length, length), symmetric: weight of cell j in the colour of cell i."""
+def _kernel(length: int) -> NDArray[np.float32]:
+    """(length, length), symmetric: weight of cell j in the luma of cell i."""
     apart = np.arange(length)[:, None] - np.arange(length)[None]
-    return (scale * np.exp(-(apart**2) / (2 * sigma**2))).astype(np.float32)
+    # The limit is for faces that fill the picture, so that no cell is without any weight.
+    sigma = max(_SMOOTH, length / _SMOOTH)
+    return np.exp(-(apart**2) / (2 * sigma**2)).astype(np.float32)
 
 
 @lru_cache(maxsize=1024)
-def _checker(rows: int, columns: int, parity: int, height: float) -> NDArray[np.float32]:
-    """`-height` and `height` in turn."""
-    dark = (np.arange(rows)[:, None] + np.arange(columns)[None] + parity) & 1
-    return (height * (2 * dark - 1)).astype(np.float32)
+def _textured(rows: int, columns: int, row: int, column: int, height: float) -> NDArray[np.float32]:
+    """The pattern from this place on, between `-height` and `height`."""
+    pattern = np.asarray(_PATTERN, np.float32) * (2 * height / 63) - height
+    return pattern[np.ix_((np.arange(rows) + row) % 8, (np.arange(columns) + column) % 8)]
+
+
+@lru_cache(maxsize=64)
+def _neutral(shape: tuple[int, int]) -> Plane:
+    """Chroma of grey."""
+    return np.full(shape, _NEUTRAL, np.uint8)
 
 
 def _enlarged(cells: Plane, side: int, x: int, y: int, shape: tuple[int, ...]) -> Plane:

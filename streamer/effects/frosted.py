@@ -1,4 +1,4 @@
-"""Frosted glass made of what is around the face. Nothing of the face is in it: the gate erased it before."""
+"""Grey frosted glass, as light as what is around the face. Nothing of the face is in it: the gate erased it before."""
 
 from __future__ import annotations
 

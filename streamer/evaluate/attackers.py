@@ -2,7 +2,7 @@
 
     temporal         the average of the aligned frames, undone by a linear map learned on other people's films
     temporal-blocks  face and noise of flat blocks, estimated together from all frames (`joint`)
-    gaussian-luma, -chroma, -joint   one frame, scored by how pictures of one person differ (`gaussian`)
+    gaussian-luma, -chroma, -joint, -field   one frame, scored by how pictures of one person differ (`gaussian`)
     network          one frame, undone by a trained network (`network`)
     outline          the masks alone (`outline`): the same under every effect
 
@@ -200,8 +200,9 @@ class FilmStudy:
         inside = inner_mask([track.hidden for track in (*others, *gallery)])
         person = numbers_of([sample.person for sample in self._others[: len(others)]])
         for name, planes in CHANNELS.items():
+            cells = None if name == "field" else inside
             hidden, asked, learned, enrolled = (
-                features(faces, [track.hidden for track in tracks], inside, planes)
+                features(faces, [track.hidden for track in tracks], cells, planes)
                 for faces, tracks in (
                     ([track.faces[frames] for track in others], others),
                     ([track.faces[frames] for track in gallery], gallery),

@@ -24,11 +24,13 @@ __all__ = ["CHANNELS", "TwoCovariance", "features", "inner_mask"]
 
 Rows = NDArray[np.float64]
 
-CHANNELS = {"luma": (0,), "chroma": (1, 2), "joint": (0, 1, 2)}
-"""Name -> planes."""
+CHANNELS = {"luma": (0,), "chroma": (1, 2), "joint": (0, 1, 2), "field": (0, 1, 2)}
+"""Name -> planes. All but the last look at the inside of the mask alone; `field` looks at everything around it, too."""
 _GRID = 16
 _EDGE = 20 / FIELD_PX
 """What is left out on every side of the field: there is no face."""
+_EDGE_BLEED = 2
+"""Samples of the field into which alignment draws what is beside them."""
 _COMPONENTS = 60
 _PEOPLE_PER_COMPONENT = 4
 _RIDGE = 0.02
@@ -41,15 +43,27 @@ _OFF_DIAGONAL = 0.5
 
 def inner_mask(hidden: Sequence[Plane]) -> NDArray[np.bool_]:
     """(_GRID, _GRID): which cells of the grid lie in the mask in nearly every picture."""
-    share = np.mean([_cells(one.astype(np.float32)) >= 254 for one in hidden], axis=0)
-    return np.asarray(share >= 0.95)
+    return np.asarray(np.mean([_unseen(one) for one in hidden], axis=0) >= 0.95)
 
 
-def features(faces: Sequence[Face], hidden: Sequence[Plane], inside: NDArray[np.bool_], planes: Sequence[int]) -> Rows:
-    """(N, D): averages over the cells inside the mask. A cell that is visible, against the rule, counts as unknown."""
+def _unseen(hidden: Plane) -> NDArray[np.bool_]:
+    """(_GRID, _GRID): cells in which nothing is visible, not even what alignment drew over the mask's edge."""
+    deep = cv2.erode(hidden, np.ones((2 * _EDGE_BLEED + 1,) * 2, np.uint8))
+    return _cells(deep.astype(np.float32)) >= 254.999
+
+
+def features(
+    faces: Sequence[Face], hidden: Sequence[Plane], inside: NDArray[np.bool_] | None, planes: Sequence[int]
+) -> Rows:
+    """(N, D): averages over the cells inside the mask, where a visible one counts as unknown; None: over all cells."""
+    if inside is None:
+        return np.asarray(
+            [np.concatenate([_cells(np.asarray(face[p], np.float32)).ravel() for p in planes]) for face in faces],
+            np.float64,
+        )
     rows = []
     for face, mask in zip(faces, hidden, strict=True):
-        unseen = (_cells(mask.astype(np.float32)) >= 254)[inside]
+        unseen = _unseen(mask)[inside]
         cells = [_cells(np.asarray(face[plane], np.float32))[inside] for plane in planes]
         rows.append(np.concatenate([np.where(unseen, cell, np.nan) for cell in cells]))
     table = np.asarray(rows, np.float64)

@@ -2,9 +2,10 @@
 
 The difference of two rank-1 rates is the mean of what the queries differ by. Queries of one person are alike, so its
 variance is that of a ratio of sums over people (Cochran: "Sampling Techniques", 1977, section 6.3; as a sandwich
-estimator Liang, Zeger: Biometrika 73, 1986). It is never taken to be smaller than that of independent pairs with half a
-count added to every cell (Agresti, Min: Statistics in Medicine 24, 2005), so that queries that all agree prove nothing
-beyond their number. Bounds are one-sided, after Student's t with one degree of freedom less than people.
+estimator Liang, Zeger: Biometrika 73, 1986). It is never taken to be smaller than that of independent pictures with
+half a count added to every cell (Agresti, Min: Statistics in Medicine 24, 2005), so that queries that all agree prove
+nothing beyond the number of pictures. Bounds are one-sided, after Student's t with one degree of freedom less than
+people.
 
 Many attacks are tried, and the best of many is high by chance. The bounds follow Holm's procedure (Scandinavian
 Journal of Statistics 6, 1979): the highest is taken at 5 %, the next at 5 % / 2, the r-th at 5 % / r. When all of them
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamer.evaluate.deals import Verdicts
+from streamer.evaluate.deals import Owners, Verdicts
 
 __all__ = ["LEVEL", "Difference", "difference", "holm_upper", "quantile_t"]
 
@@ -44,21 +46,23 @@ class Difference:
 
 def difference(effect: Verdicts, control: Verdicts) -> Difference:
     """The same queries under an effect and under the control. Raises ValueError when they are not the same."""
-    if not np.array_equal(effect.person, control.person):
+    if not np.array_equal(effect.picture, control.picture):
         raise ValueError("these are not the same queries")
     apart = effect.right - control.right
     _, who = np.unique(effect.person, return_inverse=True)
     sums, counts = np.bincount(who, apart), np.bincount(who)
     people, mean = len(counts), float(apart.mean())
     between = people / (people - 1) * float(((sums - mean * counts) ** 2).sum()) / len(apart) ** 2
-    least = _independent(apart, effect.pictures)
+    least = _independent(apart, effect.picture)
     return Difference(mean, math.sqrt(max(between, least)), people)
 
 
-def _independent(apart: np.ndarray[tuple[int], np.dtype[np.float64]], pairs: int) -> float:
-    """The variance of a mean of so many independent pairs."""
-    better, worse = ((np.maximum(sign * apart, 0).mean() * pairs + 0.5) / (pairs + 2) for sign in (1, -1))
-    return float(better + worse - (better - worse) ** 2) / (pairs + 2)
+def _independent(apart: NDArray[np.float64], picture: Owners) -> float:
+    """The variance of the mean of independent pictures, each asked with several times."""
+    _, which = np.unique(picture, return_inverse=True)
+    each = np.bincount(which, apart) / np.bincount(which)
+    count = len(each) + 2
+    return float((np.square(each).sum() + 1) / count - (each.sum() / count) ** 2) / count
 
 
 def holm_upper(found: Sequence[Difference], level: float = LEVEL) -> list[tuple[float, float]]:

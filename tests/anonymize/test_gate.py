@@ -163,9 +163,9 @@ def test_effects_keep_to_the_mask_and_stand_the_border(kind: str, format: Format
     picture = noise(321, 239, format)
     painted = paint(picture, [track(box)], effect, MaskOptions(), 0.0)
     assert painted.buffer.shape == picture.buffer.shape
-    # What is further away from the box than margin, evening-out and tilt reach, is as it was.
+    # What is further away from the box than margin, proportion, evening-out and tilt reach, is as it was.
     x0, y0, x1, y1 = (int(edge) for edge in box)
-    reach = round(0.3 * max(x1 - x0, y1 - y0)) + 3
+    reach = round(0.42 * max(x1 - x0, y1 - y0)) + 3
     untouched = np.ones((239, 321), bool)
     untouched[max(0, y0 - reach) : max(0, y1 + reach), max(0, x0 - reach) : max(0, x1 + reach)] = False
     assert not changed(picture, painted)[:239, :321][untouched].any()

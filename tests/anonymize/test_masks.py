@@ -61,8 +61,29 @@ def test_the_ellipse_holds_the_box_upright_and_along_the_face(tilt: float, margi
     middle = (FACE[0] + FACE[2]) / 2, (FACE[1] + FACE[3]) / 2
     for angle in (0.0, tilt):
         assert held[oval(middle, half, angle)].all()
-    most = max(half) + 3
+    most = max(half[1], 1.3 * half[0]) + 3
     assert not held[~oval(middle, (most, most), 0)].any()
+
+
+@pytest.mark.parametrize("coverage", ["face", "head"])
+def test_masks_of_all_faces_have_the_same_proportion(coverage: str) -> None:
+    """Wide, narrow, long and short ones: the outline of a mask says nothing of a face's shape."""
+    found = []
+    for width, height, eyes_to_mouth in [(60, 100, 0.38), (90, 100, 0.3), (75, 100, 0.45), (100, 100, 0.3)]:
+        box: Box = (150, 150, 150 + width, 150 + height)
+        track = TrackBox(1, box, landmarks(box, 0.1, eyes_to_mouth=eyes_to_mouth))
+        place = region(Picture.blank(*SIZE), track, MaskOptions.model_validate({"coverage": coverage}))
+        assert place is not None
+        found.append(place.half[1] / place.half[0])
+    assert found == pytest.approx([1.3] * 4, abs=0.01)
+
+
+@pytest.mark.parametrize("tilt_deg", range(0, 100, 5))
+def test_a_mask_grows_smoothly_as_a_head_lies_down(tilt_deg: int) -> None:
+    areas = [
+        int(protected(TrackBox(1, FACE, landmarks(FACE, math.radians(d)))).sum()) for d in (tilt_deg, tilt_deg + 2)
+    ]
+    assert areas[1] == pytest.approx(areas[0], rel=0.06)
 
 
 def test_without_landmarks_the_whole_box_is_held() -> None:
@@ -72,7 +93,7 @@ def test_without_landmarks_the_whole_box_is_held() -> None:
 
 
 def test_a_long_face_gets_its_forehead_and_chin_although_the_box_is_short() -> None:
-    short: Box = (150, 150, 230, 220)
+    short: Box = (160, 150, 210, 220)
     marks = landmarks(short, 0.0, eyes_to_mouth=0.6)
     eyes, mouth = marks[0][1], marks[3][1]
     held = np.flatnonzero(protected(TrackBox(1, short, marks), margin=0.05)[:, 190])

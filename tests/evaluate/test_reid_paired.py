@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from streamer.evaluate.deals import Verdicts, deals, verdicts
+from streamer.evaluate.deals import SPLITS, Verdicts, by_cosine, deals, verdicts
 from streamer.evaluate.paired import Difference, difference, holm_upper, quantile_t
 
 
-def answered(right: list[float], person: list[int], pictures: int | None = None) -> Verdicts:
-    return Verdicts(np.array(right, float), np.array(person, np.int64), pictures or len(right))
+def answered(right: list[float], person: list[int], picture: list[int] | None = None) -> Verdicts:
+    asked = range(len(right)) if picture is None else picture
+    return Verdicts(np.array(right, float), np.array(person, np.int64), np.array(asked, np.int64))
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,17 @@ def test_queries_that_all_agree_prove_no_more_than_their_number() -> None:
     assert step.error == pytest.approx(0.1)
 
 
+def test_a_picture_that_is_asked_with_again_counts_once() -> None:
+    step = difference(
+        answered([0] * 8, [0, 1, 2, 3] * 2, [0, 1, 2, 3] * 2), answered([0] * 8, [0, 1, 2, 3] * 2, [0, 1, 2, 3] * 2)
+    )
+    # Four pictures: one count of six, (1 / 6) / 6.
+    assert step.error == pytest.approx(1 / 6)
+
+
 def test_other_queries_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same queries"):
-        difference(answered([1, 0], [0, 1]), answered([1, 0], [1, 0]))
+        difference(answered([1, 0], [0, 1], [0, 1]), answered([1, 0], [0, 1], [1, 0]))
 
 
 def test_holms_levels_worked_out_by_hand() -> None:
@@ -77,7 +86,7 @@ def test_the_upper_bound_keeps_its_word() -> None:
     for _ in range(400):
         skill = rng.beta(0.3, 3, 60)[person]
         effect, control = (rng.random(600) < skill for _ in range(2))
-        step = difference(Verdicts(effect.astype(float), person, 600), Verdicts(control.astype(float), person, 600))
+        step = difference(*(Verdicts(one.astype(float), person, np.arange(600)) for one in (effect, control)))
         below += step.upper(0.05) < 0
     assert below < 400 * 0.08
 
@@ -86,8 +95,18 @@ def test_of_several_best_people_a_share_is_right() -> None:
     owner = np.repeat(np.arange(4), 5)
     found = verdicts(lambda chosen: np.zeros((int((~chosen).sum()), 4)), owner, 3)
     assert found.share == 0.25
-    assert found.queries == 5 * 8
-    assert 8 < found.pictures <= 20
+    assert found.queries == SPLITS * 8
+    assert 8 < len(np.unique(found.picture)) <= 20
+
+
+def test_somebody_whom_everybody_resembles_is_not_named_every_time() -> None:
+    """All pictures resemble the first person most: normalised, the right person is found nevertheless."""
+    owner = np.repeat(np.arange(4), 20)
+    rng = np.random.default_rng(0)
+    enrolled = np.eye(5)[owner].astype(np.float32)
+    asked = (0.2 * enrolled + [1, 0, 0, 0, 0] + rng.normal(0, 0.02, enrolled.shape)).astype(np.float32)
+    assert (asked @ enrolled[0] > asked @ enrolled[70]).all()
+    assert verdicts(by_cosine(enrolled, asked, owner), owner, 3).share > 0.99
 
 
 def test_every_deal_enrols_as_many_of_everybody() -> None:

@@ -56,7 +56,7 @@ class Reid:
         int, typer.Option("--enrol", "--enroll", min=1, help="pictures of each person that the attacker has enrolled")
     ] = 3
     min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6
-    max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 8
+    max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 30
     weaker: Annotated[bool, typer.Option("--weaker", help="measure settings, too, that no configuration may have")] = (
         False
     )
