@@ -17,7 +17,7 @@ from streamer.core.geometry import center, overlap, side
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Points5
 
-__all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
+__all__ = ["CLOSEST", "Look", "alike", "gap", "inner_look_of", "jumped", "look_of", "moved_on", "reshaped", "room"]
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
@@ -34,10 +34,14 @@ _OTHER_SIZE = 1.5
 _LOOK_PX = 12
 _LOOK_ZOOM = 0.6
 """A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
+_INNER_ZOOM = 1.8
+"""An inner look takes in eyes, nose and mouth, and neither hair nor chin: what a change of the face alone changes."""
+_LOOK_MIDDLE, _INNER_MIDDLE = (56.0, 56.0), (56.0, 70.0)
+"""In the aligned crop of 112 x 112 pixels."""
 _WARP_PX = 48
 
 Look = NDArray[np.float32]
-"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+"""What is seen around a face's landmarks, or between them, roughly: (144,), mean 0 and length 1."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -68,20 +72,21 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
 
 def look_of(picture: Picture, landmarks: Points5) -> Look | None:
     """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
-    try:
-        to_crop = similarity(landmarks, ARCFACE_112)
-    except ValueError:
-        return None
-    # The face in the middle of a wider square: x_new = ((x - 56) * zoom + 56) * px / 112.
-    scale = _LOOK_ZOOM * _WARP_PX / 112
-    to_look = to_crop * scale
-    to_look[:, 2] += 56 * (1 - _LOOK_ZOOM) * _WARP_PX / 112
-    luma = picture.planes[0]
-    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    look -= look.mean()
-    length = float(np.linalg.norm(look))
-    return None if length < 1e-3 else np.asarray(look / length, np.float32)
+    return _seen(picture, landmarks, _LOOK_ZOOM, _LOOK_MIDDLE)
+
+
+def inner_look_of(picture: Picture, landmarks: Points5) -> Look | None:
+    """The same of eyes, nose and mouth alone."""
+    return _seen(picture, landmarks, _INNER_ZOOM, _INNER_MIDDLE)
+
+
+def reshaped(a: Points5, b: Points5) -> float:
+    """How far the landmarks of two faces lie apart when both are aligned: root mean square, in pixels of 112.
+
+    Raises ValueError when all landmarks of a face are in one point.
+    """
+    aligned = [np.column_stack([np.asarray(one), np.ones(5)]) @ similarity(one, ARCFACE_112).T for one in (a, b)]
+    return float(np.sqrt(((aligned[0] - aligned[1]) ** 2).sum(axis=1).mean()))
 
 
 def moved_on(a: Points5, b: Points5, share: float) -> Points5:
@@ -95,6 +100,24 @@ def moved_on(a: Points5, b: Points5, share: float) -> Points5:
 def alike(a: Look, b: Look) -> float:
     """Correlation of two looks, -1 to 1."""
     return float(a @ b)
+
+
+def _seen(picture: Picture, landmarks: Points5, zoom: float, middle: tuple[float, float]) -> Look | None:
+    """A square about a point of the aligned crop; zoom: 1 for one as large as the crop, more for a smaller one."""
+    try:
+        to_crop = similarity(landmarks, ARCFACE_112)
+    except ValueError:
+        return None
+    # x_new = (x - middle) * scale + px / 2.
+    scale = zoom * _WARP_PX / 112
+    to_look = to_crop * scale
+    to_look[:, 2] += _WARP_PX / 2 - np.asarray(middle) * scale
+    luma = picture.planes[0]
+    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    look -= look.mean()
+    length = float(np.linalg.norm(look))
+    return None if length < 1e-3 else np.asarray(look / length, np.float32)
 
 
 def _gap(a: Box, b: Box) -> float:

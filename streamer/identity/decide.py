@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streamer.core.clarity import gap, look_of
+from streamer.core.clarity import gap
 from streamer.core.geometry import grown, overlap, side
 from streamer.core.types import (
     Candidate,
@@ -215,8 +215,7 @@ class IdentityCache:
         found = went[track_id]
         sighting = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
-            seen = look_of(frame.image, found.landmarks)
-            sighting = None if seen is None else Sighting(result.t, found.landmarks, seen)
+            sighting = Sighting.of(frame.image, result.t, found.landmarks)
         sure, space = found.score >= self._strong_score, self._space(found, result, went, tracks)
         return Observation(result.t, step_s, found.box, sighting, sure=sure, space=space)
 

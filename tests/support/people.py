@@ -41,6 +41,7 @@ from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 FACE_PX = 48
+HEAD_PX = 88
 SIZE = (480, 200)
 THRESHOLDS = Thresholds(accept=0.8, reject=0.5, margin=0.05)
 _NUMBER_BITS = 20
@@ -55,6 +56,8 @@ class Walker:
 
     seed: int
     at: Callable[[int], tuple[float, float] | None]
+    head: int | None = None
+    """Of the pattern drawn around the face, as hair and neck are; None: there is none."""
 
     def box(self, n: int) -> Box | None:
         place = self.at(n)
@@ -69,6 +72,11 @@ def landmarks(box: Box) -> Points5:
     scale = (box[2] - box[0]) / 112
     eye, other, nose, mouth, end = ((box[0] + x * scale, box[1] + y * scale) for x, y in ARCFACE_112)
     return eye, other, nose, mouth, end
+
+
+def _hair(seed: int) -> NDArray[np.uint8]:
+    """What is around a face, darker and lighter than any face: it is most of what a coarse look sees."""
+    return np.where(face(seed, HEAD_PX) > 127, 255, 0).astype(np.uint8)
 
 
 def hidden_share(box: Box, others: Sequence[Box]) -> float:
@@ -109,6 +117,9 @@ class Street:
             if (box := walker.box(n)) is None:
                 continue
             x0, y0, x1, y1 = (int(edge) for edge in box)
+            if walker.head is not None:
+                room = (HEAD_PX - FACE_PX) // 2
+                luma[y0 - room : y1 + room, x0 - room : x1 + room] = _hair(walker.head)
             patch = face(walker.seed, FACE_PX) if walker.seed >= 0 else np.full((FACE_PX, FACE_PX), 90, np.uint8)
             left, top = max(0, -x0), max(0, -y0)
             part = luma[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
