@@ -17,7 +17,20 @@ from streamer.core.geometry import center, overlap, side
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Points5
 
-__all__ = ["CLOSEST", "Look", "alike", "gap", "inner_look_of", "jumped", "look_of", "moved_on", "reshaped", "room"]
+__all__ = [
+    "CLOSEST",
+    "InnerLook",
+    "Look",
+    "alike",
+    "gap",
+    "inner_alike",
+    "inner_look_of",
+    "jumped",
+    "look_of",
+    "moved_on",
+    "reshaped",
+    "room",
+]
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
@@ -34,14 +47,17 @@ _OTHER_SIZE = 1.5
 _LOOK_PX = 12
 _LOOK_ZOOM = 0.6
 """A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
-_INNER_ZOOM = 1.8
-"""An inner look takes in eyes, nose and mouth, and neither hair nor chin: what a change of the face alone changes."""
-_LOOK_MIDDLE, _INNER_MIDDLE = (56.0, 56.0), (56.0, 70.0)
-"""In the aligned crop of 112 x 112 pixels."""
 _WARP_PX = 48
+_INNER_MIDDLE, _INNER_SIDE = (56.0, 70.0), 62.0
+"""Eyes, nose and mouth, and neither hair nor chin, in the aligned crop of 112 x 112 pixels: what a change of the face
+alone changes."""
+_INNER_PX, _SEARCH_PX = 24, 5
+"""Samples along a side, and how far it is searched for beyond: landmarks between two results are only about right."""
 
 Look = NDArray[np.float32]
-"""What is seen around a face's landmarks, or between them, roughly: (144,), mean 0 and length 1."""
+"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+InnerLook = NDArray[np.float32]
+"""Eyes, nose and mouth and a little around them, smoothed: (34, 34) of luma."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -72,12 +88,29 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
 
 def look_of(picture: Picture, landmarks: Points5) -> Look | None:
     """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
-    return _seen(picture, landmarks, _LOOK_ZOOM, _LOOK_MIDDLE)
+    wide = _square(picture, landmarks, 112 / _LOOK_ZOOM, (56.0, 56.0), _WARP_PX)
+    if wide is None:
+        return None
+    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    look -= look.mean()
+    length = float(np.linalg.norm(look))
+    return None if length < 1e-3 else np.asarray(look / length, np.float32)
 
 
-def inner_look_of(picture: Picture, landmarks: Points5) -> Look | None:
+def inner_look_of(picture: Picture, landmarks: Points5) -> InnerLook | None:
     """The same of eyes, nose and mouth alone."""
-    return _seen(picture, landmarks, _INNER_ZOOM, _INNER_MIDDLE)
+    px = _INNER_PX + 2 * _SEARCH_PX
+    seen = _square(picture, landmarks, _INNER_SIDE * px / _INNER_PX, _INNER_MIDDLE, 2 * px)
+    if seen is None:
+        return None
+    look = cv2.resize(cv2.blur(seen, (4, 4)), (px, px), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(look, np.float32) if float(_middle(look).std()) > 1.0 else None
+
+
+def inner_alike(a: InnerLook, b: InnerLook) -> float:
+    """Correlation of the inner face of a with the best place in b, -1 to 1."""
+    found = cv2.matchTemplate(b, np.ascontiguousarray(_middle(a)), cv2.TM_CCOEFF_NORMED)
+    return float(np.nan_to_num(found, nan=-1.0).max())
 
 
 def reshaped(a: Points5, b: Points5) -> float:
@@ -102,22 +135,25 @@ def alike(a: Look, b: Look) -> float:
     return float(a @ b)
 
 
-def _seen(picture: Picture, landmarks: Points5, zoom: float, middle: tuple[float, float]) -> Look | None:
-    """A square about a point of the aligned crop; zoom: 1 for one as large as the crop, more for a smaller one."""
+def _middle(look: InnerLook) -> InnerLook:
+    return look[_SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
+
+
+def _square(
+    picture: Picture, landmarks: Points5, side_px: float, middle: tuple[float, float], px: int
+) -> NDArray[np.uint8] | None:
+    """The luma of a square of the aligned crop, with its middle there, (px, px); None without landmarks to align."""
     try:
         to_crop = similarity(landmarks, ARCFACE_112)
     except ValueError:
         return None
     # x_new = (x - middle) * scale + px / 2.
-    scale = zoom * _WARP_PX / 112
-    to_look = to_crop * scale
-    to_look[:, 2] += _WARP_PX / 2 - np.asarray(middle) * scale
+    scale = px / side_px
+    to_square = to_crop * scale
+    to_square[:, 2] += px / 2 - np.asarray(middle) * scale
     luma = picture.planes[0]
-    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    look -= look.mean()
-    length = float(np.linalg.norm(look))
-    return None if length < 1e-3 else np.asarray(look / length, np.float32)
+    seen = cv2.warpAffine(luma, to_square, (px, px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.uint8)
 
 
 def _gap(a: Box, b: Box) -> float:

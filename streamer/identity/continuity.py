@@ -19,8 +19,10 @@ from typing import Literal
 
 from streamer.core.clarity import (
     CLOSEST,
+    InnerLook,
     Look,
     alike,
+    inner_alike,
     inner_look_of,
     jumped,
     look_of,
@@ -46,11 +48,10 @@ _LOOKS_SURE, _LOOKS_ALIKE, _LOOKS_CHANGED = 0.9, 0.75, 0.3
 face's were above the first, 92 % above the second and 99 % above the third; those of two people lay at 0.1 in the
 middle. Below the second it takes a match, and so it does below the first where another face is nearby; below the third
 it is another face."""
-_FACE_ALIKE, _FACE_SHOWN, _FACE_RESHAPED = 0.82, 0.75, 2.5
-"""Correlation of the inner face in two results 0.1 s apart, and how far its landmarks moved. In ten clips the inner face
-was exchanged for another's, blended in and in the same colours, 142 times: every time the correlation fell below the
-first, as it does in 3 % of one face's steps, almost all of them of the two people who move fastest. Frames between two
-results are held to the second."""
+_FACE_ALIKE, _FACE_RESHAPED = 0.82, 2.5
+"""Correlation of the inner face of two pictures, and how far its landmarks moved, beyond which it may be another face.
+Faces in six clips were exchanged for those of eight people, blended in and in the same colours: 0.78 at most. Frames of
+one face lay above 0.86 in 99 of 100, also of a man who shakes his head."""
 _TRAIL = 64
 """Results kept: frames are held for no longer, not even where every frame is looked at."""
 
@@ -65,7 +66,7 @@ class Sighting:
     t: float
     landmarks: Points5
     look: Look
-    inner: Look
+    inner: InnerLook
     """Eyes, nose and mouth."""
 
     @classmethod
@@ -227,7 +228,7 @@ class Continuity:
         now = seen.sighting
         recent = [one for one in self.faces if now.t - one.t <= _RECENT_S] or [self.faces[-1]]
         return (
-            max(alike(now.inner, one.inner) for one in recent) < _FACE_ALIKE
+            max(inner_alike(one.inner, now.inner) for one in recent) < _FACE_ALIKE
             or min(reshaped(now.landmarks, one.landmarks) for one in recent) > _FACE_RESHAPED
         )
 
@@ -265,5 +266,5 @@ def _shown_between(picture: Picture, t: float, before: Sighting, after: Sighting
     return (
         now is not None
         and max(alike(now.look, one.look) for one in near) >= _LOOKS_ALIKE
-        and max(alike(now.inner, one.inner) for one in near) >= _FACE_SHOWN
+        and max(inner_alike(one.inner, now.inner) for one in near) >= _FACE_ALIKE
     )

@@ -1,8 +1,8 @@
 """Stage: tracks -> verdicts. Who may be seen.
 
-A false reveal is the worst error there is. So a face is shown only after `votes` good crops in a row that are all like
-one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it, also for
-frames that are held, and all votes start anew:
+A false reveal is the worst error there is. So a face is shown only after `votes` good crops of different views that
+are all like one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it,
+also for frames that are held, and all votes start anew:
 
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a look at the picture did not find it, or not surely
@@ -43,7 +43,7 @@ from streamer.core.types import (
 from streamer.embedders import Thresholds
 from streamer.identity.continuity import Observation, Sighting
 from streamer.identity.evidence import IdentityOptions, Rules
-from streamer.identity.known import Decided, Gathering, Known
+from streamer.identity.known import Crop, Decided, Gathering, Known
 
 __all__ = ["Identity", "IdentityCache", "hide_everyone"]
 
@@ -108,7 +108,7 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one match decides, and it must be better.
+    stills: every picture stands alone, so one view decides.
     counts: told what happened, for the report.
     """
 
@@ -124,7 +124,7 @@ class IdentityCache:
         counts: Counter[str] | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds, stills)
+        self._rules = Rules(options.who, thresholds)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.
@@ -246,10 +246,12 @@ class IdentityCache:
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
         self.counts["good crops"] += 1
-        name = self._rules.speaks_for(likeness)
+        name = self._rules.speaks_for(likeness, again=isinstance(known.opinion, Decided))
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
-        elif known.agree(name, t, likeness.score, votes_needed=self._votes):
+            return
+        crop = Crop(name, t, likeness.score, likeness.view, alone=self._rules.suffices_alone(likeness))
+        if known.agree(crop, votes_needed=self._votes):
             self.counts["reveals"] += 1
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:

@@ -15,9 +15,6 @@ from streamer.embedders import Thresholds
 
 __all__ = ["IdentityOptions", "Rules", "Who"]
 
-_STILL_EXTRA = 0.1
-"""A still has one crop and no second vote: its score must be so much better."""
-
 Who = Literal["all", "unknown", "known"]
 
 
@@ -47,16 +44,17 @@ class IdentityOptions(PartOptions):
 class Rules:
     """Decide for whom or against whom one crop speaks.
 
-    thresholds: of the embedder's model. stills: every picture stands alone, so one match decides, and must be better.
+    thresholds: of the embedder's model.
     """
 
     who: Who
     thresholds: Thresholds
-    stills: bool = False
 
-    def speaks_for(self, likeness: Likeness) -> str | None:
+    def speaks_for(self, likeness: Likeness, *, again: bool = False) -> str | None:
         """The name of the person who may be seen; empty for a stranger who may; None when it speaks for nobody.
 
+        again: it was decided before whose face this is; the crop has to confirm it. A decision takes more, and the more
+        people there are, the more it takes; so it is the same for one picture alone and for each view of a video.
         With nobody enrolled nobody may be seen, not even where only the enrolled are to be hidden: that would be a
         gallery that was forgotten.
         """
@@ -66,9 +64,15 @@ class Rules:
             return "" if likeness.score < self.thresholds.reject else None
         if self.who == "all":
             return None
-        accept = self.thresholds.accept + (_STILL_EXTRA if self.stills else 0.0)
+        accept = self.thresholds.accept if again else self.thresholds.accept_among(likeness.people)
         ahead = likeness.score - likeness.second_score
         return likeness.name if likeness.score >= accept and ahead >= self.thresholds.margin else None
+
+    def suffices_alone(self, likeness: Likeness) -> bool:
+        """Whether a crop that speaks for somebody is so clear that no other view of the face is needed."""
+        if self.who == "known":
+            return likeness.score < self.thresholds.unlike
+        return likeness.score >= self.thresholds.alone
 
     def speaks_against(self, likeness: Likeness) -> bool:
         """Whether this face is surely none of those who may be seen."""

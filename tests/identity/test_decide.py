@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.people import FACE_PX, SIZE, Rehearsal, Street, Walker
+from support.people import FACE_PX, SIZE, THRESHOLDS, Rehearsal, Street, Walker
 
 from streamer.core.types import Cover, Frame, Reveal, TrackBox
+from streamer.identity.evidence import Rules
 
 ADA, EVE = 1, 2
 """Ada is enrolled, Eve is not."""
@@ -24,8 +26,16 @@ HEAD = 33
 ROOM = SIZE[0] - FACE_PX - 20
 
 
-def standing(seed: int, x: float, y: float = 70, since: int = 0, until: int = 10**6, head: int | None = None) -> Walker:
-    return Walker(seed, lambda n: (x, y) if since <= n < until else None, head)
+def standing(
+    seed: int,
+    x: float,
+    y: float = 70,
+    since: int = 0,
+    until: int = 10**6,
+    head: int | None = None,
+    lively: bool = False,
+) -> Walker:
+    return Walker(seed, lambda n: (x, y) if since <= n < until else None, head, lively)
 
 
 def to_and_fro(seed: int, period: int, phase: float = 0.0, y: float = 70) -> Walker:
@@ -290,3 +300,14 @@ def test_whatever_the_ways_no_stranger_is_seen(
     people = [Walker(ADA, _walk(ada)), Walker(EVE, _walk(eve))]
     done = rehearse(people if eve_in_front else people[::-1], 120, mode, drop=lambda n: bool(dropped >> n % 20 & 1))
     assert done.false_reveals() == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_three_crops_of_one_view_are_one_vote(mode: str) -> None:
+    """Ada holds quite still, and is not so like herself that one view would do; she is seen when she moves."""
+    for lively in (False, True):
+        street = Street([standing(ADA, 200, lively=lively)], frames=150, live="live" in mode)
+        done = Rehearsal(street, **_without_live(mode))
+        done.cache._rules = Rules("unknown", replace(THRESHOLDS, alone=math.inf))
+        done.run()
+        assert bool(done.shown(ADA)) == lively
