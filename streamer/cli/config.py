@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from streamer.config.cautions import cautions
 from streamer.config.json_schema import config_schema
 from streamer.config.reference import render_default_yaml, render_reference
 from streamer.config.schema import load
 from streamer.core.errors import UsageError
 from streamer.core.report_schema import render_report_reference, report_schema
 from streamer.effects._measured import weakness
+from streamer.pipeline.assembly import detector_options
+from streamer.stages.detect import Scope
 
 __all__ = ["config"]
 
@@ -34,6 +37,10 @@ def config(
     if check is not None:
         settings = load(check)
         print(f"{check}: good")
+        for caution in cautions(settings.embedder.kind, settings.embedder.options, settings.identity.who):
+            print(f"warning: {caution}")
+        for visible in Scope.of(settings.zones, detector_options(settings)).notes():
+            print(f"warning: {visible}")
         if weak := weakness(settings.effect.kind):
             print(f"note: {weak}")
     elif report and reference == schema:
