@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from streamer.cli._verbs import group
+from streamer.cli.evaluate_lookalikes import lookalikes_command
 from streamer.cli.evaluate_options import print_missing, writable, write_chart, write_json
 from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
 from streamer.cli.evaluate_reid import reid_command
@@ -33,6 +34,7 @@ app = group("How good the hiding is, in numbers.")
 app.command("reid")(reid_command)
 app.command("recognition")(recognition_command)
 app.command("calibrate")(calibrate_command)
+app.command("lookalikes")(lookalikes_command)
 app.command("reveal")(reveal_command)
 
 
