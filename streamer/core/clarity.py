@@ -21,6 +21,7 @@ __all__ = [
     "CLOSEST",
     "InnerLook",
     "Look",
+    "Shape",
     "alike",
     "gap",
     "inner_alike",
@@ -30,6 +31,7 @@ __all__ = [
     "moved_on",
     "reshaped",
     "room",
+    "shape_of",
 ]
 
 WALK_PER_S = 6.0
@@ -58,6 +60,8 @@ Look = NDArray[np.float32]
 """What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
 InnerLook = NDArray[np.float32]
 """Eyes, nose and mouth and a little around them, smoothed: (34, 34) of luma."""
+Shape = NDArray[np.float64]
+"""The landmarks of a face, (5, 2) pixels of the aligned crop of 112 x 112."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -113,13 +117,15 @@ def inner_alike(a: InnerLook, b: InnerLook) -> float:
     return float(np.nan_to_num(found, nan=-1.0).max())
 
 
-def reshaped(a: Points5, b: Points5) -> float:
-    """How far the landmarks of two faces lie apart when both are aligned: root mean square, in pixels of 112.
+def shape_of(landmarks: Points5) -> Shape:
+    """The landmarks of a face, aligned. Raises ValueError when all of them are in one point."""
+    to_crop = similarity(landmarks, ARCFACE_112)
+    return np.asarray(landmarks, np.float64) @ to_crop[:, :2].T + to_crop[:, 2]
 
-    Raises ValueError when all landmarks of a face are in one point.
-    """
-    aligned = [np.column_stack([np.asarray(one), np.ones(5)]) @ similarity(one, ARCFACE_112).T for one in (a, b)]
-    return float(np.sqrt(((aligned[0] - aligned[1]) ** 2).sum(axis=1).mean()))
+
+def reshaped(a: Shape, b: Shape) -> float:
+    """How far the landmarks of two faces lie apart when both are aligned: root mean square, in pixels of 112."""
+    return float(np.sqrt(((a - b) ** 2).sum(axis=1).mean()))
 
 
 def moved_on(a: Points5, b: Points5, share: float) -> Points5:

@@ -90,9 +90,9 @@ class DetectorOptions(PartOptions):
     def _readable(self) -> str:
         """The setting that leaves recognisable faces visible; empty when none does."""
         if self.min_face_px > _UNREADABLE_PX:
-            return f"min_face_px above {_UNREADABLE_PX} ({self.min_face_px})"
+            return f"detector.min_face_px above {_UNREADABLE_PX} ({self.min_face_px})"
         if self.max_face_px is not None and self.max_face_px < _LARGER_THAN_ANY_PX:
-            return f"max_face_px below {_LARGER_THAN_ANY_PX} ({self.max_face_px})"
+            return f"detector.max_face_px below {_LARGER_THAN_ANY_PX} ({self.max_face_px})"
         return ""
 
     @property

@@ -21,6 +21,7 @@ from streamer.core.clarity import (
     CLOSEST,
     InnerLook,
     Look,
+    Shape,
     alike,
     inner_alike,
     inner_look_of,
@@ -29,6 +30,7 @@ from streamer.core.clarity import (
     moved_on,
     reshaped,
     room,
+    shape_of,
 )
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Points5
@@ -68,12 +70,13 @@ class Sighting:
     look: Look
     inner: InnerLook
     """Eyes, nose and mouth."""
+    shape: Shape
 
     @classmethod
     def of(cls, picture: Picture, t: float, landmarks: Points5) -> Sighting | None:
         """What the picture of time t shows there; None where there is nothing to compare."""
         look, inner = look_of(picture, landmarks), inner_look_of(picture, landmarks)
-        return None if look is None or inner is None else cls(t, landmarks, look, inner)
+        return None if look is None or inner is None else cls(t, landmarks, look, inner, shape_of(landmarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +230,10 @@ class Continuity:
             return False
         now = seen.sighting
         recent = [one for one in self.faces if now.t - one.t <= _RECENT_S] or [self.faces[-1]]
-        return (
-            max(inner_alike(one.inner, now.inner) for one in recent) < _FACE_ALIKE
-            or min(reshaped(now.landmarks, one.landmarks) for one in recent) > _FACE_RESHAPED
+        recent.reverse()  # the newest is the most alike, and one that is alike suffices
+        return not (
+            any(inner_alike(one.inner, now.inner) >= _FACE_ALIKE for one in recent)
+            and any(reshaped(now.shape, one.shape) <= _FACE_RESHAPED for one in recent)
         )
 
     def _ambiguity(self, seen: Observation, likeness: float) -> Ambiguity | None:
