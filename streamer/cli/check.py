@@ -18,6 +18,7 @@ from streamer.core.errors import DeviceError, StreamerError, redact
 from streamer.core.options import Context, Probe
 from streamer.core.picture import Picture
 from streamer.effects._measured import weakness
+from streamer.embedders import EmbedderOptions
 from streamer.inference import devices, providers
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.inference.models.store import Found, Store
@@ -41,6 +42,7 @@ def check(asked: Check) -> None:
     ]
     _section("effects", _effects)
     _section("device", _devices)
+    _section("recognition (optional)", _recognition)
     _section("liveness (optional)", _liveness)
     for folder in ("sources", "sinks"):
         for kind in parts.kinds(folder):
@@ -149,6 +151,23 @@ def _devices() -> list[Probe]:
             remedy = remedy.removesuffix(", or run with --device cpu")
             found.append(Probe(False, f"{kind} (optional): {missing.partition('but ')[2] or missing}", remedy))
     return found
+
+
+def _recognition() -> list[Probe]:
+    """At which similarities faces are taken for the same person, and how far that can be loosened."""
+    return [_thresholds(kind) for kind in parts.kinds("embedders")]
+
+
+def _thresholds(kind: str) -> Probe:
+    options = parts.options_type("embedders", kind)
+    assert issubclass(options, EmbedderOptions)
+    usual, bounds = options.calibrated, options.bounds
+    if usual is None or bounds is None:
+        return Probe(False, f"{kind} has no thresholds of its own", "streamer evaluate calibrate --folder DIR")
+    finding = f"{kind} accepts from {usual.accept:g} on, and cannot be set below {bounds.accept:g}"
+    if options.measured:
+        return Probe(True, finding)
+    return Probe(False, f"{finding}; both are guesses", "streamer evaluate calibrate --folder DIR")
 
 
 def _liveness() -> list[Probe]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 from streamer.cli.options.machine import Settings
+from streamer.config.cautions import cautions
 from streamer.config.json_schema import config_schema
 from streamer.config.reference import render_default_yaml, render_reference
 from streamer.config.schema import load
 from streamer.core.errors import UsageError
 from streamer.core.report_schema import render_report_reference, report_schema
 from streamer.effects._measured import weakness
+from streamer.pipeline.assembly import detector_options
+from streamer.stages.detect import Scope
 
 __all__ = ["config"]
 
@@ -20,6 +23,10 @@ def config(asked: Settings) -> None:
     if asked.check is not None:
         settings = load(asked.check)
         print(f"{asked.check}: good")
+        for caution in cautions(settings.embedder.kind, settings.embedder.options, settings.identity.who):
+            print(f"warning: {caution}")
+        for visible in Scope.of(settings.zones, detector_options(settings)).notes():
+            print(f"warning: {visible}")
         if weak := weakness(settings.effect.kind):
             print(f"note: {weak}")
     elif asked.report and asked.reference == asked.schema:

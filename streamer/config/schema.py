@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, ValidationError, create_model
 from streamer.anonymize.gate import MaskOptions
 from streamer.anonymize.zones import ZoneOptions
 from streamer.config import parts
+from streamer.config.cautions import refused
 from streamer.config.presets import PRESET_NAMES, preset_values
 from streamer.config.problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.core._suggest import nearest
@@ -158,7 +159,7 @@ class Config:
             preset = cls.privacy
         # Also sections that nobody named have the preset's defaults.
         read = {name: reader(name, given.get(name), preset, problems) for name, reader in _READERS.items()}
-        if problems:
+        if problems or (problems := refused(read)):
             raise ConfigError(problems)
         return cls(privacy=preset, **read)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamer.core.picture import Picture
 from streamer.core.reasons import CoverReason, HideReason
@@ -160,6 +163,10 @@ class Likeness:
     score: float
     second_score: float
     """Of the most similar other person; -1 when there is none."""
+    people: int
+    """How many it was compared with: the more there are, the more chances a stranger has."""
+    view: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """The crop, see `streamer.core.views`; None counts as no other view than any before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ def _is_tiles(value: object) -> object:
     raise ValueError(f"must be auto, null or a whole number from 1 to {_MOST_TILES}, got {value!r}")
 
 
+_UNREADABLE_PX = 20
+"""Longer side of faces that nobody can be recognised by; leaks are counted from here on."""
+_LARGER_THAN_ANY_PX = 1000
+"""Shorter side of a face that fills a picture of 1080 lines."""
 InputPx = Annotated[int | None, BeforeValidator(_auto_is_none)]
 
 
@@ -65,6 +69,11 @@ class DetectorOptions(PartOptions):
     max_face_px: int | None = Field(
         None, ge=32, description="faces larger than this (shorter side) are left VISIBLE; null hides every face found"
     )
+    i_accept_visible_faces: bool = Field(
+        False,
+        description=f"needed for a min_face_px above {_UNREADABLE_PX} and a max_face_px below {_LARGER_THAN_ANY_PX}: "
+        "with them, people can be recognised in the output",
+    )
 
     @model_validator(mode="after")
     def _report_what_counts(self) -> Self:
@@ -73,7 +82,20 @@ class DetectorOptions(PartOptions):
             object.__setattr__(self, "floor", self.threshold)
         if self.max_face_px is not None and self.max_face_px <= self.min_face_px:
             raise ValueError(f"max_face_px ({self.max_face_px}) must be above min_face_px ({self.min_face_px})")
+        if not self.i_accept_visible_faces and (shown := self._readable()):
+            raise ValueError(
+                f"{shown} leaves people visible who can be recognised; if that is meant, set "
+                "detector.i_accept_visible_faces=true"
+            )
         return self
+
+    def _readable(self) -> str:
+        """The setting that leaves recognisable faces visible; empty when none does."""
+        if self.min_face_px > _UNREADABLE_PX:
+            return f"detector.min_face_px above {_UNREADABLE_PX} ({self.min_face_px})"
+        if self.max_face_px is not None and self.max_face_px < _LARGER_THAN_ANY_PX:
+            return f"detector.max_face_px below {_LARGER_THAN_ANY_PX} ({self.max_face_px})"
+        return ""
 
     @property
     def needed_px(self) -> int:

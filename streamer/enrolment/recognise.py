@@ -64,12 +64,11 @@ def recognised(picture: Picture, reader: FaceReader, gallery: Gallery, *, now: f
 
 def _judged(face: Face, match: Match, reader: FaceReader) -> Recognised:
     thresholds = reader.embedder.thresholds
-    likeness = Likeness(match.name, match.score, match.second_score)
+    likeness, rules = Likeness(match.name, match.score, match.second_score, match.people), Rules("unknown", thresholds)
     if face.quality.face_px < _TOO_SMALL_PX:
         return Recognised(face, match, None, False, "too small to be told apart")
-    if Rules("unknown", thresholds).speaks_for(likeness) is not None:
-        alone = Rules("unknown", thresholds, stills=True).speaks_for(likeness) is not None
-        return Recognised(face, match, match.name, alone)
+    if rules.speaks_for(likeness, again=True) is not None:
+        return Recognised(face, match, match.name, may_show=rules.speaks_for(likeness) is not None)
     if match.name is None or match.score < thresholds.accept:
         return Recognised(face, match, None, False, "not enrolled")
     return Recognised(face, match, None, False, f"as much like {match.second_name} as like {match.name}")

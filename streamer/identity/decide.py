@@ -1,8 +1,8 @@
 """Stage: tracks -> verdicts. Who may be seen.
 
-A false reveal is the worst error there is. So a face is shown only after `votes` good crops in a row that are all like
-one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it, also for
-frames that are held, and all votes start anew:
+A false reveal is the worst error there is. So a face is shown only after `votes` good crops of different views that
+are all like one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it,
+also for frames that are held, and all votes start anew:
 
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a detection result does not hold it, or not surely
@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamer.core.clarity import appearance_of, gap
+from streamer.core.clarity import gap
 from streamer.core.geometry import grown, overlap, side
 from streamer.core.reasons import HideReason
 from streamer.core.types import (
@@ -45,7 +45,7 @@ from streamer.core.types import (
 from streamer.embedders import Thresholds
 from streamer.identity.continuity import Observation, Sighting
 from streamer.identity.evidence import IdentityOptions, Rules
-from streamer.identity.known import Decided, Gathering, Known
+from streamer.identity.known import Crop, Decided, Gathering, Known
 
 __all__ = ["Counts", "Identity", "IdentityCache", "hide_everyone"]
 
@@ -123,7 +123,7 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one match decides, and it must be better.
+    stills: every picture stands alone, so one view decides.
     counts: told what happened, for the report.
     """
 
@@ -139,7 +139,7 @@ class IdentityCache:
         counts: Counts | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds, stills)
+        self._rules = Rules(options.who, thresholds)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.
@@ -230,8 +230,7 @@ class IdentityCache:
         found = went[track_id]
         sighting = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
-            seen = appearance_of(frame.image, found.landmarks)
-            sighting = None if seen is None else Sighting(result.t, found.landmarks, seen)
+            sighting = Sighting.of(frame.image, result.t, found.landmarks)
         sure, space = found.score >= self._strong_score, self._space(found, result, went, tracks)
         return Observation(result.t, step_s, found.box, sighting, sure=sure, space=space)
 
@@ -261,10 +260,12 @@ class IdentityCache:
 
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
-        name = self._rules.speaks_for(likeness)
+        name = self._rules.speaks_for(likeness, again=isinstance(known.opinion, Decided))
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
-        elif known.agree(name, t, likeness.score, votes_needed=self._votes):
+            return
+        crop = Crop(name, t, likeness.score, likeness.view, alone=self._rules.suffices_alone(likeness))
+        if known.agree(crop, votes_needed=self._votes):
             self.counts.reveals += 1
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:

@@ -15,9 +15,6 @@ from streamer.embedders import Thresholds
 
 __all__ = ["IdentityOptions", "Rules", "Who"]
 
-_STILL_EXTRA = 0.1
-"""Added to `accept` for a still, which has one crop and no second vote."""
-
 Who = Literal["all", "unknown", "known"]
 
 
@@ -56,17 +53,18 @@ class IdentityOptions(PartOptions):
 class Rules:
     """Decide whether one crop is evidence for a person, or against everyone who may be seen.
 
-    thresholds: of the embedder's model. stills: every picture stands alone, so one match decides, and must be better.
+    thresholds: of the embedder's model.
     """
 
     who: Who
     thresholds: Thresholds
-    stills: bool = False
 
-    def speaks_for(self, likeness: Likeness) -> str | None:
+    def speaks_for(self, likeness: Likeness, *, again: bool = False) -> str | None:
         """Name of the person who may be seen; empty for a stranger who may be seen; None without evidence.
 
-        While nobody is enrolled, nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
+        again: a decision exists, and the crop has to confirm it. A first decision takes more, and the more people are
+        enrolled, the more it takes; this holds for a single picture and for each view of a video. While nobody is
+        enrolled, nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
         """
         if likeness.name is None or not math.isfinite(likeness.score):
             return None
@@ -74,9 +72,15 @@ class Rules:
             return "" if likeness.score < self.thresholds.reject else None
         if self.who == "all":
             return None
-        accept = self.thresholds.accept + (_STILL_EXTRA if self.stills else 0.0)
+        accept = self.thresholds.accept if again else self.thresholds.accept_among(likeness.people)
         ahead = likeness.score - likeness.second_score
         return likeness.name if likeness.score >= accept and ahead >= self.thresholds.margin else None
+
+    def suffices_alone(self, likeness: Likeness) -> bool:
+        """Whether a crop that speaks for somebody is so clear that no other view of the face is needed."""
+        if self.who == "known":
+            return likeness.score < self.thresholds.unlike
+        return likeness.score >= self.thresholds.alone
 
     def speaks_against(self, likeness: Likeness) -> bool:
         """Whether this face surely belongs to nobody who may be seen."""

@@ -40,6 +40,8 @@ class Match:
     second_name: str | None = None
     """The most similar other person; None: there is no other."""
     second_score: float = -1.0
+    people: int = 0
+    """How many the face was compared with."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Gallery:
         order: Sequence[int] = np.argpartition(row, -2)[-2:][::-1].tolist() if row.size > 1 else [0]
         found = sorted(((float(row[i]), self.people[i].name) for i in order if np.isfinite(row[i])), reverse=True)
         (score, name), (second_score, second_name) = found[0], found[1] if len(found) > 1 else (-1.0, None)
-        return Match(name, score, second_name, second_score)
+        return Match(name, score, second_name, second_score, int(np.isfinite(row).sum()))
 
     @cached_property
     def _expires(self) -> NDArray[np.float64]:

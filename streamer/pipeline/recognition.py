@@ -15,6 +15,7 @@ from typing import Any
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.anonymize.labels import labelled
+from streamer.config.cautions import cautions
 from streamer.config.parts import build
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError, UsageError
@@ -112,6 +113,8 @@ class Recognition:
                 raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
             return
         _check_records(options)
+        for caution in cautions(self._config.embedder.kind, self._config.embedder.options, options.who):
+            self._stats.note(caution, warning=True, stage="identity")
         people, _ = recogniser.gallery.current()
         if not len(people):
             enrol = for_gallery(_ENROLL, _path_of(options))

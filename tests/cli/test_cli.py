@@ -299,6 +299,7 @@ def test_quiet_is_silent(call: Call, clip: Path, tmp_path: Path, yunet: Path) ->
 
 def test_what_is_left_visible_is_said_also_when_quiet(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
     sizes = ["--set", "detector.min_face_px=30", "--set", "detector.max_face_px=90"]
+    sizes += ["--set", "detector.i_accept_visible_faces=true"]
     code, out, err = call("run", clip, "-o", tmp_path / "o.mp4", "-q", "--duration", "1", *sizes)
     assert (code, out) == (0, "")
     assert err.splitlines() == [

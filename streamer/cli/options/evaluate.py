@@ -106,6 +106,20 @@ class Calibrate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lookalikes:
+    """Strangers shown against own pictures accepted, for galleries of 1, 5, 20 and 100 people of a folder."""
+
+    WORK: ClassVar = "streamer.cli.evaluate_lookalikes:lookalikes_command"
+
+    folder: _PeopleFolder = None
+    strangers: Annotated[float, typer.Option(min=1e-7, max=0.5, help="wanted share of strangers shown")] = 1e-4
+    embedder: _Embedders = None
+    config_file: PlainConfigFile = None
+    set_: OneSetting = None
+    json_: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reveal:
     """Count, frame by frame, who can be seen and should not, and who cannot and should: `who: unknown` unless set."""
 
@@ -228,6 +242,7 @@ app = group(
         "reid": Reid,
         "recognition": Recognition,
         "calibrate": Calibrate,
+        "lookalikes": Lookalikes,
         "reveal": Reveal,
         "leak": Leak,
         "sweep": Sweep,
