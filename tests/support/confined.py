@@ -16,7 +16,7 @@ __all__ = ["Told", "streamer"]
 Told = subprocess.CompletedProcess[str]
 
 
-def streamer(*arguments: str | Path, folder: Path, seconds: float = 30.0, memory: int = 3 << 30) -> Told:
+def streamer(*arguments: str | Path, folder: Path, seconds: float = 90.0, memory: int = 3 << 30) -> Told:
     """Run `streamer` with these arguments in `folder`, which also is its home.
 
     memory: address space in bytes; the libraries alone take one gigabyte. Raises TimeoutExpired.
