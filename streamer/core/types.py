@@ -144,6 +144,8 @@ class Candidate:
     generation: int
     """The track's; evidence about an earlier one is void, because the track may have changed to another face since."""
     detection: Detection
+    views: tuple[NDArray[np.float32] | None, ...] | None = field(default=None, compare=False, repr=False)
+    """Those that count as votes so far, see `streamer.core.views`; None: it is decided, and none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,9 @@ class Likeness:
     people: int
     """How many it was compared with: the more there are, the more chances a stranger has."""
     view: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-    """The crop, see `streamer.core.views`; None counts as no other view than any before."""
+    """Which view of the face the crop is."""
+    another: bool = False
+    """Whether it is another than `Candidate.views`. Comparing takes long, so the embedder's thread does it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from streamer.core.clarity import gap
@@ -185,11 +185,15 @@ class IdentityCache:
         """See `Identity.next_request`."""
         if self._in_flight is not None or self._wish is None:
             return None
-        self._in_flight, self._wish = self._wish, None
-        for candidate in self._in_flight.faces:
-            known = self._known.get((self._in_flight.frame.epoch, candidate.track_id))
+        frame, faces = self._wish.frame, []
+        for candidate in self._wish.faces:
+            known = self._known.get((frame.epoch, candidate.track_id))
             if known is not None:
-                known.asked(self._in_flight.frame.t)
+                known.asked(frame.t)
+                # Only now: an answer may have brought a vote since the wish, and no other comes before this one's.
+                candidate = replace(candidate, views=known.views)
+            faces.append(candidate)
+        self._in_flight, self._wish = IdentityRequest(frame, tuple(faces)), None
         return self._in_flight
 
     def identified(self, result: Identified | None) -> None:
@@ -264,7 +268,9 @@ class IdentityCache:
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
             return
-        crop = Crop(name, t, likeness.score, likeness.view, alone=self._rules.suffices_alone(likeness))
+        crop = Crop(
+            name, t, likeness.score, likeness.view, likeness.another, alone=self._rules.suffices_alone(likeness)
+        )
         if known.agree(crop, votes_needed=self._votes):
             self.counts.reveals += 1
 

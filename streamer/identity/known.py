@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from streamer.core.reasons import HideReason
-from streamer.core.views import View, same_view
+from streamer.core.views import View
 from streamer.identity.continuity import Continuity
 
 __all__ = ["Crop", "Decided", "Gathering", "Known"]
@@ -40,6 +40,8 @@ class Crop:
     """Capture time in seconds."""
     score: float
     view: View | None = field(repr=False)
+    another: bool
+    """Whether the view is none of the votes before."""
     alone: bool = False
     """So clear that it takes no other view."""
 
@@ -89,6 +91,11 @@ class Known:
         if isinstance(self.opinion, Decided):
             return self.opinion.name
         return self.opinion.votes[-1].name if self.opinion.votes else None
+
+    @property
+    def views(self) -> tuple[View | None, ...] | None:
+        """Those that were counted so far; None when it is decided."""
+        return None if isinstance(self.opinion, Decided) else tuple(vote.view for vote in self.opinion.votes)
 
     def asked(self, t: float) -> None:
         """The embedder was asked about the face in the frame of time t."""
@@ -145,11 +152,10 @@ class Known:
 
 def _counted(before: Gathering, crop: Crop) -> Gathering:
     """The votes with one crop more."""
-    another = not any(same_view(vote.view, crop.view) for vote in before.votes)
     return replace(
         before,
-        votes=(*before.votes, crop) if another else before.votes,
+        votes=(*before.votes, crop) if crop.another else before.votes,
         last_t=crop.t,
         alone=before.alone + 1 if crop.alone else 0,
-        repeats=0 if another else before.repeats + 1,
+        repeats=0 if crop.another else before.repeats + 1,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from streamer.core.channel import Channel, Closed
 from streamer.core.errors import EmbedderError
 from streamer.core.stats import Stats
 from streamer.core.types import Candidate, Frame, Identified, IdentityRequest, Likeness
-from streamer.core.views import view_of
+from streamer.core.views import is_another, view_of
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.people.gallery import Gallery, Match
 
@@ -79,9 +79,12 @@ def embed(
 
 def _likeness(frame: Frame, candidate: Candidate, match: Match) -> Likeness:
     """What was found of a good crop, and the view that it is."""
-    landmarks = candidate.detection.landmarks
-    view = None if landmarks is None else view_of(frame.image, landmarks)
-    return Likeness(match.name, match.score, match.second_score, match.people, view)
+    found = Likeness(match.name, match.score, match.second_score, match.people)
+    landmarks, before = candidate.detection.landmarks, candidate.views
+    if landmarks is None or before is None:
+        return found
+    view = view_of(frame.image, landmarks)
+    return replace(found, view=view, another=is_another(view, before))
 
 
 def _crop(embedder: Embedder, request: IdentityRequest, candidate: Candidate, rules: CropRules) -> Crop | None:

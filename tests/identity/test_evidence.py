@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from fakes import face
 
 from streamer.core.types import Likeness
-from streamer.core.views import View
+from streamer.core.views import View, is_another
 from streamer.embedders import Thresholds
 from streamer.identity.evidence import Rules
 from streamer.identity.known import Crop, Decided, Known
@@ -48,12 +50,17 @@ def test_one_view_suffices_only_far_from_every_error() -> None:
 def decided(crops: list[Crop], votes: int = 3) -> bool:
     known = Known()
     for crop in crops:
-        known.agree(crop, votes_needed=votes)
+        agree(known, crop, votes)
     return isinstance(known.opinion, Decided)
 
 
+def agree(known: Known, crop: Crop, votes: int = 3) -> None:
+    """As it is asked for: is it another view than those that count?"""
+    known.agree(replace(crop, another=is_another(crop.view, known.views or ())), votes_needed=votes)
+
+
 def crops(views: list[int], *, alone: bool = False, step_s: float = 0.1) -> list[Crop]:
-    return [Crop("Ann", step_s * n, 0.6, view(seed), alone) for n, seed in enumerate(views)]
+    return [Crop("Ann", step_s * n, 0.6, view(seed), False, alone) for n, seed in enumerate(views)]
 
 
 def test_votes_come_from_different_views() -> None:
@@ -65,21 +72,21 @@ def test_votes_come_from_different_views() -> None:
 
 
 def test_a_crop_without_a_view_is_no_vote_more() -> None:
-    assert not decided([Crop("Ann", 0.1 * n, 0.6, None) for n in range(20)])
+    assert not decided([Crop("Ann", 0.1 * n, 0.6, None, False) for n in range(20)])
 
 
 def test_clear_crops_take_no_other_view_but_as_many() -> None:
     assert decided(crops([1, 1, 1], alone=True))
     assert not decided(crops([1, 1], alone=True))
     assert not decided(crops([1, 1, 1, 1], alone=True, step_s=0.02)), "neighbouring frames are one crop"
-    mixed = [Crop("Ann", 0.1 * n, 0.6, view(1), alone=bool(n % 3)) for n in range(20)]
+    mixed = [Crop("Ann", 0.1 * n, 0.6, view(1), False, alone=bool(n % 3)) for n in range(20)]
     assert not decided(mixed), "in a row"
 
 
 def test_a_decision_reaches_back_to_the_first_vote() -> None:
     known = Known()
     for crop in crops([1, 1, 2, 3]):
-        known.agree(crop, votes_needed=3)
+        agree(known, crop)
     assert isinstance(known.opinion, Decided)
     assert (known.opinion.since_t, known.opinion.confirmed_t) == pytest.approx((0.0, 0.3))
 
@@ -87,8 +94,8 @@ def test_a_decision_reaches_back_to_the_first_vote() -> None:
 def test_who_does_not_move_is_asked_about_less_and_less_often() -> None:
     known, waits = Known(), []
     for crop in crops([1] * 6):
-        known.agree(crop, votes_needed=3)
+        agree(known, crop)
         waits.append(known.wait_s(0.5))
     assert waits == pytest.approx([0.08, 0.08, 0.16, 0.32, 0.4, 0.4])
-    known.agree(Crop("Ann", 9.0, 0.6, view(2)), votes_needed=3)
+    agree(known, Crop("Ann", 9.0, 0.6, view(2), another=False))
     assert known.wait_s(0.5) == pytest.approx(0.08)

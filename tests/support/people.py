@@ -33,7 +33,7 @@ from streamer.core.types import (
     Points5,
     SourceInfo,
 )
-from streamer.core.views import view_of
+from streamer.core.views import is_another, view_of
 from streamer.effects import solid
 from streamer.embedders import Thresholds
 from streamer.identity.decide import Identity, IdentityCache, hide_everyone
@@ -359,7 +359,8 @@ class Rehearsal:
     @staticmethod
     def _likeness(frame: Frame, one: Candidate, match: Match) -> Likeness:
         seen = view_of(frame.image, one.detection.landmarks or landmarks(one.detection.box))
-        return Likeness(match.name, match.score, match.second_score, match.people, seen)
+        another = is_another(seen, one.views or ())
+        return Likeness(match.name, match.score, match.second_score, match.people, seen, another)
 
     def _answer_late(self, now: float) -> None:
         while self._late and self._late[0][0] <= self._results:
