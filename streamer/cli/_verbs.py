@@ -147,7 +147,7 @@ def _function(options: type[Options]) -> Callable[..., None]:
     hints = get_type_hints(options, include_extras=True)
     signature = inspect.signature(options)
     fields = [field.replace(annotation=hints[field.name]) for field in signature.parameters.values()]
-    verb.__signature__ = inspect.Signature(fields)  # type: ignore[attr-defined]
+    vars(verb)["__signature__"] = inspect.Signature(fields)
     verb.__annotations__ = {field.name: field.annotation for field in fields}
     verb.__doc__ = options.__doc__
     return verb

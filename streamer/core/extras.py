@@ -37,7 +37,7 @@ def load_extra(module: str, *, part: str, extra: str) -> ModuleType:
     except ImportError as error:
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         missing = error.name or module
-        raise UsageError(f"{part} needs {missing}, which {reason}; run: {install.library(extra)}") from error
+        raise UsageError(f"{part} needs {missing}, which {reason}; run: {install.optional(extra)}") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamer
 
-__all__ = ["DISTRIBUTION", "LIBRARIES", "again", "checkout", "intruders", "library", "ours", "packages", "without"]
+__all__ = ["DISTRIBUTION", "LIBRARIES", "again", "checkout", "intruders", "optional", "ours", "packages", "without"]
 
 DISTRIBUTION = "streamer-anonymizer"
 """The name for package installers. What is imported, and the command, is called `streamer`."""
@@ -54,7 +54,7 @@ def again() -> str:
     )
 
 
-def library(name: str) -> str:
+def optional(name: str) -> str:
     """The command that installs an optional library; `scripts/extras` comes with the sources only."""
     if checkout() is not None:
         return f"scripts/extras {name}"

@@ -68,7 +68,7 @@ def _packaged() -> Path:
         path = Path(place) / "models" / _WEIGHTS
         if path.is_file():
             return path
-    remedy = install.library("dlib")
+    remedy = install.optional("dlib")
     raise ModelError(f"{_WEIGHTS} is not on this machine; run: {remedy}, or name it with embedder.path")
 
 

@@ -45,7 +45,7 @@ def every_verb(name: str, group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def loaded(program: TyperGroup, name: str) -> Any:
-    return program.get_command(None, name)  # type: ignore[arg-type]
+    return program.get_command(typer.Context(program), name)
 
 
 # -- the start ------------------------------------------------------------------------------------------------------

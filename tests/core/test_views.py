@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 import pytest
@@ -31,8 +33,8 @@ def seen(luma: Luma, matrix: NDArray[np.float64] | None = None) -> View:
     moved = cv2.warpAffine(luma, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     off = np.random.default_rng(0).normal(0, 1.0, (5, 2))
     points = (np.asarray(ARCFACE_112) + 44) @ matrix[:, :2].T + matrix[:, 2] + off
-    landmarks: Points5 = tuple((float(x), float(y)) for x, y in points)  # type: ignore[assignment]
-    view = view_of(Picture.from_bgr(cv2.cvtColor(moved, cv2.COLOR_GRAY2BGR)), landmarks)  # type: ignore[arg-type]
+    landmarks = cast(Points5, tuple((float(x), float(y)) for x, y in points))
+    view = view_of(Picture.from_bgr(np.asarray(cv2.cvtColor(moved, cv2.COLOR_GRAY2BGR), np.uint8)), landmarks)
     assert view is not None
     return view
 

@@ -7,6 +7,7 @@ import json
 import pickle
 import struct
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.confined import streamer
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.enrolment.transfer import export_to, import_from, read_pickled
 from streamer.people.container import EXPORT, Bounds, write_arrays
+from streamer.people.content import Content
 from streamer.people.store import GalleryFile
 
 MODEL = "toy-000000000000"
@@ -277,7 +279,7 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch
     """Limits hold for both ways, or a gallery that grew beyond them would be lost."""
     file = GalleryFile(tmp_path / "people.gallery")
     for name in ("Ann", "Ben"):
-        file.update(MODEL, lambda c, name=name: c.added(name, np.eye(1, 4, dtype=np.float32), now=1.0))  # type: ignore[misc]
+        file.update(MODEL, partial(Content.added, name=name, vectors=np.eye(1, 4, dtype=np.float32), now=1.0))
     before = file.path.read_bytes()
     content = file.load()
     assert content is not None

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from streamer.anonymize.labels import labelled
 from streamer.config.schema import Config
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.core.options import Context
-from streamer.core.picture import Picture
+from streamer.core.picture import Format, Picture
 from streamer.core.reasons import HideReason
 from streamer.core.stats import Stats
 from streamer.core.types import Cover, Reveal, TrackBox
@@ -147,8 +148,8 @@ def test_a_log_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["i420", "bgrp"])
-def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: str) -> None:
-    picture = Picture.blank(320, 240, luma=100, format=format).frozen()  # type: ignore[arg-type]
+def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: Format) -> None:
+    picture = Picture.blank(320, 240, luma=100, format=format).frozen()
     before = [plane.copy() for plane in picture.planes]
     box = TrackBox(1, (100, 100, 160, 170), None)
 
@@ -221,12 +222,16 @@ def test_somebodys_end_changes_the_gallery_without_anybody_writing() -> None:
     assert live.version() == 1
 
 
+def _instead(new: Content, old: Content) -> Content:
+    return new
+
+
 def test_a_link_to_another_gallery_is_another_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a folder of settings is often swapped: the one who is removed must not stay."""
     monkeypatch.setattr("streamer.pipeline.recognition.build", lambda *_: CellEmbedder())
     for name, seeds in (("old", (1, 2)), ("new", (2,))):
-        people = gallery_of(*seeds)
-        GalleryFile(tmp_path / name).update(CellEmbedder.model, lambda _, people=people: Content(people))  # type: ignore[misc]
+        content = Content(gallery_of(*seeds))
+        GalleryFile(tmp_path / name).update(CellEmbedder.model, partial(_instead, content))
     link = tmp_path / "link"
     link.symlink_to("old")
     recogniser = open_recogniser(
