@@ -124,7 +124,7 @@ def _print_row(row: reid.Row) -> None:
     print(
         f"| {row.effect} | {row.embedder} | {row.attack} | {row.frames} | {row.rank1_percent:.1f} "
         f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {grey} | {apart} | {upper} | {above} | {seen} |",
-        flush=True,  # an effect takes minutes: whoever waits sees what there is
+        flush=True,  # an effect takes minutes: show the rows that are ready
     )
 
 

@@ -123,7 +123,7 @@ def _print_video(people: dict[str, Sighted], told: list[dict[str, Any]]) -> None
 
 
 def _as_json(seen: Seen) -> dict[str, Any]:
-    """Numbers only: of whoever is not enrolled no likeness to anybody is kept."""
+    """Numbers only: no similarity of a person who is not enrolled is kept."""
     faces = [
         {
             "box": [round(v, 1) for v in one.face.detection.box],

@@ -68,8 +68,8 @@ def gap(box: Box, others: Iterable[Box]) -> float:
     """How much room there is between a face and the nearest other, in sizes of the larger of the two.
 
     It is the distance of their middles less one size; 0 when the boxes overlap. Upwards counts double: heads walk
-    sideways. A face of quite another size counts `_OTHER_SIZE` times as far away: whoever took its place would be seen
-    to have `jumped`.
+    sideways. A face of quite another size counts `_OTHER_SIZE` times as far away: taking its place would count as
+    `jumped`.
     """
     return min((_gap(box, other) for other in others), default=math.inf)
 

@@ -73,7 +73,7 @@ def without(*names: str) -> str:
 
 def intruders() -> list[str]:
     """Packages in this environment that have a folder and a command called as ours, with versions: the index's, and
-    ours from when it had another name. Whoever removes one removes files of the other."""
+    ours from when it had another name. Removing one removes files of the other."""
     return [f"{found.metadata['Name']} {found.version}" for found in distributions(name="streamer")]
 
 

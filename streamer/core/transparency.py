@@ -1,4 +1,4 @@
-"""Video with transparency: what lies under it was hidden by whoever made the file, and stays hidden.
+"""Video with transparency: its author hid what lies under it, and it stays hidden.
 
 No output keeps the transparency of a video. Dropping it would show what is beneath, so frames are laid on black.
 """

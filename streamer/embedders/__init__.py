@@ -65,7 +65,7 @@ class EmbedderOptions(PartOptions):
     """What every embedder can be told; each adds its own, and what was measured of its model."""
 
     calibrated: ClassVar[Thresholds | None] = None
-    """What is taken where nothing is set; None: whoever adds an embedder did not say."""
+    """The default; None: the embedder names none."""
     bounds: ClassVar[Bounds | None] = None
     measured: ClassVar[bool] = True
     """False: thresholds and bounds are strict guesses."""

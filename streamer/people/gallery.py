@@ -87,7 +87,7 @@ class Gallery:
             return cls.empty(model, version=version)
         owner = np.repeat(np.arange(len(given)), [len(vectors) for _, vectors in given])
         named = tuple(
-            # Whoever comes from another gallery brings the hashes along.
+            # People from another gallery bring their hashes along.
             person
             if len(person.hashes) == len(vectors)
             else replace(person, hashes=tuple(vector_hash(vector) for vector in vectors))

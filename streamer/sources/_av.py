@@ -25,7 +25,7 @@ BOUNDS = {"max_pixels": "100000000"}
 _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _SANE_ASPECT = (0.25, 4.0)
-"""Shapes of pixels outside this range are mistakes of whoever wrote the file."""
+"""Shapes of pixels outside this range are mistakes of the program that wrote the file."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _JUMP_BACK_S = 1.0
 """Times that go back by more than this are a new clock (joined recordings), not a stray frame."""

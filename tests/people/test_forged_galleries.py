@@ -1,4 +1,4 @@
-"""Files made to harm whoever imports them: each is refused in one line, at once, without memory or a crash."""
+"""Files made to harm the person who imports them: each is refused in one line, at once, without memory or a crash."""
 
 from __future__ import annotations
 

@@ -69,7 +69,9 @@ class Recognise:
     input: Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of pictures, or a video")]
     montage: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="write a picture with names and kept faces; whoever else is on it is hidden"),
+        typer.Option(
+            metavar="FILE", help="write a picture with names and kept faces; all other people on it are hidden"
+        ),
     ] = None
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="all of it as JSON")] = None
     every_s: Annotated[float, typer.Option(min=0.04, help="of a video, examine a picture this often, in seconds")] = 0.5

@@ -136,7 +136,7 @@ class Store:
             waiting = f"another process is fetching {model.source.origin}; waiting for it"
             with locked(folder / "lock", on_wait=lambda: self._say(waiting)):
                 path = self.cache / model.file
-                if _state(path, model) is Found.GOOD:  # by whoever held the lock before
+                if _state(path, model) is Found.GOOD:  # by the process that held the lock before
                     return
                 path.unlink(missing_ok=True)
                 self._say(f"fetching {model.source.origin} for the model {model.name}")
