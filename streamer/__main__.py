@@ -14,11 +14,14 @@ __all__ = ["command", "main"]
 
 
 def main() -> None:
-    """Run the command line and end the program."""
+    """Run the command line and end the program. Nothing of its memory is left on the disk when it crashes."""
+    from streamer.cli.dumps import switch_off_dumps
+
+    switch_off_dumps()
     code = command()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # none when the program was started with it closed
-            with suppress(OSError):  # whoever read it is gone, or its disk is full
+            with suppress(OSError):  # its reader is gone, or its disk is full
                 stream.flush()
     if threading.active_count() > 1:
         # A thread stuck in native code (a camera or a network that hangs) can crash the interpreter's own way out.
@@ -45,13 +48,13 @@ def command() -> int:
         _tell("interrupted")
         return 1
     except BrokenPipeError:
-        # Whoever read our output is gone. Python would complain once more when it flushes at exit.
+        # The reader of our output is gone. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         if (code := _wrong_usage(error)) is not None:
             return code
-        # A fault of ours: one line for people, the traceback for whoever asks.
+        # A fault of ours: one line for people, the traceback on request.
         if {"-v", "--verbose"} & set(sys.argv):
             sys.stderr.write(redact(traceback.format_exc()))
         reason = redact(f"{type(error).__name__}: {error}").splitlines()[0]

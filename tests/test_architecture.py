@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from support.source import MODULES, own_imports
 
-_LAYERS = """
-__main__
+_LAYERS = """__main__
 cli
 evaluate
 api enrolment
@@ -19,14 +18,13 @@ inference people effects drawn
 core
 """
 HEIGHT = {folder: -line for line, folders in enumerate(_LAYERS.split("\n")) for folder in folders.split()}
-NEEDS = {
+NEEDS = {  # all that a part may import besides its own folder
     "sources": {"core", "drawn"},
     "detectors": {"core", "inference"},
     "embedders": {"core", "inference"},
     "effects": {"core"},
     "sinks": {"core", "anonymize"},
 }
-"""All that a part may import besides its own folder."""
 
 
 def _folder(module: str) -> str:

@@ -79,6 +79,20 @@ def test_the_code_names_documents_that_exist() -> None:
             assert (ROOT / name).exists(), f"{path}: {name}"
 
 
+def test_the_threat_model_names_tests_that_exist() -> None:
+    """In its tables: `file.py`, `file.py::name`, and `::name` for the file named before."""
+    named = re.findall(r"`([\w/]*\.py)?(?:::(\w+))?`", (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8"))
+    file = ""
+    texts: dict[str, str] = {}
+    for path, name in named:
+        file = path or file
+        if not file or not (path or name):
+            continue
+        texts[file] = texts.get(file) or (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not name or re.search(rf"(?:def|class) {name}\b", texts[file]), f"{file} has no {name}"
+    assert len(texts) > 15
+
+
 def test_pictures_are_small() -> None:
     for path in [*(ROOT / "docs").glob("*.jpg"), *(ROOT / "docs").glob("*.png")]:
         assert path.stat().st_size <= pictures.MOST_BYTES, path
@@ -215,6 +229,6 @@ def test_effects_and_exit_codes_are_all_named() -> None:
     page = text_of(ROOT / "docs" / "running.md")
     for code in ("| 0 |", "| 1 |", "| 2 |", "| 3 |"):
         assert code in page
-    help_text = text_of(ROOT / "streamer" / "cli" / "run.py")
+    help_text = text_of(ROOT / "streamer" / "cli" / "options" / "run.py")
     for kind in kinds("effects"):
         assert kind in help_text

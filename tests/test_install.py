@@ -86,15 +86,15 @@ def test_every_command_names_known_packages(copy: Path | None) -> None:
     for command in made:
         assert problems(command, copy) == []
     for name in install.LIBRARIES:
-        assert copy is not None or problems(install.library(name)) == []
-        assert copy is None or install.library(name) == f"scripts/extras {name}"
+        assert copy is not None or problems(install.optional(name)) == []
+        assert copy is None or install.optional(name) == f"scripts/extras {name}"
 
 
 def test_an_installed_copy_says_the_index_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "checkout", lambda: None)
     assert install.ours("gpu") == "pip install 'streamer-anonymizer[gpu]'"
     assert install.again() == "pip install --force-reinstall --no-deps streamer-anonymizer"
-    assert install.library("dlib").startswith("pip install --no-deps dlib-bin==")
+    assert install.optional("dlib").startswith("pip install --no-deps dlib-bin==")
 
 
 def test_a_checkout_says_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,13 +174,13 @@ def test_every_call_names_known_packages_and_extras() -> None:
             if called.attr == "ours":
                 assert words[0] in EXTRAS, where
                 assert problems(" ".join(words[1:])) == [], where
-            elif called.attr == "library":
+            elif called.attr == "optional":
                 assert not words or words[0] in install.LIBRARIES, where
             elif called.attr == "packages":
                 assert problems(" ".join(f"'{word}'" for word in words)) == [], where
             elif called.attr == "without":
                 assert set(words) <= {*KNOWN, "streamer"}, where
-    assert seen >= {"ours", "library", "packages", "without"}
+    assert seen >= {"ours", "optional", "packages", "without"}
 
 
 DOCUMENTS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from support.source import MODULES, TREES, called, imports
@@ -29,6 +30,53 @@ def test_raw_pictures_are_not_shown_or_written_outside_sinks() -> None:
     found = {module for module, tree in TREES.items() if called(tree) & writers}
     # Evaluation lays originals beside results, for whoever measures on test media; no stream runs through it.
     assert {module for module in found if module.split(".")[0] not in ("sinks", "evaluate")} == set()
+
+
+def test_pictures_are_decoded_in_one_file() -> None:
+    """Where what they announce is judged first."""
+    readers = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imreadanimation", "imdecodeanimation"}
+    assert {module for module, tree in TREES.items() if called(tree) & readers} == {"core.decoding"}
+
+
+def test_nothing_is_unpickled_or_loaded_by_numpy() -> None:
+    found = {
+        (module, ast.unparse(node.func))
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
+    loaders = ("pickle.", "np.load", "np.lib.format.read", "np.fromfile", "yaml.load", "yaml.unsafe", "marshal.")
+    assert {(module, name) for module, name in found if name.startswith(loaders)} == set()
+
+
+def test_files_are_made_in_one_place() -> None:
+    """What is written otherwise follows links that somebody planted, or is seen half-written."""
+    makers = {"write_text", "write_bytes", "touch", "mkstemp", "NamedTemporaryFile", "FileIO", "savez", "save", "dump"}
+    found = {(module, name) for module, tree in TREES.items() for name in called(tree) & makers}
+    # Numbers may be asked for on /dev/stdout or a pipe, which nothing can take the place of.
+    assert found == {("core.files", "FileIO"), ("cli.evaluate_options", "write_bytes")}
+    opened = {
+        (module, ast.unparse(node))
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "open"
+    }
+    writing = {(module, text) for module, text in opened if re.search(r"['\"][wax]b?\+?['\"]|O_CREAT|O_TRUNC", text)}
+    # The sink writes through a file of `core.files`, evaluation into folders of its own that go away, an archive into
+    # memory.
+    assert {module for module, _ in writing} == {
+        "core.files",
+        "evaluate._loop",
+        "evaluate.gpu",
+        "people.container",
+        "sinks._video_file",
+    }
+
+
+def test_no_port_is_opened() -> None:
+    """What listens has to be guarded, and nothing does yet."""
+    listeners = {"bind", "listen", "create_server", "start_server", "serve_forever", "HTTPServer", "TCPServer"}
+    assert {module for module, tree in TREES.items() if called(tree) & listeners} == set()
 
 
 def test_models_come_from_the_store_only() -> None:
@@ -58,3 +106,9 @@ def test_only_the_command_line_prints() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_modules_hold_one_idea(module: str) -> None:
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_functions_fit_on_a_screen(module: str) -> None:
+    functions = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [one.name for one in functions if (one.end_lineno or one.lineno) - one.lineno >= 50]

@@ -42,11 +42,11 @@ def objection(frame: Frame, plan: Plan | None, rules: Freshness) -> CoverReason 
         return CoverReason.OTHER_FRAME
     if not plan.results:
         return CoverReason.NO_PASS
-    for look in plan.results:
-        if not look.full or look.epoch != frame.epoch:
+    for result in plan.results:
+        if not result.full or result.epoch != frame.epoch:
             return CoverReason.OTHER_PASS
         # Written so that a time that is no number objects, too.
-        if not abs(look.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
+        if not abs(result.t - frame.t) <= rules.max_gap_s + _TIME_SLACK_S:
             return CoverReason.PASS_TOO_FAR
     for track, _ in plan.tracks:
         if not all(map(math.isfinite, (*track.box, track.uncertainty_px))):

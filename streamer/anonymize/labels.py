@@ -31,7 +31,7 @@ def labelled(picture: Picture, tracks: Sequence[tuple[TrackBox, Verdict]], shown
         elif isinstance(verdict, Reveal):
             _bar(canvas, track, "hidden", _HIDDEN)
         else:
-            _bar(canvas, track, verdict.why, _UNDECIDED if verdict.why in _UNDECIDED_WHY else _HIDDEN)
+            _bar(canvas, track, verdict.why.value, _UNDECIDED if verdict.why in _UNDECIDED_WHY else _HIDDEN)
     return canvas.frozen()
 
 

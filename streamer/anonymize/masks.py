@@ -236,8 +236,9 @@ def _proportioned(across: float, along: float, tilt: float, by_px: tuple[float, 
     across, along = across + margin, along + margin
     lying = min(max((abs(tilt) - _UPRIGHT) / (_LYING - _UPRIGHT), 0.0), 1.0)
     ratio = _RATIO + lying * (1 - _RATIO)
-    along = max(along, ratio * across)
-    return along / ratio + more, along + more
+    # A box that is wider than high is no upright face, and says nothing of a face's shape: it grows by as much at most.
+    along = max(along, ratio * min(across, along))
+    return max(across, along / ratio) + more, along + more
 
 
 def _axis(points: Points5) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Zones: parts of the picture that are never shown, whoever is in them, and where faces have to be looked for.
+"""Zones: parts of the picture that are never shown, and the region in which faces have to be found.
 
 `inside` is a region of interest: what lies outside all of its polygons is covered flat. `cover` is the opposite: a
 window, a screen, a neighbour's garden. The gate covers both in every frame that leaves, after everything else, so no
@@ -35,7 +35,7 @@ _FILL = 48
 _SLACK_PX = 1e-6
 """Rounding errors never uncover a pixel."""
 _MARGIN_SHARE, _MARGIN_PX = 0.125, 64
-"""What is looked at around the region of interest: a face at its edge is seen whole."""
+"""Margin that is searched around the region of interest: a face at its edge is seen whole."""
 _KEPT_STENCILS = 4
 _KEPT_UP_TO_PX = 4096 * 2304
 """Zones are worked out once per size of picture, except for large photographs: theirs would fill the memory."""

@@ -14,7 +14,7 @@ from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summar
 from streamer.config.endpoints import Job
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError, UsageError, redact
-from streamer.core.files import write_whole
+from streamer.core.files import PRIVATE, write_whole
 from streamer.core.options import Context
 from streamer.core.report_schema import VERSION
 from streamer.pipeline.assembly import Parts
@@ -125,9 +125,9 @@ def check_report(path: Path) -> None:
 
 
 def write_report(path: Path, runs: list[dict[str, Any]]) -> None:
-    """One run: its summary; a folder of videos: a list of them under `runs`."""
+    """One run: its summary; a folder of videos: a list of them under `runs`. Readable for the owner only."""
     data = runs[0] if len(runs) == 1 else {"schema": VERSION, "runs": runs}
     try:
-        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
+        write_whole(path, (json.dumps(data, indent=2) + "\n").encode(), mode=PRIVATE)
     except OSError as error:
         raise StreamerError(f"report {path} could not be written: {error.strerror}") from error

@@ -1,17 +1,22 @@
-"""Groups of verbs that load a verb's modules when it is run, and whose help leaves nothing out."""
+"""Verbs whose work is loaded when it is run, their groups, and help that leaves nothing out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["IN_OUT", "PANELS", "PEOPLE", "PRIVACY", "SAID", "SETTINGS", "SPEED", "Later", "Verb", "Verbs", "group"]
+__all__ = [
+    "IN_OUT", "PANELS", "PEOPLE", "PRIVACY", "SAID", "SETTINGS", "SPEED", "Later", "Options", "Verb", "Verbs", "group",
+    "work_of",
+]  # fmt: skip
 
 IN_OUT = "Input and output"
 PRIVACY = "Privacy"
@@ -25,14 +30,21 @@ PANELS = (IN_OUT, PRIVACY, PEOPLE, SPEED, SAID, SETTINGS)
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A verb that is loaded when somebody runs it or asks for its help."""
+    """A verb whose options are loaded when somebody runs it or asks for its help."""
 
     where: str
-    """`module:name` of its function, or of a group."""
+    """`module:name` of its options, or of a group."""
     help: str
     """Its first sentence: a list of verbs is to cost no import."""
     hidden: bool = False
     """True for another spelling."""
+
+
+class Options(Protocol):
+    """The options of a verb: a dataclass whose fields have the types and defaults that Typer reads."""
+
+    WORK: ClassVar[str]
+    """`module:name` of the function that takes them and does the work; loaded when the verb is run."""
 
 
 class Verb(TyperCommand):
@@ -110,17 +122,43 @@ class Verbs(TyperGroup):
             self._listing = False
 
 
-def group(help: str) -> typer.Typer:
-    """A group of verbs below the program's."""
-    return typer.Typer(cls=Verbs, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+def group(help: str, verbs: Mapping[str, type[Options]]) -> typer.Typer:
+    """A group of verbs below the program's: name -> options."""
+    made = typer.Typer(cls=Verbs, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    for name, options in verbs.items():
+        made.command(name)(_function(options))
+    return made
+
+
+def work_of(options: type[Options]) -> Callable[[Any], None]:
+    """The function that does a verb's work; its modules are loaded now."""
+    module, _, name = options.WORK.partition(":")
+    found: Callable[[Any], None] = getattr(import_module(module), name)
+    return found
+
+
+@cache
+def _function(options: type[Options]) -> Callable[..., None]:
+    """A function as Typer wants it: a parameter for each option, and their docstring."""
+
+    def verb(**given: Any) -> None:
+        work_of(options)(options(**given))
+
+    hints = get_type_hints(options, include_extras=True)
+    signature = inspect.signature(options)
+    fields = [field.replace(annotation=hints[field.name]) for field in signature.parameters.values()]
+    vars(verb)["__signature__"] = inspect.Signature(fields)
+    verb.__annotations__ = {field.name: field.annotation for field in fields}
+    verb.__doc__ = options.__doc__
+    return verb
 
 
 def _loaded(name: str, verb: Later) -> Any:
     module, _, attribute = verb.where.partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
-        found.command(name, cls=Verb)(function)
+        options, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
+        found.command(name, cls=Verb)(_function(options))
     command: Any = typer.main.get_command(found)
     command.name, command.hidden = name, verb.hidden
     return command

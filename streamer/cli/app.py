@@ -11,9 +11,11 @@ from streamer.cli._verbs import Later, Verbs
 
 __all__ = ["VERBS", "app"]
 
-_RECOGNISE = Later("streamer.cli.recognise:recognise", "Name every face of INPUT that belongs to somebody enrolled.")
-_ENROLL = Later("streamer.cli.enroll:enroll", "Put people into the gallery.")
-_RUN = Later("streamer.cli.run:run", "Anonymize every INPUT into every OUTPUT.")
+_RECOGNISE = Later(
+    "streamer.cli.options.people:Recognise", "Name every face of INPUT that belongs to somebody enrolled."
+)
+_ENROLL = Later("streamer.cli.options.people:Enroll", "Put people into the gallery.")
+_RUN = Later("streamer.cli.options.run:Run", "Anonymize every INPUT into every OUTPUT.")
 
 
 def _other_spelling(verb: Later) -> Later:
@@ -24,15 +26,18 @@ VERBS = {
     "run": _RUN,
     "enroll": _ENROLL,
     "recognise": _RECOGNISE,
-    "people": Later("streamer.cli.people:app", "The people in the gallery: who they are, and how they are forgotten."),
-    "check": Later("streamer.cli.check:check", "Try out what a run needs."),
-    "audit": Later("streamer.cli.audit:audit", "Check the chain of hashes of an audit log."),
-    "models": Later("streamer.cli.models:app", "Model files: what there is, where it lies."),
-    "config": Later(
-        "streamer.cli.config:config", "Print every setting at its default, as a configuration file to start from."
+    "people": Later(
+        "streamer.cli.options.people:app", "The people in the gallery: who they are, and how they are forgotten."
     ),
-    "evaluate": Later("streamer.cli.evaluate:app", "How good the hiding is, in numbers."),
-    "bench": Later("streamer.cli.evaluate_bench:app", "What the parts find and cost, in numbers."),
+    "check": Later("streamer.cli.options.machine:Check", "Try out what a run needs."),
+    "audit": Later("streamer.cli.options.people:Audit", "Check the chain of hashes of an audit log."),
+    "models": Later("streamer.cli.options.machine:app", "Model files: what there is, where it lies."),
+    "config": Later(
+        "streamer.cli.options.machine:Settings",
+        "Print every setting at its default, as a configuration file to start from.",
+    ),
+    "evaluate": Later("streamer.cli.options.evaluate:app", "How good the hiding is, in numbers."),
+    "bench": Later("streamer.cli.options.bench:app", "What the parts find and cost, in numbers."),
     "anonymize": _other_spelling(_RUN),
     "anonymise": _other_spelling(_RUN),
     "enrol": _other_spelling(_ENROLL),

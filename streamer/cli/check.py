@@ -6,11 +6,11 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated
 
 import typer
 
 from streamer import __version__
+from streamer.cli.options.machine import Check
 from streamer.config import parts
 from streamer.config.schema import Choice, Config
 from streamer.core import install
@@ -18,6 +18,7 @@ from streamer.core.errors import DeviceError, StreamerError, redact
 from streamer.core.options import Context, Probe
 from streamer.core.picture import Picture
 from streamer.effects._measured import weakness
+from streamer.embedders import EmbedderOptions
 from streamer.inference import devices, providers
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.inference.models.store import Found, Store
@@ -28,11 +29,9 @@ _ACCELERATORS = {"darwin": ("coreml",), "win32": ("cuda", "tensorrt", "directml"
 _ENCODERS = {"libx264": "H.264 (.mp4 .mkv .mov .avi)", "libx265": "H.265", "libvpx-vp9": "VP9 (.webm)"}
 
 
-def check(
-    device: Annotated[str, typer.Option(help=f"{devices.FORMS}: the device that must work")] = "cpu",
-) -> None:
-    """Try out what a run needs. Exit code 0 when faces can be hidden, from a file into a file, on DEVICE; else 1."""
-    config = Config().updated({"run.device": device})
+def check(asked: Check) -> None:
+    """Try out what a run needs."""
+    config = Config().updated({"run.device": asked.device})
     print(f"streamer {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     needed = [
         *_section("installation", _installation),
@@ -43,6 +42,7 @@ def check(
     ]
     _section("effects", _effects)
     _section("device", _devices)
+    _section("recognition (optional)", _recognition)
     _section("liveness (optional)", _liveness)
     for folder in ("sources", "sinks"):
         for kind in parts.kinds(folder):
@@ -151,6 +151,23 @@ def _devices() -> list[Probe]:
             remedy = remedy.removesuffix(", or run with --device cpu")
             found.append(Probe(False, f"{kind} (optional): {missing.partition('but ')[2] or missing}", remedy))
     return found
+
+
+def _recognition() -> list[Probe]:
+    """At which similarities faces are taken for the same person, and how far that can be loosened."""
+    return [_thresholds(kind) for kind in parts.kinds("embedders")]
+
+
+def _thresholds(kind: str) -> Probe:
+    options = parts.options_type("embedders", kind)
+    assert issubclass(options, EmbedderOptions)
+    usual, bounds = options.calibrated, options.bounds
+    if usual is None or bounds is None:
+        return Probe(False, f"{kind} has no thresholds of its own", "streamer evaluate calibrate --folder DIR")
+    finding = f"{kind} accepts from {usual.accept:g} on, and cannot be set below {bounds.accept:g}"
+    if options.measured:
+        return Probe(True, finding)
+    return Probe(False, f"{finding}; both are guesses", "streamer evaluate calibrate --folder DIR")
 
 
 def _liveness() -> list[Probe]:

@@ -9,6 +9,8 @@ from streamer.core.errors import InputError
 
 __all__ = ["cameras", "first_camera", "has_display"]
 
+_DRAWN = "try the drawn scene: streamer run demo"
+
 
 def cameras() -> list[str]:
     """Cameras that this user may open, in the order of their numbers, as an input names them."""
@@ -18,13 +20,13 @@ def cameras() -> list[str]:
     return found
 
 
-def first_camera() -> str:
-    """The camera that is taken when no input is named. Raises InputError naming the way on when there is none."""
+def first_camera(*, instead: str = _DRAWN) -> str:
+    """The camera that is used when no input is named. Raises InputError without one; `instead`: what to do then."""
     if found := cameras():
         return found[0]
     problems = [probe for probe in parts.load("sources", "camera").probe() if not probe.ok]
     reasons = "; ".join(f"{probe.finding}; {probe.remedy}" for probe in problems)
-    raise InputError(reasons or "no camera was found; try the drawn scene: streamer run demo")
+    raise InputError((reasons or f"no camera was found; {_DRAWN}").replace(_DRAWN, instead))
 
 
 def has_display() -> bool:

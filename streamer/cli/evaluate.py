@@ -1,188 +1,102 @@
-"""`streamer evaluate`: how good the hiding is, in numbers."""
+"""`streamer evaluate leak | sweep | suite | cases`: how good the hiding is, in numbers."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from streamer.cli._verbs import group
-from streamer.cli.evaluate_options import print_missing, writable, write_chart, write_json
-from streamer.cli.evaluate_recognition import calibrate_command, recognition_command
-from streamer.cli.evaluate_reid import reid_command
-from streamer.cli.evaluate_reveal import reveal_command
+from streamer.cli.evaluate_options import print_missing, settings, writable, write_chart, write_json
+from streamer.cli.options.evaluate import Cases, Leak, Suite, Sweep
 from streamer.cli.terminal import Terminal
 from streamer.config.endpoints import parse_input
-from streamer.config.schema import Config, load, parse_overrides, spelled_out
 from streamer.core.errors import StreamerError, UsageError
-from streamer.core.options import Context
 from streamer.evaluate import _chart
 from streamer.evaluate import suite as media
 from streamer.evaluate.cases import CASES, FPS, glimpse, judge
 from streamer.evaluate.leak import LeakMeter, file_pairs, judge_run, load_reference
 from streamer.evaluate.sweep import Row, clips, measure, usual_settings
-from streamer.pipeline.assembly import device_of
 
-__all__ = ["app"]
-
-app = group("How good the hiding is, in numbers.")
+__all__ = ["cases", "leak", "suite", "sweep"]
 
 
-app.command("reid")(reid_command)
-app.command("recognition")(recognition_command)
-app.command("calibrate")(calibrate_command)
-app.command("reveal")(reveal_command)
-
-
-@app.callback()
-def _group() -> None:
-    """How good the hiding is, in numbers."""
-
-
-@app.command()
-def leak(
-    original: Annotated[str, typer.Argument(metavar="ORIGINAL", help="the clip before anonymization")],
-    anonymized: Annotated[
-        Path | None,
-        typer.Argument(metavar="ANONYMIZED", help="the same clip made with a solid effect; without it, it is run here"),
-    ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="boxes of all faces: frame,id,x,y,w,h")
-    ] = None,
-    min_face_px: Annotated[float, typer.Option(help="faces narrower than this are not judged")] = 20,
-    privacy: Annotated[str | None, typer.Option(metavar="PRESET", help="fast, balanced or strict")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
-    ] = None,
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
-    montage: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="the readable faces, original beside emitted")
-    ] = None,
-) -> None:
-    """Count the faces that can still be read: on two files, or on a clip that is run here with a solid effect."""
-    if reference is None:
+def leak(asked: Leak) -> None:
+    """Count the faces that can still be read."""
+    if asked.reference is None:
         raise UsageError("name the boxes of the faces with --reference FILE.csv")
-    writable(json_, montage)
-    faces = load_reference(reference)
-    meter = LeakMeter(faces, min_face_px=min_face_px)
-    if anonymized is None:
-        config, ctx = _prepared(config_file, set_, privacy, Terminal())
-        judge_run(parse_input(original), config, meter, ctx)
+    writable(asked.json_, asked.montage)
+    faces = load_reference(asked.reference)
+    meter = LeakMeter(faces, min_face_px=asked.min_face_px)
+    if asked.anonymized is None:
+        config, ctx = settings(asked.config_file, asked.set_, Terminal(), asked.privacy)
+        judge_run(parse_input(asked.original), config, meter, ctx)
     else:
-        for pair in file_pairs(Path(original), anonymized, faces):
+        for pair in file_pairs(Path(asked.original), asked.anonymized, faces):
             meter.add(pair)
     result = meter.result()
     _print(result)
-    write_json(json_, result)
-    if montage is not None:
-        meter.montage(montage)
+    write_json(asked.json_, result)
+    if asked.montage is not None:
+        meter.montage(asked.montage)
 
 
-@app.command()
-def sweep(
-    files: Annotated[list[Path], typer.Argument(metavar="CLIPS...", help="clips whose faces are known")],
-    reference: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="folder with NAME.csv for every clip: frame,id,x,y,w,h")
-    ] = None,
-    min_face_px: Annotated[float, typer.Option(help="faces narrower than this are not judged")] = 20,
-    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="GROUP", help="only this group, for example preset; repeatable")
-    ] = None,
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="leak rate against CPU time")] = None,
-) -> None:
-    """Leak rate, needless cover, cost and delay over cadence, lookahead, input size, detectors and presets.
-
-    A setting that fails keeps none of the others from being measured; the exit code is then that of the first failure.
-    """
-    if reference is None:
+def sweep(asked: Sweep) -> None:
+    """Measure every setting of the usual ones."""
+    if asked.reference is None:
         raise UsageError("name the folder with the boxes of the faces with --reference DIR")
-    settings = list(usual_settings())
-    if unknown := set(only or []) - {setting.group for setting in settings}:
-        known = ", ".join(sorted({setting.group for setting in settings}))
+    todo = list(usual_settings())
+    if unknown := set(asked.only or []) - {setting.group for setting in todo}:
+        known = ", ".join(sorted({setting.group for setting in todo}))
         raise UsageError(f"--only {', '.join(sorted(unknown))}: there are {known}")
-    writable(json_, plot)
+    writable(asked.json_, asked.plot)
     terminal = Terminal()
-    base, ctx = _prepared(config_file, set_, None, terminal)
-    todo = clips(files, reference)
+    base, ctx = settings(asked.config_file, asked.set_, terminal)
+    films = clips(asked.files, asked.reference)
     rows: list[Row] = []
     exit_code = 0
-    for setting in settings:
-        if only and setting.group not in only:
+    for setting in todo:
+        if asked.only and setting.group not in asked.only:
             continue
         try:
-            rows.append(measure(todo, setting, base, ctx, min_face_px=min_face_px, say=terminal.say))
+            rows.append(measure(films, setting, base, ctx, min_face_px=asked.min_face_px, say=terminal.say))
         except StreamerError as error:
             terminal.error(f"{setting.group}, {setting.name}: {error}")
             rows.append(Row(setting.group, setting.name, missing=str(error)))
             exit_code = exit_code or error.exit_code
-        write_json(json_, [row.as_json() for row in rows])  # hours may still come, and be cut short
+        write_json(asked.json_, [row.as_json() for row in rows])  # hours may still come, and be cut short
     measured = [row for row in rows if not row.missing]
     _print_rows(measured)
     print_missing([(f"{row.group}, {row.name}", None, row.missing) for row in rows if row.missing])
-    if plot is not None:
-        _plot_rows(plot, measured)
+    if asked.plot is not None:
+        _plot_rows(asked.plot, measured)
     if exit_code:
         raise typer.Exit(exit_code)
 
 
-@app.command()
-def suite(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="with reference/, video/, video_noface/ and so on")],
-    min_face_px: Annotated[float, typer.Option(help="faces narrower than this are not judged")] = 20,
-    only: Annotated[str | None, typer.Option(metavar="NAME", help="only files with this in their name")] = None,
-    privacy: Annotated[str | None, typer.Option(metavar="PRESET", help="fast, balanced or strict")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
-    ] = None,
-    peer: Annotated[
-        str | None,
-        typer.Option(metavar="COMMAND", help="another program, hiding faces behind a flat colour: {input} {output}"),
-    ] = None,
-    peer_files: Annotated[
-        Path, typer.Option(metavar="DIR", help="where the other program's files are kept; done once")
-    ] = Path(".cache/peer-files"),
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
-    montage: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="pictures of the readable faces, one per clip")
-    ] = None,
-) -> None:
-    """Judge a folder of test media: readable faces, needless cover, and what is hidden where no face is."""
+def suite(asked: Suite) -> None:
+    """Judge a folder of test media."""
     terminal = Terminal()
-    writable(json_)
-    config, ctx = _prepared(config_file, set_, privacy, terminal)
-    if montage is not None:
+    writable(asked.json_)
+    config, ctx = settings(asked.config_file, asked.set_, terminal, asked.privacy)
+    if asked.montage is not None:
         try:
-            montage.mkdir(parents=True, exist_ok=True)
+            asked.montage.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"--montage {montage} cannot be made a folder: {error.strerror}") from None
-    other = None if peer is None else media.Peer(peer, peer_files)
-    found = media.find(folder, only)
-    result = media.measure(found, config, ctx, min_face_px=min_face_px, peer=other, montages=montage, say=terminal.say)
+            raise UsageError(f"--montage {asked.montage} cannot be made a folder: {error.strerror}") from None
+    other = None if asked.peer is None else media.Peer(asked.peer, asked.peer_files)
+    found = media.find(asked.folder, asked.only)
+    px, folder = asked.min_face_px, asked.montage
+    result = media.measure(found, config, ctx, min_face_px=px, peer=other, montages=folder, say=terminal.say)
     _print_suite(result)
-    write_json(json_, result)
+    write_json(asked.json_, result)
 
 
-@app.command()
-def cases(
-    privacy: Annotated[str | None, typer.Option(metavar="PRESET", help="fast, balanced or strict")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
-    ] = None,
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")] = None,
-) -> None:
-    """Drawn scenes whose truth is known: ways in, crossing, occlusion, dash, zoom, cut, and the case left open."""
-    writable(json_)
-    config, ctx = _prepared(config_file, set_, privacy, Terminal())
+def cases(asked: Cases) -> None:
+    """Judge drawn scenes whose truth is known."""
+    writable(asked.json_)
+    config, ctx = settings(asked.config_file, asked.set_, Terminal(), asked.privacy)
     every = config.detect.every
     open_cases = [(f"there for {frames} frames between looks", frames) for frames in range(1, every)]
     scenes = {**CASES, **{name: glimpse(every + 1, frames) for name, frames in open_cases}}
@@ -195,16 +109,7 @@ def cases(
     for name, row in rows.items():
         ms = 1e3 * len(row.readable) / FPS
         print(f"| {name} | {row.faces} | {len(row.readable)} | {ms:.0f} | {len(row.covered)} |")
-    write_json(json_, {name: asdict(row) for name, row in rows.items()})
-
-
-def _prepared(
-    config_file: Path | None, set_: list[str] | None, privacy: str | None, terminal: Terminal
-) -> tuple[Config, Context]:
-    config = load(config_file) if config_file is not None else Config()
-    config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
-    device_of(config)  # before anything is fetched or opened
-    return config, terminal.store().context(config.run.device)
+    write_json(asked.json_, {name: asdict(row) for name, row in rows.items()})
 
 
 def _print_suite(result: dict[str, Any]) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from streamer.cli._verbs import group
 from streamer.cli.evaluate_options import writable, write_json
+from streamer.cli.options.bench import Detectors, HardCases
 from streamer.cli.terminal import Terminal
 from streamer.config.parts import device_for
 from streamer.config.schema import Config, parse_overrides
@@ -20,101 +17,47 @@ from streamer.core.spelling import respelled
 from streamer.core.types import Box
 from streamer.evaluate import detectors, hard_cases
 
-__all__ = ["app"]
-
-app = group("What the parts find and cost, in numbers.")
-
-_Images = Annotated[Path | None, typer.Option(metavar="DIR", help="pictures with known faces; without it, drawn ones")]
-_Boxes = Annotated[
-    Path | None, typer.Option(metavar="CSV", help="their faces: file,x,y,w,h (default: boxes.csv among the pictures)")
-]
-_Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help="only this detector; repeatable")]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="a setting, for example detector.careful=true; repeatable"),
-]
-_Licence = Annotated[
-    bool,
-    typer.Option(
-        "--accept-licence", "--accept-license", help="the use is non-commercial research: measure such models, too"
-    ),
-]
-_Device = Annotated[str, typer.Option(help="where the models run")]
-_Json = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")]
+__all__ = ["detectors_", "hard_cases_"]
 
 
-@app.callback()
-def _group() -> None:
-    """What the parts find and cost, in numbers."""
-
-
-@app.command(name="detectors")
-def detectors_(
-    images: _Images = None,
-    boxes: _Boxes = None,
-    empty: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="pictures without any face, to count false alarms")
-    ] = None,
-    input_px: Annotated[
-        list[int] | None,
-        typer.Option(metavar="PX", min=160, max=4096, help="longer side of the input; repeatable; 640 and 960"),
-    ] = None,
-    min_face_px: Annotated[float, typer.Option(help="narrower faces are not looked for")] = 20,
-    kind: _Kinds = None,
-    set_: _Set = None,
-    accept_licence: _Licence = False,
-    device: _Device = "cpu",
-    json_: _Json = None,
-) -> None:
-    """Faces found, false alarms and milliseconds of every detector that is installed, per input size."""
-    chosen, settings, ctx = _chosen(kind, set_, accept_licence, device)
+def detectors_(asked: Detectors) -> None:
+    """Measure every detector that is installed, per input size."""
+    chosen, settings, ctx = _chosen(asked)
     pictures: dict[str, Picture]
     truth: dict[str, list[Box]]
     nobody: list[Picture]
-    if images is None:
-        if boxes is not None:
+    if asked.images is None:
+        if asked.boxes is not None:
             raise UsageError("--boxes names the faces in pictures: name their folder with --images DIR")
-        pictures, truth, nobody = detectors.drawn_people(min_face_px=min_face_px)
+        pictures, truth, nobody = detectors.drawn_people(min_face_px=asked.min_face_px)
     else:
-        truth = detectors.read_boxes(boxes or images / "boxes.csv", min_face_px=min_face_px)
-        pictures, nobody = detectors.read_pictures(images, truth), []
-    if empty is not None:
-        nobody = list(detectors.read_pictures(empty).values())
-    writable(json_)
-    sizes = input_px or [640, 960]
+        truth = detectors.read_boxes(asked.boxes or asked.images / "boxes.csv", min_face_px=asked.min_face_px)
+        pictures, nobody = detectors.read_pictures(asked.images, truth), []
+    if asked.empty is not None:
+        nobody = list(detectors.read_pictures(asked.empty).values())
+    writable(asked.json_)
+    sizes = asked.input_px or [640, 960]
     rows = [
         detectors.measure(variant, {**settings, "input_px": px}, pictures, truth, nobody, ctx)
         for variant in chosen
         for px in sizes
     ]
     print(detectors.markdown(rows), end="")
-    write_json(json_, [asdict(row) for row in rows])
+    write_json(asked.json_, [asdict(row) for row in rows])
 
 
-@app.command(name="hard-cases")
-def hard_cases_(
-    images: _Images = None,
-    boxes: _Boxes = None,
-    cases: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="which of the pictures show what: file,case (near, profile, ...)")
-    ] = None,
-    kind: _Kinds = None,
-    set_: _Set = None,
-    accept_licence: _Licence = False,
-    device: _Device = "cpu",
-    json_: _Json = None,
-) -> None:
-    """Near, tiny, turned, masked and dark faces: what every detector finds of them at default and with `careful`."""
-    chosen, settings, ctx = _chosen(kind, set_, accept_licence, device)
+def hard_cases_(asked: HardCases) -> None:
+    """Measure what every detector finds of faces that are hard to find."""
+    chosen, settings, ctx = _chosen(asked)
     todo = hard_cases.drawn_cases()
-    if images is not None:
-        if cases is None:
+    if asked.images is not None:
+        if asked.cases is None:
             raise UsageError("say with --cases CSV (file,case) which of the pictures show what")
-        todo += hard_cases.real_cases(images, boxes or images / "boxes.csv", cases)
-    writable(json_)
+        todo += hard_cases.real_cases(asked.images, asked.boxes or asked.images / "boxes.csv", asked.cases)
+    writable(asked.json_)
     rows = [hard_cases.measure(variant, settings, todo, ctx) for variant in chosen]
     print(hard_cases.markdown(rows), end="")
-    write_json(json_, [asdict(row) for row in rows])
+    write_json(asked.json_, [asdict(row) for row in rows])
 
 
 def _demand(device: str, kinds: list[str]) -> None:
@@ -129,20 +72,18 @@ def _demand(device: str, kinds: list[str]) -> None:
     raise refused[0]
 
 
-def _chosen(
-    kinds: list[str] | None, overrides: list[str] | None, accept_licence: bool, device: str
-) -> tuple[list[detectors.Variant], dict[str, Any], Context]:
+def _chosen(asked: Detectors | HardCases) -> tuple[list[detectors.Variant], dict[str, Any], Context]:
     """The detectors to measure, the settings for them, and where they run. Raises UsageError and ConfigError."""
-    chosen = _variants(kinds)
+    chosen = _variants(asked.kind)
     fields = [f"detector.{name}" for variant in chosen for name in detectors.fields(variant)]
-    values, twice = respelled(parse_overrides(overrides or []), fields)
+    values, twice = respelled(parse_overrides(asked.set_ or []), fields)
     if twice:
         raise UsageError(f"--set {twice[0]}: one key in two spellings; keep one of them")
     _check(values, chosen)
     settings = {key.removeprefix("detector."): value for key, value in values.items()}
-    if accept_licence:
+    if asked.accept_licence:
         settings["accept_licence"] = True
-    config = Config().updated({"run.device": device})
+    config = Config().updated({"run.device": asked.device})
     _demand(config.run.device, [variant.kind for variant in chosen])
     return chosen, settings, Terminal().store().context(config.run.device)
 

@@ -1,36 +1,25 @@
-"""What the evaluations on people share: options, detectors, files, messages."""
+"""What the evaluations share: configuration, detectors, files, messages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
-from streamer.config.schema import Config, load, parse_overrides
+from streamer.config.schema import Config, load, parse_overrides, spelled_out
 from streamer.core.errors import StreamerError, UsageError
 from streamer.core.files import write_whole
 from streamer.core.options import Context
 from streamer.evaluate import _chart
 from streamer.evaluate.faces import Finder
 from streamer.pipeline.assembly import device_of
-
-PeopleFolder = Annotated[
-    Path | None, typer.Option("--people", "--folder", metavar="DIR", help="one folder per person, with pictures")
-]
-Embedders = Annotated[
-    list[str] | None, typer.Option("--embedder", metavar="KIND", help="only this one; repeatable; default: all")
-]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="the numbers")]
 
 
 def needed(folder: Path | None) -> Path:
@@ -49,9 +38,12 @@ def writable(*paths: Path | None) -> None:
             raise UsageError(f"{path} is a folder; name a file in it")
 
 
-def settings(config_file: Path | None, set_: list[str] | None, terminal: Terminal) -> tuple[Config, Context]:
+def settings(
+    config_file: Path | None, set_: list[str] | None, terminal: Terminal, privacy: str | None = None
+) -> tuple[Config, Context]:
     """The configuration and where its models come from."""
-    config = (load(config_file) if config_file is not None else Config()).updated(parse_overrides(set_ or []))
+    config = load(config_file) if config_file is not None else Config()
+    config = config.updated({**parse_overrides(set_ or []), **spelled_out({"privacy": privacy})})
     device_of(config)  # before anything is fetched or opened
     return config, terminal.store().context(config.run.device)
 
@@ -84,7 +76,7 @@ def write_json(path: Path | None, numbers: Any) -> None:
         if path.exists() and not path.is_file():  # a pipe, /dev/stdout
             path.write_bytes(data)
         else:
-            write_whole(path.resolve(), data)
+            write_whole(path, data)
     except OSError as error:
         raise StreamerError(f"{path} cannot be written: {error.strerror}") from None
 

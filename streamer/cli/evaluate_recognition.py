@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from streamer.cli.evaluate_options import (
-    ConfigFile,
-    Embedders,
-    Json,
-    PeopleFolder,
-    Settings,
     finder_of,
     needed,
     print_missing,
@@ -24,6 +18,7 @@ from streamer.cli.evaluate_options import (
     write_chart,
     write_json,
 )
+from streamer.cli.options.evaluate import Calibrate, Recognition
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.core.errors import UsageError
@@ -37,42 +32,21 @@ from streamer.evaluate.recognition import FolderResult, Operating, PairsResult, 
 __all__ = ["calibrate_command", "recognition_command"]
 
 
-def recognition_command(
-    folder: PeopleFolder = None,
-    pairs: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="pairs of pictures: same,file1,file2; same is 1 or 0")
-    ] = None,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="where the pairs' pictures are; default: beside the table")
-    ] = None,
-    embedder: Embedders = None,
-    detector: Annotated[
-        list[str] | None, typer.Option(metavar="KIND", help="whose landmarks; repeatable; default: the configured one")
-    ] = None,
-    config_file: ConfigFile = None,
-    set_: Settings = None,
-    json_: Json = None,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="rates.png, roc.png and confusion.png, for --folder")
-    ] = None,
-) -> None:
+def recognition_command(asked: Recognition) -> None:
     """Compare embedders: pairs of pictures, or everybody in a folder of people."""
-    if (folder is None) == (pairs is None):
+    if (asked.folder is None) == (asked.pairs is None):
         raise UsageError("name either pairs of pictures with --pairs FILE.csv or a folder of people with --folder DIR")
-    writable(json_, plots / "rates.png" if plots is not None else None)
+    writable(asked.json_, asked.plots / "rates.png" if asked.plots is not None else None)
     terminal = Terminal()
-    config, ctx = settings(config_file, set_, terminal)
-    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
+    config, ctx = settings(asked.config_file, asked.set_, terminal)
+    found = embedders(asked.embedder or parts.kinds("embedders"), ctx, config.embedder)
     rows: list[dict[str, Any]] = []
     results: list[tuple[str, str, PairsResult]] = []
     folders: list[tuple[str, str, FolderResult]] = []
-    for kind in detector or [config.detector.kind]:
+    for kind in asked.detector or [config.detector.kind]:
         finder = finder_of(config, ctx, kind)
-        if pairs is not None:
-            asked = _pairs_asked(pairs, images if images is not None else pairs.parent, finder)
-        else:
-            asked = _Asked(_samples(needed(folder), finder))
-        counted = census(asked.samples)
+        faces = _faces(asked, finder)
+        counted = census(faces.samples)
         terminal.say(f"{kind}: {counted}")
         for name, one, why in found:
             row: dict[str, Any] = {"embedder": name, "detector": kind, "pictures": asdict(counted), "missing": why}
@@ -80,7 +54,7 @@ def recognition_command(
             if one is None:
                 continue
             terminal.say(f"{kind}, {name}")
-            result = asked.judged(one)
+            result = faces.judged(one)
             row["result"] = asdict(result)
             if isinstance(result, PairsResult):
                 results.append((name, kind, result))
@@ -89,15 +63,15 @@ def recognition_command(
         finder.close()
     _print_pairs(results, [(name, why) for name, one, why in found if one is None])
     _print_folders(folders)
-    if pairs is None:
+    if asked.pairs is None:
         print_missing(found)
-    write_json(json_, rows)
-    if plots is not None and folders:
-        _plot(plots, folders)
+    write_json(asked.json_, rows)
+    if asked.plots is not None and folders:
+        _plot(asked.plots, folders)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Faces:
     """The pictures that one detector found faces in, and which of them are compared."""
 
     samples: list[Sample]
@@ -115,31 +89,31 @@ class _Asked:
         return judge_folder(vectors, there, owner, names, accept)
 
 
-def _pairs_asked(table: Path, images: Path, finder: Finder) -> _Asked:
+def _faces(asked: Recognition, finder: Finder) -> _Faces:
+    """What one detector finds in the pictures that were named."""
+    if asked.pairs is None:
+        return _Faces(_samples(needed(asked.folder), finder))
+    return _faces_of_pairs(asked.pairs, asked.images if asked.images is not None else asked.pairs.parent, finder)
+
+
+def _faces_of_pairs(table: Path, images: Path, finder: Finder) -> _Faces:
     """The pairs of a table, whose pictures lie in a folder."""
     listed = read_pairs(table, images)
     files = sorted({file for _, *two in listed for file in two})
     at = {file: index for index, file in enumerate(files)}
     samples = [finder.sample(file.parent.name, file) for file in files]
-    return _Asked(samples, [(same, at[first], at[second]) for same, first, second in listed])
+    return _Faces(samples, [(same, at[first], at[second]) for same, first, second in listed])
 
 
-def calibrate_command(
-    folder: PeopleFolder = None,
-    far: Annotated[float, typer.Option(min=1e-7, max=0.5, help="wanted share of wrongly accepted pairs")] = 1e-4,
-    embedder: Embedders = None,
-    config_file: ConfigFile = None,
-    set_: Settings = None,
-    json_: Json = None,
-) -> None:
-    """Thresholds for a wanted false-accept rate, from everybody in a folder of people."""
-    needed(folder)
-    writable(json_)
+def calibrate_command(asked: Calibrate) -> None:
+    """Propose thresholds for a wanted false-accept rate."""
+    folder = needed(asked.folder)
+    writable(asked.json_)
     terminal = Terminal()
-    config, ctx = settings(config_file, set_, terminal)
-    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
+    config, ctx = settings(asked.config_file, asked.set_, terminal)
+    found = embedders(asked.embedder or parts.kinds("embedders"), ctx, config.embedder)
     finder = finder_of(config, ctx)
-    samples = _samples(needed(folder), finder)
+    samples = _samples(folder, finder)
     counted = census(samples)
     terminal.say(str(counted))
     names = sorted({sample.person for sample in samples})
@@ -150,11 +124,11 @@ def calibrate_command(
         rows.append(row)
         if one is not None:
             terminal.say(name)
-            result = calibrate(AllPairs(*embedded(samples, one), owner), far, margin=one.thresholds.margin)
+            result = calibrate(AllPairs(*embedded(samples, one), owner), asked.far, margin=one.thresholds.margin)
             row |= {"model": one.model, "result": asdict(result)}
             _print_calibration(one.model, result)
     print_missing(found)
-    write_json(json_, rows)
+    write_json(asked.json_, rows)
 
 
 def _samples(folder: Path, finder: Finder) -> list[Sample]:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic import ValidationError
 
+from streamer.anonymize.masks import MaskOptions
 from streamer.cli.evaluate_options import (
-    ConfigFile,
-    Embedders,
-    Json,
-    PeopleFolder,
-    Settings,
     finder_of,
     needed,
     print_missing,
@@ -23,6 +17,7 @@ from streamer.cli.evaluate_options import (
     write_chart,
     write_json,
 )
+from streamer.cli.options.evaluate import Reid
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.config.schema import parse_overrides
@@ -37,53 +32,18 @@ __all__ = ["reid_command"]
 _MOST_FRAMES = 1000
 
 
-def reid_command(
-    people: PeopleFolder = None,
-    effect: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND[:KEY=VALUE,...]", help="for example pixelate:strength=1; repeatable; default: all kinds"
-        ),
-    ] = None,
-    anonymized: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="the same pictures as another program anonymized them; repeatable"),
-    ] = None,
-    attack: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help=f"{', '.join(reid.ATTACKS)}; repeatable; default: all")
-    ] = None,
-    frames: Annotated[
-        str, typer.Option(metavar="N,N,...", help="frames of each face that the attackers have who watch a film")
-    ] = "1,20,60",
-    embedder: Embedders = None,
-    enrol: Annotated[
-        int, typer.Option("--enrol", "--enroll", min=1, help="pictures of each person that the attacker has enrolled")
-    ] = 3,
-    min_images: Annotated[int, typer.Option(min=2, help="who has fewer is only somebody to learn from")] = 6,
-    max_images: Annotated[int, typer.Option(min=2, help="no more are taken of one person under attack")] = 30,
-    weaker: Annotated[
-        bool, typer.Option("--weaker", help="measure settings, too, that no configuration may have")
-    ] = False,
-    config_file: ConfigFile = None,
-    set_: Settings = None,
-    json_: Json = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="re-identification against strength")] = None,
-) -> None:
-    """Recognise people again behind every effect: as somebody who knows the method, the landmarks, and other people."""
-    folder = needed(people)
-    attacks = _attacks(attack)
-    if enrol >= min_images:
-        raise UsageError(f"--enrol {enrol} leaves no picture to ask with when --min-images is {min_images}")
-    counts = _counts(frames)
-    writable(json_, plot)
+def reid_command(asked: Reid) -> None:
+    """Recognise people again behind every effect."""
+    folder = needed(asked.people)
+    attacks = _attacks(asked.attack)
+    if asked.enrol >= asked.min_images:
+        raise UsageError(f"--enrol {asked.enrol} leaves no picture to ask with when --min-images is {asked.min_images}")
+    counts = _counts(asked.frames)
+    writable(asked.json_, asked.plot)
     terminal = Terminal()
-    config, ctx = settings(config_file, set_, terminal)
+    config, ctx = settings(asked.config_file, asked.set_, terminal)
     mask = config.mask
-    targets = [
-        reid.by_effect(text, _effect(text, ctx, weaker=weaker), mask)
-        for text in effect or _usual_effects(ctx, terminal)
-    ]
-    targets += [_program(text, folder) for text in anonymized or []]
+    targets = _targets(asked, folder, mask, ctx, terminal)
     grey: Effect = parts.build("effects", "solid", {"color": "#808080"}, ctx)
     control = reid.by_effect(reid.CONTROL, grey, mask)
 
@@ -92,18 +52,26 @@ def reid_command(
     samples = {name: [finder.sample(name, path) for path in paths] for name, paths in by_name.items()}
     counted = census([sample for one in samples.values() for sample in one])
     terminal.say(str(counted))
-    chosen, others = _divided(samples, min_images, max_images)
+    chosen, others = _divided(samples, asked.min_images, asked.max_images)
     if len({sample.person for sample in chosen}) < 2:
-        raise InputError(f"{folder}: fewer than two people have {min_images} pictures with a face")
-    found = embedders(embedder or parts.kinds("embedders"), ctx, config.embedder)
+        raise InputError(f"{folder}: fewer than two people have {asked.min_images} pictures with a face")
+    found = embedders(asked.embedder or parts.kinds("embedders"), ctx, config.embedder)
     there = {kind: one for kind, one, _ in found if one is not None}
-    study = reid.Study(chosen, others, finder, enrol=enrol, mask=mask, frames=counts)
+    study = reid.Study(chosen, others, finder, enrol=asked.enrol, mask=mask, frames=counts)
     rows = _printed(reid.attack_all(study, control, targets, there, attacks, say=terminal.say))
     print_missing(found)
     print_missing([("network", None, why)] if "network" in attacks and (why := network.missing()) else [])
-    write_json(json_, {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]})
-    if plot is not None:
-        _plot_reid(plot, rows)
+    data = {"pictures": str(counted), "mask": mask.model_dump(), "rows": [row.as_json() for row in rows]}
+    write_json(asked.json_, data)
+    if asked.plot is not None:
+        _plot_reid(asked.plot, rows)
+
+
+def _targets(asked: Reid, folder: Path, mask: MaskOptions, ctx: Context, terminal: Terminal) -> list[reid.Target]:
+    """What is attacked: effects of this program, and pictures of others."""
+    texts = asked.effect or _usual_effects(ctx, terminal)
+    targets = [reid.by_effect(text, _effect(text, ctx, weaker=asked.weaker), mask) for text in texts]
+    return targets + [_program(text, folder) for text in asked.anonymized or []]
 
 
 def _attacks(wanted: list[str] | None) -> list[reid.Attack]:
@@ -156,7 +124,7 @@ def _print_row(row: reid.Row) -> None:
     print(
         f"| {row.effect} | {row.embedder} | {row.attack} | {row.frames} | {row.rank1_percent:.1f} "
         f"| {row.low_percent:.1f} to {row.high_percent:.1f} | {grey} | {apart} | {upper} | {above} | {seen} |",
-        flush=True,  # an effect takes minutes: whoever waits sees what there is
+        flush=True,  # an effect takes minutes: show the rows that are ready
     )
 
 

@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from streamer.cli.evaluate_options import ConfigFile, Json, Settings, finder_of, settings, writable, write_json
+from streamer.cli.evaluate_options import finder_of, settings, writable, write_json
+from streamer.cli.options.evaluate import Reveal
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.config.endpoints import parse_input
@@ -27,68 +26,39 @@ __all__ = ["reveal_command"]
 _WHO, _GALLERY = "identity.who", "identity.gallery"
 
 
-def reveal_command(
-    clip: Annotated[
-        str, typer.Argument(metavar="CLIP", help="a clip in which everybody keeps to a place of their own")
-    ],
-    truth: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="whose place is where: person,x,y,w,h")] = None,
-    enrol_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--enrol",
-            "--enroll",
-            metavar="DIR",
-            help="one folder of pictures per person: enrolled one after the other, alone, a run for each; default: one "
-            "run with the configured gallery",
-        ),
-    ] = None,
-    person: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="with --enrol: only this one; repeatable")
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv", help="boxes of the faces: frame,id,x,y,w,h, id being the person; default: found"
-        ),
-    ] = None,
-    min_face_px: Annotated[float, typer.Option(help="smaller faces are not judged")] = 20,
-    config_file: ConfigFile = None,
-    set_: Settings = None,
-    json_: Json = None,
-) -> None:
-    """Count, frame by frame, who can be seen and should not, and who cannot and should: `who: unknown` unless set."""
-    if truth is None:
+def reveal_command(asked: Reveal) -> None:
+    """Count, frame by frame, who can be seen and should not, and who cannot and should."""
+    if asked.truth is None:
         raise UsageError("name the places of the people with --truth FILE.csv")
-    writable(json_)
+    writable(asked.json_)
     terminal = Terminal()
-    tiles = read_tiles(truth)
-    config, ctx = settings(config_file, set_, terminal)
+    tiles = read_tiles(asked.truth)
+    config, ctx = settings(asked.config_file, asked.set_, terminal)
     if config.identity.who == "all":
         config = config.updated({_WHO: "unknown"})
-    source = parse_input(clip)
+    source = parse_input(asked.clip)
     finder = finder_of(config, ctx)
     embedder: Embedder = parts.build("embedders", config.embedder.kind, config.embedder.options, ctx)
-    if reference is None:
+    if asked.reference is None:
         terminal.say("faces in every frame")
-        faces = faces_in_tiles(source, config, ctx, finder, tiles, min_face_px=min_face_px)
+        faces = faces_in_tiles(source, config, ctx, finder, tiles, min_face_px=asked.min_face_px)
     else:
-        faces = load_reference(reference)
+        faces = load_reference(asked.reference)
     rows: list[dict[str, Any]] = []
     print("| enrolled | person | should be | detectable frames | visible | after 1 s | visible after, s | longest |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for number, (names, settled) in enumerate(
-            _galleries(config, enrol_from, person, finder, embedder, Path(folder))
-        ):
+        galleries = _galleries(config, asked.enrol_from, asked.person, finder, embedder, Path(folder))
+        for number, (names, settled) in enumerate(galleries, 1):
             known = config.identity.who == "known"
             allowed = frozenset(name for name in tiles if (name in names) != known)
             meter = RevealMeter(faces, allowed)
-            terminal.say(f"run {number + 1}: {', '.join(names) or 'nobody'} enrolled")
+            terminal.say(f"run {number}: {', '.join(names) or 'nobody'} enrolled")
             judge_run(source, settled, meter, ctx)
             result = meter.result()
             _print(names, result)
             rows.append({"enrolled": names, "frames": meter.frames, "people": [asdict(one) for one in result]})
-    write_json(json_, {"who": config.identity.who, "runs": rows})
+    write_json(asked.json_, {"who": config.identity.who, "runs": rows})
 
 
 def _galleries(

@@ -5,50 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from streamer.cli._verbs import PEOPLE, SETTINGS, SPEED
 from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import UsageError
-from streamer.inference.devices import FORMS
 from streamer.people.content import Content
-from streamer.people.store import GalleryFile, find_key
+from streamer.people.store import GalleryFile, find_key, for_gallery
 
-__all__ = ["ConfigFile", "Device", "Gallery", "KeyFile", "Set", "day", "open_gallery", "overdue", "settings", "until"]
-
-Gallery = Annotated[
-    Path | None,
-    typer.Option(
-        "--gallery",
-        metavar="FILE",
-        help="where the people are kept; without it, the user's data folder",
-        rich_help_panel=PEOPLE,
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        metavar="FILE",
-        help="key of an encrypted gallery; or the variable STREAMER_GALLERY_KEY",
-        rich_help_panel=PEOPLE,
-    ),
-]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", metavar="FILE", help="settings", rich_help_panel=SETTINGS)
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="one setting, for example embedder.kind=arcface; repeatable",
-        rich_help_panel=SETTINGS,
-    ),
-]
-Device = Annotated[str | None, typer.Option(help=FORMS, rich_help_panel=SPEED)]
+__all__ = ["day", "open_gallery", "overdue", "settings", "until"]
 
 _SPAN = re.compile(r"^(\d+)\s*(d|w|m|y)$")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
@@ -86,12 +49,13 @@ def until(text: str | None, now: float) -> float | None:
     return last.timestamp()
 
 
-def overdue(content: Content | None, now: float) -> str | None:
-    """Who should be forgotten by now, and how; nobody is forgotten without being asked for."""
+def overdue(content: Content | None, path: Path, now: float) -> str | None:
+    """Names the expired people and the command that removes them; None when nobody is expired."""
     names = () if content is None else content.gallery.expired(now)
     if not names:
         return None
-    return f"expired: {', '.join(names)}; forget them with: streamer people remove --expired"
+    remedy = for_gallery("streamer people remove --expired", path)
+    return f"expired: {', '.join(names)}; forget them with: {remedy}"
 
 
 def day(seconds: float | None) -> str:

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from streamer.cli._verbs import group
+from streamer.cli.options.machine import List, PathOf, Pull, Verify
 from streamer.cli.terminal import Terminal
 from streamer.core.errors import ModelError
 from streamer.inference.models.catalogue import CATALOGUE, Model, Package, find
 from streamer.inference.models.store import FOLDER_VARIABLE, Found, Store
 
-__all__ = ["app"]
-
-app = group("Model files: what there is, where it lies.")
-
-_Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="models by name")]
-_Accept = Annotated[
-    bool,
-    typer.Option(
-        "--accept-licence", "--accept-license", help="the use is one that the weights' licence allows; kept in mind"
-    ),
-]
+__all__ = ["list_", "path", "pull", "verify"]
 
 
-@app.command(name="list")
-def list_(
-    licence: Annotated[
-        bool, typer.Option("--licence", "--license", help="licences, origin, input and published accuracy of each")
-    ] = False,
-) -> None:
-    """Every known model, its licence, and whether it is here."""
+def list_(asked: List) -> None:
+    """Print every known model, its licence, and whether it is here."""
     store = Store()
     for model in CATALOGUE.values():
         path, found = store.look(model.name)
         size = f", {model.bytes / 1e6:.1f} MB" if model.bytes else ""
         print(f"{model.name:14} {model.task}; weights {model.licence_weights} ({_use(model)}){size}")
-        if licence:
+        if asked.licence:
             _tell(model, store)
         elif found is Found.PACKAGED:
             print(f"{'':14} with {model.source}")
@@ -61,13 +42,12 @@ def _tell(model: Model, store: Store) -> None:
             print(f"{'':14} {what:10} {words}")
 
 
-@app.command()
-def pull(names: _Names = None, accept_licence: _Accept = False) -> None:
-    """Fetch models, so that the program works without a network afterwards; without names, the default ones."""
+def pull(asked: Pull) -> None:
+    """Fetch models; without names, the default ones."""
     store = Terminal().store()
-    wanted = [find(name) for name in names or [model.name for model in CATALOGUE.values() if model.default]]
+    wanted = [find(name) for name in asked.names or [model.name for model in CATALOGUE.values() if model.default]]
     for model in wanted:
-        _agree(model, store, accept_licence)
+        _agree(model, store, asked.accept_licence)
     for model in wanted:
         print(store.path(model.name))
 
@@ -84,24 +64,21 @@ def _agree(model: Model, store: Store, accepted: bool) -> None:
     store.accept(model.name)
 
 
-@app.command()
-def path(name: Annotated[str, typer.Argument(metavar="NAME")], accept_licence: _Accept = False) -> None:
+def path(asked: PathOf) -> None:
     """Print where a model's verified file lies; it is fetched when it is not here."""
     store = Terminal().store()
-    if store.look(name)[1] is not Found.GOOD:
-        _agree(find(name), store, accept_licence)
-    print(store.path(name))
+    if store.look(asked.name)[1] is not Found.GOOD:
+        _agree(find(asked.name), store, asked.accept_licence)
+    print(store.path(asked.name))
 
 
-@app.command()
-def verify(names: _Names = None) -> None:
-    """Compare files with the catalogue's sha256; without names, the default ones and all that are here. Nothing is
-    fetched or changed. Exit code 2 when one is not good."""
+def verify(asked: Verify) -> None:
+    """Compare files with the catalogue's sha256."""
     store, bad = Store(), []
     by_hand = []
-    for name in names or CATALOGUE:
+    for name in asked.names or CATALOGUE:
         path, found = store.look(find(name).name)
-        wanted = name in names if names else CATALOGUE[name].default
+        wanted = name in asked.names if asked.names else CATALOGUE[name].default
         if not wanted and found in (Found.ABSENT, Found.PACKAGED):
             continue
         print(f"{name:14} {found.value:8} {path}")

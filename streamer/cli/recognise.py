@@ -6,11 +6,10 @@ import json
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from streamer.cli.gallery import ConfigFile, Device, Gallery, KeyFile, Set, open_gallery, settings
+from streamer.cli.gallery import open_gallery, settings
+from streamer.cli.options.people import Recognise
 from streamer.cli.terminal import Terminal
 from streamer.config import parts
 from streamer.config.endpoints import Endpoint, parse_input
@@ -20,45 +19,34 @@ from streamer.enrolment.faces import FaceReader
 from streamer.enrolment.montage import montage as laid_out
 from streamer.enrolment.recognise import Seen, Sighted, sightings
 from streamer.people.content import Content
+from streamer.people.store import for_gallery
 from streamer.pipeline.assembly import detector_of, source_of
 from streamer.sinks import StreamFormat
 
 __all__ = ["recognise"]
 
 
-def recognise(
-    input: Annotated[str, typer.Argument(metavar="INPUT", help="a picture, a folder of pictures, or a video")],
-    montage: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="write a picture with names and kept faces; whoever else is on it is hidden"),
-    ] = None,
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="all of it as JSON")] = None,
-    every_s: Annotated[float, typer.Option(min=0.04, help="of a video, look at a picture this often")] = 0.5,
-    force: Annotated[bool, typer.Option("--force", help="replace an existing montage")] = False,
-    gallery: Gallery = None,
-    key_file: KeyFile = None,
-    config_file: ConfigFile = None,
-    set_: Set = None,
-    device: Device = None,
-) -> None:
-    """Name every face of INPUT that belongs to somebody enrolled. Nothing is enrolled by it, and nothing kept."""
+def recognise(asked: Recognise) -> None:
+    """Name every face of the input that belongs to somebody enrolled."""
     terminal = Terminal()
-    config = settings(config_file, set_, device)
-    endpoint = parse_input(input)
+    config = settings(asked.config_file, asked.set_, asked.device)
+    endpoint = parse_input(asked.input)
     if endpoint.kind == "folder":
-        raise UsageError(f"{input} is a folder of videos; give one after the other")
-    _check_outputs(endpoint, montage, json_, force=force)
-    content = open_gallery(gallery, key_file, config).load()
+        raise UsageError(f"{asked.input} is a folder of videos; give one after the other")
+    _check_outputs(endpoint, asked.montage, asked.json_, force=asked.force)
+    file = open_gallery(asked.gallery, asked.key_file, config)
+    content = file.load()
     if content is None or not len(content.gallery):
-        raise UsageError("nobody is enrolled; enrol with: streamer enroll NAME IMAGE")
+        enrol = for_gallery("streamer enroll NAME IMAGE", file.path)
+        raise UsageError(f"nobody is enrolled; enrol with: {enrol}")
     ctx = terminal.store().context(config.run.device)
     source = source_of(config, endpoint, ctx)
     with closing(source), FaceReader.of(config, ctx, stills=source.info.stills) as reader:
-        open_gallery(gallery, key_file, config).read(reader.embedder.model)
+        file.read(reader.embedder.model)
         best: Seen | None = None
         told: list[dict[str, Any]] = []
         people: dict[str, Sighted] = {}
-        for seen in sightings(source, reader, content.gallery, every_s=every_s, now=time.time()):
+        for seen in sightings(source, reader, content.gallery, every_s=asked.every_s, now=time.time()):
             told.append(_as_json(seen))
             _count(people, seen)
             if source.info.stills:
@@ -69,15 +57,15 @@ def recognise(
             _print_video(people, told)
         for warning in source.warnings:
             terminal.error(warning)
-        if json_ is not None:
-            _write(json_, {"input": source.info.name, "model": reader.embedder.model, "pictures": told})
-        if montage is not None and best is not None:
-            _montage(montage, best, content, config, ctx, force=force)
-            terminal.say(f"{best.label} -> {montage}")
+        if asked.json_ is not None:
+            _write(asked.json_, {"input": source.info.name, "model": reader.embedder.model, "pictures": told})
+        if asked.montage is not None and best is not None:
+            _montage(asked.montage, best, content, config, ctx, force=asked.force)
+            terminal.say(f"{best.label} -> {asked.montage}")
 
 
 def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None, *, force: bool) -> None:
-    """Said before anything is looked at. The endings keep a slip from overwriting the input."""
+    """Said before anything is opened. The endings keep a slip from overwriting the input."""
     if json_ is not None:
         if json_.suffix.lower() != ".json":
             raise UsageError(f"{json_}: name a file ending in .json")
@@ -92,6 +80,7 @@ def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None,
 
 def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:
     sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
+    sink.mode = PRIVATE  # it has names on it
     sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
     effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
     detector = detector_of(config, ctx, stills=True)
@@ -134,7 +123,7 @@ def _print_video(people: dict[str, Sighted], told: list[dict[str, Any]]) -> None
 
 
 def _as_json(seen: Seen) -> dict[str, Any]:
-    """Numbers only: of whoever is not enrolled no likeness to anybody is kept."""
+    """Numbers only: no similarity of a person who is not enrolled is kept."""
     faces = [
         {
             "box": [round(v, 1) for v in one.face.detection.box],

@@ -6,15 +6,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from streamer.cli._runs import Outcome, check_report, run_all, write_report
-from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
 from streamer.cli.discover import first_camera, has_display
+from streamer.cli.options.run import Run
 from streamer.cli.terminal import Terminal
 from streamer.config.batch import all_jobs
 from streamer.config.endpoints import Endpoint, default_output, parse_input
@@ -22,177 +19,26 @@ from streamer.config.problems import parse_yaml
 from streamer.config.schema import CHOICES, SHORT_NAMES, Config, load, parse_overrides, spelled_out
 from streamer.core.errors import UsageError
 from streamer.core.logs import FORMATS, LEVELS, StreamLog, configure
-from streamer.inference.devices import FORMS
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.pipeline.assembly import device_of
 
 __all__ = ["chosen_outputs", "demo_settings", "run"]
 
-_EFFECTS = (
-    "how faces are hidden: frosted, solid, silhouette, replace, background; made of the face: mosaic_noise, blur, box, "
-    "median, bilateral, pixelate"
-)
 _DEMO_S = 10
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What the command line says besides settings."""
-
-    inputs: list[str]
-    outputs: list[str]
-    report: Path | None
-    preview: bool
-    accept_licence: bool
-    force: bool
-
-
-def run(
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="INPUT",
-            help="0 (a camera), /dev/video0, rtsp://..., a video, a picture, a folder of them, or demo; "
-            "without it the first camera; several videos, pictures and folders are done one after the other",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUTPUT",
-            help="window, virtual, /dev/videoN, null, or a path: .mp4 .mkv .mov .avi .webm .jpg .png ..., a folder; "
-            "may be given several times",
-            show_default=False,
-            rich_help_panel=IN_OUT,
-        ),
-    ] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="show a window as well", rich_help_panel=IN_OUT)] = False,
-    force: Annotated[bool, typer.Option("--force", help="replace existing outputs", rich_help_panel=IN_OUT)] = False,
-    duration: Annotated[
-        float | None, typer.Option(metavar="S", help="stop after this many seconds", rich_help_panel=IN_OUT)
-    ] = None,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="play a video at its own speed", rich_help_panel=IN_OUT)
-    ] = False,
-    privacy: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PRESET",
-            help="fast, balanced (the default) or strict: sets what is not set itself",
-            rich_help_panel=PRIVACY,
-        ),
-    ] = None,
-    effect: Annotated[str | None, typer.Option(help=_EFFECTS, rich_help_panel=PRIVACY)] = None,
-    strength: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STRENGTH",
-            help="how strongly the effect hides: low, medium (the default), high, or 1 to 10",
-            rich_help_panel=PRIVACY,
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", "-t", help="score from which a detection is taken for a face", rich_help_panel=PRIVACY
-        ),
-    ] = None,
-    who: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHO",
-            help="who is hidden: all (the default), unknown (all but the enrolled), known",
-            rich_help_panel=PEOPLE,
-        ),
-    ] = None,
-    gallery: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="the enrolled people; see `streamer people`", rich_help_panel=PEOPLE),
-    ] = None,
-    labels: Annotated[
-        bool,
-        typer.Option("--labels", help="draw names and states over the anonymized picture", rich_help_panel=PEOPLE),
-    ] = False,
-    attendance: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="write who was seen, and for how long", rich_help_panel=PEOPLE),
-    ] = None,
-    audit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="append every reveal to a chained log", rich_help_panel=PEOPLE)
-    ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="let the detector look at every n-th frame", rich_help_panel=SPEED),
-    ] = None,
-    target_fps: Annotated[
-        float | None, typer.Option(metavar="FPS", help="frame rate to hold, live inputs", rich_help_panel=SPEED)
-    ] = None,
-    device: Annotated[str | None, typer.Option(help=FORMS, rich_help_panel=SPEED)] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="write what happened as JSON", rich_help_panel=SAID)
-    ] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", help="say nothing but errors, and warnings about what stays visible", rich_help_panel=SAID
-        ),
-    ] = False,
-    verbose: Annotated[
-        bool,
-        typer.Option("--verbose", "-v", help="say more; tracebacks of unexpected errors", rich_help_panel=SAID),
-    ] = False,
-    config_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", "-c", metavar="FILE", help="settings; see `streamer config`", rich_help_panel=SETTINGS
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="one setting, for example detect.every=2; repeatable",
-            rich_help_panel=SETTINGS,
-        ),
-    ] = None,
-    accept_licence: Annotated[
-        bool,
-        typer.Option(
-            "--accept-licence",
-            "--accept-license",
-            help="the use is one that the model's licence allows; kept in mind",
-            rich_help_panel=SETTINGS,
-        ),
-    ] = False,
-    log_format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT", help="write a log to stderr instead of messages: text or json", rich_help_panel=SAID
-        ),
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LEVEL", help="least level of that log: debug, info, warning or error", rich_help_panel=SAID
-        ),
-    ] = None,
-) -> None:
-    """Anonymize every INPUT into every OUTPUT."""
-    short = {"threshold": threshold, "every": every, "effect": effect, "target_fps": target_fps}
-    short |= {"duration": duration, "device": device, "realtime": realtime or None, "privacy": privacy}
-    paths = {"gallery": gallery, "attendance": attendance, "audit": audit}
-    short |= {"who": who, "labels": labels or None}
+def run(asked: Run) -> None:
+    """Anonymize every input into every output."""
+    short = {"threshold": asked.threshold, "every": asked.every, "effect": asked.effect, "privacy": asked.privacy}
+    short |= {"duration": asked.duration, "target_fps": asked.target_fps, "device": asked.device, "who": asked.who}
+    short |= {"realtime": asked.realtime or None, "labels": asked.labels or None}
+    paths = {"gallery": asked.gallery, "attendance": asked.attendance, "audit": asked.audit}
     short |= {name: None if path is None else str(path) for name, path in paths.items()}
-    config = load(config_file) if config_file is not None else Config()
-    config = config.updated({**parse_overrides(set_ or []), **spelled_out(short)})
-    if strength is not None:
-        config = _with_strength(config, strength)
-    asked = _Asked(inputs or [], output or [], report, preview, accept_licence, force)
-    with _terminal(log_format, log_level, quiet=quiet, verbose=verbose) as terminal:
+    config = load(asked.config_file) if asked.config_file is not None else Config()
+    config = config.updated({**parse_overrides(asked.set_ or []), **spelled_out(short)})
+    if asked.strength is not None:
+        config = _with_strength(config, asked.strength)
+    with _terminal(asked.log_format, asked.log_level, quiet=asked.quiet, verbose=asked.verbose) as terminal:
         _anonymize(asked, config, terminal)
 
 
@@ -213,7 +59,7 @@ def _terminal(log_format: str | None, log_level: str | None, *, quiet: bool, ver
         logging.getLogger("streamer").removeHandler(handler)
 
 
-def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
+def _anonymize(asked: Run, config: Config, terminal: Terminal) -> None:
     """All runs of one command."""
     if asked.accept_licence:
         config = _accepted(config, terminal)
@@ -221,7 +67,7 @@ def _anonymize(asked: _Asked, config: Config, terminal: Terminal) -> None:
     if config.run.device == "auto":
         terminal.say(f"device: auto took {obtained}")
     sources = [parse_input(text) for text in asked.inputs or [first_camera()]]
-    wanted = [chosen_outputs(source, asked.outputs, preview=asked.preview) for source in sources]
+    wanted = [chosen_outputs(source, asked.output or [], preview=asked.preview) for source in sources]
     if sources[0].kind == "demo":
         config = demo_settings(config, wanted[0], terminal)
     if asked.report is not None:

@@ -1,6 +1,6 @@
 """Ctrl-C, `kill` and a closed terminal: the first asks for an orderly end, the second for an immediate one.
 
-The handler only counts. Whoever loops on the main thread acts on it: a handler interrupts that thread anywhere, also
+The handler only counts. The loop of the main thread acts on it: a handler interrupts that thread anywhere, also
 where it holds a lock that stopping would need.
 """
 

@@ -41,6 +41,7 @@ _SEARCHED: tuple[str, ...] = (
 _SEARCHED += (".mjpeg", ".h264", ".264", ".h265", ".265", ".hevc", ".y4m", ".vob", ".mxf")
 """Endings that are taken for videos when a folder is searched."""
 
+_LONGEST_ADDRESS = 4096
 _PATHS = ("images", "file")
 """Kinds that are asked last: a path may be called like anything else."""
 
@@ -94,15 +95,17 @@ def parse_input(text: str) -> Endpoint:
     """
     if not text.strip():
         raise UsageError(f"the input is empty; it may be {_inputs()}")
+    if len(text) > _LONGEST_ADDRESS:
+        raise UsageError(f"the input has {len(text):,} characters; an address has at most {_LONGEST_ADDRESS:,}")
     try:
         if (claim := parts.claimed("sources", text, last=_PATHS)) is not None:
             return _claimed(*claim)
         if scheme := SCHEME.match(text):
             raise UsageError(f"input scheme {scheme[1]}:// is not known; an input may be {_inputs()}")
         return _folder_input(Path(text).expanduser())
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in the name; a home that nobody has
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"input {str(Path(text).expanduser())!r} cannot be read: {reason}") from None
+        raise InputError(f"input {text!r} cannot be read: {reason}") from None
 
 
 def _claimed(kind: str, claim: Claim) -> Endpoint:
@@ -142,7 +145,13 @@ def parse_output(text: str, *, source: Endpoint, force: bool = False, batch: boo
     force: existing files may be replaced. batch: a folder may be yet to be made.
     Raises UsageError naming the output and what there is.
     """
-    claim = parts.claimed("sinks", text)
+    if len(text) > _LONGEST_ADDRESS:
+        raise UsageError(f"the output has {len(text):,} characters; an address has at most {_LONGEST_ADDRESS:,}")
+    try:
+        claim = parts.claimed("sinks", text)
+        Path(text).expanduser()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(f"output {text!r} cannot be used: {error}") from None
     if claim is not None and "path" not in claim[1].options:
         sink = _claimed(*claim)
         if source.kind == "camera" and sink.options.get("device") == _device_path(source):
@@ -251,7 +260,7 @@ def _refuse_existing(text: str, folder: Path, origin: Path) -> None:
     names = [Path(origin.name)]
     if origin.is_dir():
         names = [path.relative_to(origin) for path in files_in(origin, PICTURES)]
-    if there := [name for name in names if (folder / name).exists()]:
+    if there := [name for name in names if os.path.lexists(folder / name)]:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise UsageError(f"output {text} holds {there[0]}{more}; choose another folder, or --force to replace them")
 
@@ -295,7 +304,7 @@ def _inside(sink: Endpoint, name: Path, force: bool) -> Endpoint:
     if sink.path is None:
         return sink
     path = sink.path / name
-    if path.exists():
+    if os.path.lexists(path):
         check_output(path, force=force)
     return Endpoint("file", {"path": str(path), "force": force}, str(path))
 

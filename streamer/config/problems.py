@@ -19,10 +19,41 @@ __all__ = ["checked", "choices_of", "parse_yaml", "section", "shown", "unknown"]
 
 _SECRET = re.compile("pass|pwd|secret|token|user|auth|credential|url", re.IGNORECASE)
 _LONGEST_VALUE = 60
+_LONGEST_NUMBER = 40
+_DEEPEST, _MOST_VALUES = 32, 10_000
+"""Of a configuration: how deep it is nested, and how many values it has in all."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may not stand twice: the second would silently replace the first."""
+    """Safe YAML in which a key may not stand twice: the second would silently replace the first.
+
+    Nesting is bounded, and what aliases stand for counts wherever they stand: nine lines of ten aliases each come to a
+    thousand million values.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._values = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """See `yaml.composer.Composer`."""
+        line = self.line + 1
+        before = self._values
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConfigError([f"line {line}: nested more than {_DEEPEST} deep"])
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if id(node) in self._sizes:  # an alias
+            self._values += self._sizes[id(node)]
+        else:
+            self._values += 1
+            self._sizes[id(node)] = self._values - before
+        if self._values > _MOST_VALUES:
+            raise ConfigError([f"line {line}: more than {_MOST_VALUES:,} values, those behind aliases included"])
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -33,7 +64,14 @@ class _Loader(yaml.SafeLoader):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """See `yaml.constructor.SafeConstructor`."""
+        if len(node.value) > _LONGEST_NUMBER:
+            raise ConfigError([f"line {node.start_mark.line + 1}: a number of {len(node.value)} characters"])
+        return super().construct_yaml_int(node)
 
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 # YAML 1.1 reads 1e-1 as text; everybody means a number.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
@@ -43,12 +81,19 @@ _Loader.add_implicit_resolver(
 def parse_yaml(text: str) -> Any:
     """One YAML document. Raises ConfigError with the line's number."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError([f"{line}not YAML: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"not YAML: {str(error).splitlines()[0]}"]) from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What PyYAML lets through of dates, numbers and tags that are none.
+        raise ConfigError([f"not YAML: {shown(str(error))}"]) from None
 
 
 def section(value: object, path: str, problems: list[str]) -> dict[str, Any]:

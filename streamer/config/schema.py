@@ -21,9 +21,11 @@ from pydantic import AfterValidator, Field, ValidationError, create_model
 from streamer.anonymize.gate import MaskOptions
 from streamer.anonymize.zones import ZoneOptions
 from streamer.config import parts
+from streamer.config.cautions import refused
 from streamer.config.presets import PRESET_NAMES, preset_values
 from streamer.config.problems import checked, explained, parse_yaml, section, shown, unknown
 from streamer.core._suggest import nearest
+from streamer.core.bounded import read_text_at_most
 from streamer.core.errors import ConfigError
 from streamer.core.options import PartOptions
 from streamer.core.spelling import plain_spelling
@@ -157,7 +159,7 @@ class Config:
             preset = cls.privacy
         # Also sections that nobody named have the preset's defaults.
         read = {name: reader(name, given.get(name), preset, problems) for name, reader in _READERS.items()}
-        if problems:
+        if problems or (problems := refused(read)):
             raise ConfigError(problems)
         return cls(privacy=preset, **read)
 
@@ -214,7 +216,7 @@ class Config:
 def load(path: Path | str) -> Config:
     """Read a configuration file. Raises ConfigError, every line beginning with the file's name."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text_at_most(Path(path))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:

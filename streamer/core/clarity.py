@@ -1,4 +1,4 @@
-"""Whether a track is beyond doubt still the same face: pure functions on faces of two looks. No state, no clock.
+"""Whether a track is beyond doubt still the same face: pure functions on the faces of two results. No state, no clock.
 
 Distances are in sizes of the larger face concerned, because people move by their own measure, near or far.
 """
@@ -17,35 +17,59 @@ from streamer.core.geometry import center, overlap, side
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Points5
 
-__all__ = ["CLOSEST", "Look", "alike", "gap", "jumped", "look_of", "moved_on", "room"]
+__all__ = [
+    "CLOSEST",
+    "Appearance",
+    "InnerFace",
+    "Shape",
+    "alike",
+    "appearance_of",
+    "gap",
+    "inner_alike",
+    "inner_face_of",
+    "jumped",
+    "moved_on",
+    "reshaped",
+    "room",
+    "shape_of",
+]
 
 WALK_PER_S = 6.0
 """Face sizes per second of somebody who walks by: 1.4 m/s, and a face of 23 cm."""
 CLOSEST = 0.15
-"""The least gap, when what is seen around both faces says that none took the other's place."""
+"""The least gap, when the appearances say that neither face took the other's place."""
 _LEAST_ROOM = 0.5
 _JUMP = 0.35
 """Face sizes by which a face may be elsewhere beyond its walk: nods, and the wobble of a detector's box."""
 _JUMP_MAX = 1.2
 _JUMP_SCALE = 1.5
-"""Largest ratio of the sizes in two looks."""
+"""Largest ratio of the sizes in two results."""
 _UPWARDS = 2.0
 _OTHER_SIZE = 1.5
-_LOOK_PX = 12
-_LOOK_ZOOM = 0.6
-"""A look takes in hair, neck and shoulders: they tell people apart more surely than so few samples of a face do."""
+_APPEARANCE_PX = 12
+_ZOOM = 0.6
+"""The appearance takes in hair, neck and shoulders: they tell people apart better than so few samples of a face do."""
 _WARP_PX = 48
+_INNER_MIDDLE, _INNER_SIDE = (56.0, 70.0), 62.0
+"""Eyes, nose and mouth, and neither hair nor chin, in the aligned crop of 112 x 112 pixels: what a change of the face
+alone changes."""
+_INNER_PX, _SEARCH_PX = 24, 5
+"""Samples along a side, and how far it is searched for beyond: landmarks between two results are only about right."""
 
-Look = NDArray[np.float32]
-"""What is seen around a face's landmarks, roughly: (144,), mean 0 and length 1."""
+Appearance = NDArray[np.float32]
+"""A face with its hair, neck and shoulders, roughly: (144,), mean 0 and length 1."""
+InnerFace = NDArray[np.float32]
+"""Eyes, nose and mouth and a little around them, smoothed: (34, 34) of luma."""
+Shape = NDArray[np.float64]
+"""The landmarks of a face, (5, 2) pixels of the aligned crop of 112 x 112."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
     """How much room there is between a face and the nearest other, in sizes of the larger of the two.
 
     It is the distance of their middles less one size; 0 when the boxes overlap. Upwards counts double: heads walk
-    sideways. A face of quite another size counts `_OTHER_SIZE` times as far away: whoever took its place would be seen
-    to have `jumped`.
+    sideways. A face of quite another size counts `_OTHER_SIZE` times as far away: taking its place would count as
+    `jumped`.
     """
     return min((_gap(box, other) for other in others), default=math.inf)
 
@@ -66,22 +90,42 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
     return math.hypot(x1 - x0, y1 - y0) > limit * larger or larger > _JUMP_SCALE * smaller
 
 
-def look_of(picture: Picture, landmarks: Points5) -> Look | None:
-    """What is seen around a face, upright and at one size; None where landmarks or picture give nothing to compare."""
-    try:
-        to_crop = similarity(landmarks, ARCFACE_112)
-    except ValueError:
+def appearance_of(picture: Picture, landmarks: Points5) -> Appearance | None:
+    """The appearance, upright and at one size; None where landmarks or picture give nothing to compare."""
+    wide = _square(picture, landmarks, 112 / _ZOOM, (56.0, 56.0), _WARP_PX)
+    if wide is None:
         return None
-    # The face in the middle of a wider square: x_new = ((x - 56) * zoom + 56) * px / 112.
-    scale = _LOOK_ZOOM * _WARP_PX / 112
-    to_look = to_crop * scale
-    to_look[:, 2] += 56 * (1 - _LOOK_ZOOM) * _WARP_PX / 112
-    luma = picture.planes[0]
-    wide = cv2.warpAffine(luma, to_look, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    look = cv2.resize(wide, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    look -= look.mean()
-    length = float(np.linalg.norm(look))
-    return None if length < 1e-3 else np.asarray(look / length, np.float32)
+    seen = cv2.resize(wide, (_APPEARANCE_PX, _APPEARANCE_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    seen -= seen.mean()
+    length = float(np.linalg.norm(seen))
+    return None if length < 1e-3 else np.asarray(seen / length, np.float32)
+
+
+def inner_face_of(picture: Picture, landmarks: Points5) -> InnerFace | None:
+    """The same of eyes, nose and mouth alone."""
+    px = _INNER_PX + 2 * _SEARCH_PX
+    seen = _square(picture, landmarks, _INNER_SIDE * px / _INNER_PX, _INNER_MIDDLE, 2 * px)
+    if seen is None:
+        return None
+    small = cv2.resize(cv2.blur(seen, (4, 4)), (px, px), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(small, np.float32) if float(_middle(small).std()) > 1.0 else None
+
+
+def inner_alike(a: InnerFace, b: InnerFace) -> float:
+    """Correlation of the inner face of a with the best place in b, -1 to 1."""
+    found = cv2.matchTemplate(b, np.ascontiguousarray(_middle(a)), cv2.TM_CCOEFF_NORMED)
+    return float(np.nan_to_num(found, nan=-1.0).max())
+
+
+def shape_of(landmarks: Points5) -> Shape:
+    """The landmarks of a face, aligned. Raises ValueError when all of them are in one point."""
+    to_crop = similarity(landmarks, ARCFACE_112)
+    return np.asarray(landmarks, np.float64) @ to_crop[:, :2].T + to_crop[:, 2]
+
+
+def reshaped(a: Shape, b: Shape) -> float:
+    """How far the landmarks of two faces lie apart when both are aligned: root mean square, in pixels of 112."""
+    return float(np.sqrt(((a - b) ** 2).sum(axis=1).mean()))
 
 
 def moved_on(a: Points5, b: Points5, share: float) -> Points5:
@@ -92,9 +136,30 @@ def moved_on(a: Points5, b: Points5, share: float) -> Points5:
     return eye, other, nose, mouth, end
 
 
-def alike(a: Look, b: Look) -> float:
-    """Correlation of two looks, -1 to 1."""
+def alike(a: Appearance, b: Appearance) -> float:
+    """Correlation of two appearances, -1 to 1."""
     return float(a @ b)
+
+
+def _middle(face: InnerFace) -> InnerFace:
+    return face[_SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
+
+
+def _square(
+    picture: Picture, landmarks: Points5, side_px: float, middle: tuple[float, float], px: int
+) -> NDArray[np.uint8] | None:
+    """The luma of a square of the aligned crop, with its middle there, (px, px); None without landmarks to align."""
+    try:
+        to_crop = similarity(landmarks, ARCFACE_112)
+    except ValueError:
+        return None
+    # x_new = (x - middle) * scale + px / 2.
+    scale = px / side_px
+    to_square = to_crop * scale
+    to_square[:, 2] += px / 2 - np.asarray(middle) * scale
+    luma = picture.planes[0]
+    seen = cv2.warpAffine(luma, to_square, (px, px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.uint8)
 
 
 def _gap(a: Box, b: Box) -> float:

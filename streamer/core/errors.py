@@ -9,7 +9,7 @@ StreamerError                 exit code
 |- InputError                 3   the input could not be opened
 |- SourceLost                 -   a live source broke off; capture retries it
 |- DetectorError              1   a detector failed; its frames are covered
-|- EmbedderError              1   an embedder failed; the faces it looked at stay hidden
+|- EmbedderError              1   an embedder failed; the faces it examined stay hidden
 |- EffectError                1   an effect failed; its frames are covered
 |- SinkError                  1   an output could not be opened or written
 `- StuckError                 1   a thread did not end, or a part did not answer
@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+_MOST_PROBLEMS = 50
+"""Of a configuration: so many are told."""
+
+
 class StreamerError(Exception):
     """Base of every error this package raises on purpose. `exit_code` is what the program returns."""
 
@@ -59,7 +63,8 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = [redact(problem) for problem in problems]
-        super().__init__("\n".join(problems))
+        more = len(problems) - _MOST_PROBLEMS
+        super().__init__("\n".join([*problems[:_MOST_PROBLEMS], *([f"and {more} problems more"] if more > 0 else [])]))
 
 
 class ModelError(UsageError):
@@ -106,16 +111,17 @@ class StuckError(StreamerError):
 
 # `scheme://user:password@host`: everything between the scheme and the last @ before the path is secret.
 # The match is greedy up to the last @ of the authority, because passwords may hold an @ themselves.
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\r\n/?#]*@")
+# Every repetition that can begin anywhere is bounded, or begins at the edge of a word only: text comes from anywhere.
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)[^\r\n/?#]*@")
 # A password with a slash in it escapes the rule above: the rest of the word up to an @ goes too.
-_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s/?#'\"@:]+):[^\s]*@")
+_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)(?P<user>[^\s/?#'\"@:]+):[^\s]*@")
 # `user:password@host` where the scheme was forgotten or lost a slash.
-_BARE = re.compile(r"(?<![\w*])[\w.+-]+:[^\s/@:]+@(?=[\w\[])")
+_BARE = re.compile(r"(?<![\w*.+-])[\w.+-]+:[^\s/@:]+@(?=[\w\[])")
 # Logins and keys among the parameters, which some cameras have in the path, joined by underscores.
-_QUERY = re.compile(
-    r"(?P<key>[?&;/_][\w-]*(?:user|usr|login|pass|pwd|token|secret|key|auth|sig|session)[\w-]*=)[^&\s'\"]*",
-    re.IGNORECASE,
-)
+_QUERY = re.compile(r"(?P<key>[?&;/_][\w-]{0,80}=)[^&\s'\"]*")
+_SECRET_KEY = re.compile("user|usr|login|pass|pwd|token|secret|key|auth|sig|session", re.IGNORECASE)
+_LONGEST_LINE = 16_384
+"""Longer lines are left out: nobody reads them, and cut off they might end before what gives a login away."""
 
 
 # Escape sequences that a terminal would obey, letters that turn the direction of others, halves of characters.
@@ -137,7 +143,11 @@ def redact(text: str) -> str:
     >>> redact("cannot open rtsp://ann:s3cret@10.0.0.7/live")
     'cannot open rtsp://***@10.0.0.7/live'
     """
+    if len(text) > _LONGEST_LINE:
+        text = "\n".join(
+            line if len(line) <= _LONGEST_LINE else f"(a line of {len(line):,} characters)" for line in text.split("\n")
+        )
     text = _SLASHED.sub(r"\g<scheme>***@", text)
     text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
     text = _BARE.sub("***@", text)
-    return _QUERY.sub(r"\g<key>***", text)
+    return _QUERY.sub(lambda found: f"{found['key']}***" if _SECRET_KEY.search(found["key"]) else found[0], text)

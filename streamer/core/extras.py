@@ -37,7 +37,7 @@ def load_extra(module: str, *, part: str, extra: str) -> ModuleType:
     except ImportError as error:
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         missing = error.name or module
-        raise UsageError(f"{part} needs {missing}, which {reason}; run: {install.library(extra)}") from error
+        raise UsageError(f"{part} needs {missing}, which {reason}; run: {install.optional(extra)}") from error
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def without_torchvision() -> Iterator[None]:
 
     torchvision has to be built for the very torch beside it, and the one that package indexes give does not load
     beside a torch for the CPU. So modules with just these two functions stand in for it while the import lasts; after
-    it, whoever else imports torchvision gets the real one.
+    it, any other import of torchvision gets the real one.
     """
     before = {name: sys.modules.pop(name) for name in _STAND_INS if name in sys.modules}
     modules = {name: ModuleType(name) for name in _STAND_INS}

@@ -1,17 +1,31 @@
-"""Files that appear whole or not at all; and whether a path is fit to be written to, said before it is touched."""
+"""Every file that is written: whole or not at all, or growing under its name; and whether a path is fit for it.
+
+No link is followed and no name beside can be guessed, because folders may be shared with others.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from streamer.core.errors import SinkError, UsageError
 
-__all__ = ["PICTURES", "PRIVATE", "check_folder", "check_output", "write_error", "write_whole"]
+__all__ = [
+    "PICTURES",
+    "PRIVATE",
+    "append_to",
+    "check_folder",
+    "check_output",
+    "create",
+    "write_error",
+    "write_whole",
+]
 
 _LONGEST_NAME = 200
 """Bytes of a file's name; most systems take 255."""
@@ -27,24 +41,19 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Make `path` a file with these bytes, in one step that survives a power cut: written beside it, then moved there.
 
-    mode: rights of the file, less what the system's umask takes away. No link is followed, neither at `path`, where it
-    is replaced, nor beside it; and what is written beside has a name of its own, so that several may write into one
-    folder. Raises OSError; then `path` is as it was, and nothing lies beside it.
+    mode: rights of the file, less what the system's umask takes away; PRIVATE holds whatever the umask.
+    No link is followed, neither at `path`, where it is replaced, nor beside it; and what is written beside has a name
+    of its own, so that several may write into one folder. Raises OSError; then `path` is as it was, and nothing lies
+    beside it.
     """
     path = path.absolute()
-    made = path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(made, flags, mode)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    made = _beside(path)
+    with _taken_back(made):
+        with os.fdopen(_new(made, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         made.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            made.unlink(missing_ok=True)
-        raise
     with suppress(OSError):  # elsewhere than on POSIX a folder cannot be opened; the file is whole in any case
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -53,24 +62,98 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
             os.close(folder)
 
 
+def create(path: Path, *, replace: bool, mode: int = 0o666) -> FileIO:
+    """A new, empty file at `path` that grows there, to be written and read; everybody sees it grow.
+
+    replace: takes the place of what is there, a link included, which is not followed. Without it, whatever is there is
+    an error, also a link that leads nowhere. mode: as for `write_whole`. Raises OSError; then all is as it was.
+    """
+    path = path.absolute()
+    if os.name == "nt" and replace:  # an open file cannot be moved there, and links are rare
+        path.unlink(missing_ok=True)
+        replace = False
+    if not replace:
+        return FileIO(_new(path, mode), "r+")
+    made = _beside(path)
+    with _taken_back(made):
+        file = FileIO(_new(made, mode), "r+")
+        try:
+            made.replace(path)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def append_to(path: Path, *, mode: int = 0o666) -> FileIO:
+    """The file at `path`, made when there is none; what is written comes after what is there.
+
+    mode: as for `write_whole`; PRIVATE also makes a file that is there private. Raises OSError, also for a link and for
+    what is no ordinary file.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _UNFOLLOWED, mode)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        _make_private(handle, mode)
+        return FileIO(handle, "r+")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+_UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder that nobody else has or guesses."""
+    return path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.tmp")
+
+
+def _new(path: Path, mode: int) -> int:
+    """A file that was not there before, neither as a link."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _UNFOLLOWED, mode)
+    _make_private(handle, mode)
+    return handle
+
+
+def _make_private(handle: int, mode: int) -> None:
+    if mode == PRIVATE and hasattr(os, "fchmod"):
+        os.fchmod(handle, mode)
+
+
+@contextmanager
+def _taken_back(made: Path) -> Iterator[None]:
+    """What was made goes away again when it does not come to its place."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+        raise
+
+
 def _short(name: str) -> str:
     """A name that leaves room for what is added to it."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else "streamer"
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Check a file that is to be written. Raises UsageError naming the path and the remedy."""
+    """Check a file that is to be written; a link counts as a file, wherever it leads.
+
+    Raises UsageError naming the path and the remedy.
+    """
     with _oddities_named(path):
         if path.is_dir():
             raise UsageError(f"output {path} is a folder; name a file in it")
         check_folder(path.parent)
-        if not path.exists():
+        if not os.path.lexists(path):
             return
-        if not path.is_file():
+        if path.exists() and not path.is_file():
             raise UsageError(f"output {path} is not an ordinary file; choose another path")
         if not force:
             raise UsageError(f"output {path} exists; choose another path, or --force to replace it")
-        if not os.access(path, os.W_OK):
+        if not path.is_symlink() and not os.access(path, os.W_OK):  # a link is replaced, wherever it leads
             raise UsageError(f"output {path} may not be written; choose another path, or change its permissions")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import streamer
 
-__all__ = ["DISTRIBUTION", "LIBRARIES", "again", "checkout", "intruders", "library", "ours", "packages", "without"]
+__all__ = ["DISTRIBUTION", "LIBRARIES", "again", "checkout", "intruders", "optional", "ours", "packages", "without"]
 
 DISTRIBUTION = "streamer-anonymizer"
 """The name for package installers. What is imported, and the command, is called `streamer`."""
@@ -54,7 +54,7 @@ def again() -> str:
     )
 
 
-def library(name: str) -> str:
+def optional(name: str) -> str:
     """The command that installs an optional library; `scripts/extras` comes with the sources only."""
     if checkout() is not None:
         return f"scripts/extras {name}"
@@ -73,7 +73,7 @@ def without(*names: str) -> str:
 
 def intruders() -> list[str]:
     """Packages in this environment that have a folder and a command called as ours, with versions: the index's, and
-    ours from when it had another name. Whoever removes one removes files of the other."""
+    ours from when it had another name. Removing one removes files of the other."""
     return [f"{found.metadata['Name']} {found.version}" for found in distributions(name="streamer")]
 
 

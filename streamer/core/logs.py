@@ -1,7 +1,7 @@
 """The log: one tree of loggers, `streamer` and below it `streamer.<stage>`, of which every line knows its stream.
 
 A program that embeds the streams hears nothing until it configures `logging`, for example with `configure()`. Before
-any handler sees a line, whoever brought it, three things have happened to it here: credentials are gone, also from
+any handler sees a line, from any module, three things have happened to it here: credentials are gone, also from
 exceptions of libraries; what is no plain value (a picture, a vector) stands there as its type only; and a line that
 came a moment ago is counted instead of repeated.
 """

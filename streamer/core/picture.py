@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.transparency import laid_on_black, may_be_transparent
+
 if TYPE_CHECKING:
     import av
     from av.video.reformatter import VideoReformatter
@@ -32,6 +34,8 @@ Format = Literal["i420", "bgrp"]
 # Values of FFmpeg's enum AVColorSpace (libavutil/pixfmt.h), after ITU-T H.273 table 4.
 _AVCOL_SPC = {"bt709": 1, "bt601": 5}
 _FROM_AVCOL_SPC = {1: "bt709", 5: "bt601", 6: "bt601"}
+_HIGH_DEFINITION = 720
+"""Lines from which players take untagged colours for BT.709, below for BT.601."""
 _AVCOL_RANGE_MPEG, _AVCOL_RANGE_JPEG = 1, 2
 
 
@@ -139,7 +143,14 @@ class Picture:
 
     @classmethod
     def from_av(cls, frame: av.VideoFrame) -> Picture:
-        """From a decoded frame; its samples are copied. 10-bit, 4:2:2, 4:4:4, grey and RGB are converted to i420."""
+        """From a decoded frame; its samples are copied. 10-bit, 4:2:2, 4:4:4, grey and RGB are converted to i420.
+
+        What is transparent is laid on black.
+        """
+        if may_be_transparent(frame.format):
+            planar, tagged = frame.format.name.startswith("yuv"), _FROM_AVCOL_SPC.get(int(frame.colorspace))
+            assumed = tagged or ("bt709" if frame.height >= _HIGH_DEFINITION else "bt601")
+            frame = laid_on_black(frame, matrix=_AVCOL_SPC[assumed] if planar else None)
         full_range = frame.format.name == "yuvj420p" or int(frame.color_range) == _AVCOL_RANGE_JPEG
         matrix = _FROM_AVCOL_SPC.get(int(frame.colorspace))
         if frame.format.name not in ("yuv420p", "yuvj420p"):
@@ -153,7 +164,7 @@ class Picture:
             )
             matrix = matrix or ("bt601" if not planar else None)
         if matrix is None:  # untagged: players take BT.709 for high definition, BT.601 below
-            matrix = "bt709" if frame.height >= 720 else "bt601"
+            matrix = "bt709" if frame.height >= _HIGH_DEFINITION else "bt601"
         picture = cls.blank(
             frame.width, frame.height, color=Color("bt709" if matrix == "bt709" else "bt601", full_range)
         )

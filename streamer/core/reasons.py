@@ -1,6 +1,6 @@
 """Why a frame was covered or dropped, a face hidden, a part counted as failed: each as a value with its text.
 
-The texts stand in reports and over pictures. Whoever decides something compares the members, never the texts.
+The texts stand in reports and over pictures. Code compares the members, never the texts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HideReason(StrEnum):
     EVERYONE = "everyone is hidden"
     UNDECIDED = "not decided yet"
     ELSEWHERE = "may be elsewhere"
-    DOUBTED = "not in two looks beyond doubt"
+    DOUBTED = "not in two detections beyond doubt"
     LOOKS_DIFFERENT = "looks different in this frame"
     EXPIRED = "expired"
     NOBODY = "like nobody who may be seen"
@@ -45,6 +45,7 @@ class HideReason(StrEnum):
     CROWDED = "crowded"
     JUMPED = "jumped"
     CHANGED = "changed"
+    UNRECOGNISED = "not recognised"
 
 
 class DropReason(StrEnum):

@@ -16,7 +16,7 @@ class Note:
 
     text: str
     warning: bool = False
-    """It concerns privacy, so whoever asked for quiet reads it, too."""
+    """It concerns privacy, so it is printed with --quiet, too."""
 
 
 @dataclass(frozen=True, slots=True)

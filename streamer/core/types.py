@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer.core.picture import Picture
-from streamer.core.reasons import CoverReason
+from streamer.core.reasons import CoverReason, HideReason
 
 __all__ = [
     "Box",
@@ -147,6 +150,8 @@ class Candidate:
     generation: int
     """The track's; evidence about an earlier one is void, because the track may have changed to another face since."""
     detection: Detection
+    views: tuple[NDArray[np.float32] | None, ...] | None = field(default=None, compare=False, repr=False)
+    """Those that count as votes so far, see `streamer.core.views`; None: it is decided, and none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,12 @@ class Likeness:
     score: float
     second_score: float
     """Of the most similar other person; -1 when there is none."""
+    people: int
+    """How many it was compared with: the more there are, the more chances a stranger has."""
+    view: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    """Which view of the face the crop is."""
+    another: bool = False
+    """Whether it is another than `Candidate.views`. Comparing takes long, so the embedder's thread does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +206,7 @@ class TrackBox:
 class Cover:
     """Hide this face."""
 
-    why: str
-    """One of `HideReason`."""
+    why: HideReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,37 +31,48 @@ def _is_tiles(value: object) -> object:
     raise ValueError(f"must be auto, null or a whole number from 1 to {_MOST_TILES}, got {value!r}")
 
 
+_UNREADABLE_PX = 20
+"""Longer side of faces that nobody can be recognised by; leaks are counted from here on."""
+_LARGER_THAN_ANY_PX = 1000
+"""Shorter side of a face that fills a picture of 1080 lines."""
 InputPx = Annotated[int | None, BeforeValidator(_auto_is_none)]
 
 
 class DetectorOptions(PartOptions):
     """What every detector can be told; each adds its own."""
 
-    threshold: float = Field(0.4, ge=0.1, le=0.8, description="a detection of at least this score starts a track")
-    floor: float = Field(0.2, ge=0.05, le=0.95, description="weaker detections than this are not reported at all")
+    threshold: float = Field(0.4, ge=0.1, le=0.8, description="lowest score that starts a track")
+    floor: float = Field(0.2, ge=0.05, le=0.95, description="detections below this score are ignored")
     input_px: InputPx = Field(
         960,
         ge=_LEAST_PX,
         le=_MOST_PX,
         description="longer side of the detector's input; larger finds smaller faces and costs more; auto (or null): "
-        "as large as smallest_face_px needs",
+        "from smallest_face_px",
     )
     smallest_face_px: int = Field(
-        20, ge=6, le=1000, description="width of the smallest face that input_px: auto and tiles: auto have to find"
+        20, ge=6, le=1000, description="width of the smallest face to find; sets input_px: auto and tiles: auto"
     )
     tiles: Annotated[int | Literal["auto"] | None, BeforeValidator(_is_tiles)] = Field(
         None,
-        description="look also at overlapping parts of the picture, each at input_px: so many along the longer side (1 "
-        "to 16), or auto: as many as smallest_face_px needs; null: auto for stills, 1 (none) for video",
+        description="overlapping tiles along the longer side (1 to 16), each examined at input_px; auto: from "
+        "smallest_face_px; null: auto for stills, 1 (none) for video",
     )
     careful: bool = Field(
-        False, description="look also mirrored, at half size, and enlarged in parts: finds more, at ten times the cost"
+        False,
+        description="test-time augmentation: also mirrored, at half size and in enlarged parts; finds more, costs "
+        "ten times as much",
     )
     min_face_px: int = Field(
         0, ge=0, le=1000, description="faces smaller than this (longer side) are left VISIBLE; 0 hides every face found"
     )
     max_face_px: int | None = Field(
         None, ge=32, description="faces larger than this (shorter side) are left VISIBLE; null hides every face found"
+    )
+    i_accept_visible_faces: bool = Field(
+        False,
+        description=f"needed for a min_face_px above {_UNREADABLE_PX} and a max_face_px below {_LARGER_THAN_ANY_PX}: "
+        "with them, people can be recognised in the output",
     )
 
     @model_validator(mode="after")
@@ -71,7 +82,20 @@ class DetectorOptions(PartOptions):
             object.__setattr__(self, "floor", self.threshold)
         if self.max_face_px is not None and self.max_face_px <= self.min_face_px:
             raise ValueError(f"max_face_px ({self.max_face_px}) must be above min_face_px ({self.min_face_px})")
+        if not self.i_accept_visible_faces and (shown := self._readable()):
+            raise ValueError(
+                f"{shown} leaves people visible who can be recognised; if that is meant, set "
+                "detector.i_accept_visible_faces=true"
+            )
         return self
+
+    def _readable(self) -> str:
+        """The setting that leaves recognisable faces visible; empty when none does."""
+        if self.min_face_px > _UNREADABLE_PX:
+            return f"detector.min_face_px above {_UNREADABLE_PX} ({self.min_face_px})"
+        if self.max_face_px is not None and self.max_face_px < _LARGER_THAN_ANY_PX:
+            return f"detector.max_face_px below {_LARGER_THAN_ANY_PX} ({self.max_face_px})"
+        return ""
 
     @property
     def needed_px(self) -> int:
@@ -89,7 +113,7 @@ class DetectorOptions(PartOptions):
         return min(_MOST_PX, max(_LEAST_PX, round(max(size) * self.needed_px / self.smallest_face_px)))
 
     def for_stills(self) -> Self:
-        """The same for pictures that stand by themselves: there is time to look for small faces."""
+        """The same for stills: there is time to find small faces."""
         return self if self.tiles is not None else self.model_copy(update={"tiles": "auto"})
 
 

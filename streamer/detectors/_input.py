@@ -1,4 +1,4 @@
-"""From a picture to what a detector looks at, and the way back."""
+"""From a picture to the input of a detector, and the way back."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ _NEAR_SHARE = 0.3
 class OnnxOptions(DetectorOptions):
     """Settings of every detector on ONNX Runtime."""
 
-    near: bool = Field(True, description="look once more at a small copy, for faces that fill the picture")
-    threads: int = Field(1, ge=1, le=64, description="CPU threads of one pass")
+    near: bool = Field(True, description="also examine a small copy, for faces that fill the picture")
+    threads: int = Field(1, ge=1, le=64, description="CPU threads of one detection")
 
 
 _DARK, _DIM, _MOST_GAIN = 20.0, 40.0, 8.0

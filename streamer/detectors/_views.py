@@ -35,7 +35,7 @@ _MOST_OVERLAP = 0.5
 _WORTH_IT = 1.05
 """Tiles that show less than this much more than the whole picture does are left out."""
 _CAREFUL_FACE_PX = 12
-"""Width of the smallest face that `careful` looks for, unless `smallest_face_px` is less."""
+"""Width of the smallest face that `careful` searches for, unless `smallest_face_px` is less."""
 _LARGEST_ENLARGEMENT = 2.0
 """Beyond it pictures only get softer."""
 _TOGETHER = 16

@@ -33,8 +33,8 @@ _WEIGHT_SCALE = 4.0
 class Options(DetectorOptions):
     """Settings of the Haar cascade (OpenCV 4 only)."""
 
-    smallest_face_px: int = Field(20, ge=20, le=1000, description="width of the smallest face looked for")
-    scale_factor: float = Field(1.1, ge=1.01, le=2, description="from one size of faces looked for to the next")
+    smallest_face_px: int = Field(20, ge=20, le=1000, description="width of the smallest face to find")
+    scale_factor: float = Field(1.1, ge=1.01, le=2, description="ratio of two neighbouring face sizes in the search")
     min_neighbours: int = Field(3, ge=0, le=20, description="hits around a place that make a face there")
 
 

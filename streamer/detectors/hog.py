@@ -1,5 +1,5 @@
 """dlib's face detector: histograms of oriented gradients and five linear filters (King: "Max-Margin Object Detection",
-2015). Fairly upright, frontal faces of 80 pixels and more in what it looks at; no landmarks.
+2015). Fairly upright, frontal faces of 80 pixels and more in its input; no landmarks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUNTIME: Runtime = "cpu"
 _STEEPNESS = 4.0
 """How fast a score rises with the filter's margin; at a margin of 0, where dlib draws the line, it is 0.5."""
 _SMALLEST_PX = 80
-"""dlib cannot look at pictures smaller than its filter."""
+"""dlib cannot examine pictures smaller than its filter."""
 
 
 class Options(DetectorOptions):

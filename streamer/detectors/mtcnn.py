@@ -30,7 +30,7 @@ _LARGEST_BATCH = 8
 class Options(DetectorOptions):
     """Settings of MTCNN (scripts/extras facenet)."""
 
-    smallest_face_px: int = Field(20, ge=12, le=1000, description="width of the smallest face looked for")
+    smallest_face_px: int = Field(20, ge=12, le=1000, description="width of the smallest face to find")
     threads: int = Field(1, ge=1, le=64, description="CPU threads of torch, in the whole program")
 
 

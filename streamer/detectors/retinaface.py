@@ -28,7 +28,7 @@ _VARIANCES = (0.1, 0.2)
 class Options(OnnxOptions):
     """Settings of RetinaFace."""
 
-    near: bool = Field(False, description="look once more at a small copy; this detector sees near faces without it")
+    near: bool = Field(False, description="also examine a small copy; this detector finds near faces without it")
 
     @property
     def needed_px(self) -> int:

@@ -27,10 +27,11 @@ class Options(OnnxOptions):
     """Settings of YuNet."""
 
     confirm: bool = Field(
-        True, description="a large, doubtful, new face must be seen again enlarged, mirrored or turned to count"
+        True,
+        description="verify a large, doubtful, new face: it counts if found again enlarged, mirrored or turned",
     )
 
-    brighten: bool = Field(True, description="look at nearly black pictures once more, made brighter")
+    brighten: bool = Field(True, description="examine nearly black pictures again, brightened")
 
     @property
     def needed_px(self) -> int:

@@ -64,7 +64,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A pillar across the whole height of the picture; whoever is smaller than `face_px` passes behind it."""
+    """A pillar across the whole height of the picture; people smaller than `face_px` pass behind it."""
 
     x0: int
     x1: int

@@ -20,7 +20,7 @@ from streamer.effects._strength import STRENGTH, Strength, between
 
 _CELLS = 3.0, 2.0
 """Cells across the face that are left, from the weakest to the strongest. At 5.5 people were recognised again by
-whoever knows the method (docs/privacy.md)."""
+an attacker who knows the method (docs/privacy.md)."""
 _MIN_CELL_PX = 4.0
 _DIAMETER, _SIGMA_COLOR, _SIGMA_SPACE = 5, 40.0, 1.5
 """Of the filter; diameter and space in cells, colour in grey levels."""

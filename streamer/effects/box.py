@@ -17,7 +17,7 @@ from streamer.effects._strength import STRENGTH, Strength, between
 _SHARE = 1.5, 3.0
 """Side of the square as a share of the face, from the weakest to the strongest. Its standard deviation is its side over
 the root of 12: a square of 1.5 spreads as much as a Gaussian of sigma 0.43. At 0.6 people were recognised again by
-whoever knows the method (docs/privacy.md)."""
+an attacker who knows the method (docs/privacy.md)."""
 _MIN_PX = 7.0
 _WORK_SIDE = 7
 """The average is taken at a size where the square has so many samples on a side."""

@@ -16,7 +16,7 @@ from streamer.effects._strength import STRENGTH, Strength, between
 
 _CELLS = 4.0, 2.0
 """Cells across the face before the median, from the weakest to the strongest. At 6 people were recognised again by
-whoever knows the method (docs/privacy.md)."""
+an attacker who knows the method (docs/privacy.md)."""
 _SIDE = 5
 """The median is taken over so many cells squared: more than the face."""
 _MIN_CELL_PX = 3.0

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from streamer.core.bounded import read_at_most
+from streamer.core.decoding import LARGEST_BYTES, decoded
 from streamer.core.errors import UsageError
 from streamer.core.options import Context, PartOptions
 from streamer.effects import Effect, Patch
@@ -59,10 +61,11 @@ class Replace(Effect):
 def _read(path: Path) -> NDArray[np.uint8]:
     """(512, 512, 4) BGRA; a picture that is not square gets transparent stripes."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        image = decoded(read_at_most(path, LARGEST_BYTES), cv2.IMREAD_UNCHANGED)
     except OSError as error:
         raise UsageError(f"effect.image: {path} cannot be read: {error.strerror}") from None
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except ValueError as error:
+        raise UsageError(f"effect.image: {path} {error}") from None
     if image is None:
         raise UsageError(f"effect.image: {path} is not a picture that can be read")
     if image.dtype == np.uint16:

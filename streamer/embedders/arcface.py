@@ -15,7 +15,7 @@ from pydantic import Field
 from streamer.core.errors import ModelError, UsageError
 from streamer.core.extras import load_extra
 from streamer.core.options import Context
-from streamer.embedders import Embedder, EmbedderOptions, Thresholds
+from streamer.embedders import Bounds, Embedder, EmbedderOptions, Thresholds
 from streamer.embedders._onnx import Input, open_embedder
 from streamer.inference.devices import Runtime
 
@@ -24,13 +24,19 @@ _PACKS = Path("~/.insightface/models")
 """Where the insightface package keeps its packs."""
 _NOT_RECOGNISERS = ("det_", "scrfd", "1k3d", "2d106", "genderage")
 """How a pack's other files are called."""
-_UNCALIBRATED = Thresholds(accept=0.45, reject=0.15, margin=0.05)
+_UNCALIBRATED = Thresholds(accept=0.45, reject=0.15, margin=0.05, lift=0.02, per_tenfold=0.05)
 """Not measured: which file comes is not known. Strict on the side of accepting; `streamer evaluate calibrate` computes
 thresholds for the file at hand."""
+_BOUNDS = Bounds(accept=0.30, margin=0.03, reject=0.05, reject_known=0.20)
+"""Guesses, too: far apart, because files differ."""
 
 
 class Options(EmbedderOptions):
     """Settings of ArcFace."""
+
+    calibrated = _UNCALIBRATED
+    bounds = _BOUNDS
+    measured = False
 
     path: Path | None = Field(None, description="an ArcFace graph (.onnx) for aligned faces of 112 x 112 pixels")
     pack: str | None = Field(

@@ -17,7 +17,7 @@ from streamer.core.errors import EmbedderError, ModelError
 from streamer.core.extras import load_extra, without_torchvision
 from streamer.core.options import Context
 from streamer.core.types import Points5
-from streamer.embedders import Crop, Embedder, EmbedderOptions, Thresholds, Vectors
+from streamer.embedders import Bounds, Crop, Embedder, EmbedderOptions, Thresholds, Vectors
 from streamer.embedders._vectors import checked_crops, model_name, unit
 from streamer.inference.devices import Runtime
 from streamer.inference.providers import torch_device
@@ -30,13 +30,19 @@ _STRIP = slice(23, 137)
 stretched to squares; they are about 0.71 times as wide as high. Template and strip are the middle of 150 such boxes."""
 _LARGEST_BATCH = 16
 _FILES = {"vggface2": "20180402-114759-vggface2.pt", "casia-webface": "20180408-102900-casia-webface.pt"}
-_UNCALIBRATED = Thresholds(accept=0.75, reject=0.35, margin=0.05)
+_UNCALIBRATED = Thresholds(accept=0.75, reject=0.35, margin=0.05, lift=0.02, per_tenfold=0.05)
 """Not measured: the weights could not be had where this was written. Strict on the side of accepting;
 `streamer evaluate calibrate` computes thresholds for the file at hand."""
+_BOUNDS = Bounds(accept=0.60, margin=0.03, reject=0.20, reject_known=0.35)
+"""Guesses, too: no published threshold of this network lies below the first."""
 
 
 class Options(EmbedderOptions):
     """Settings of FaceNet (scripts/extras facenet)."""
+
+    calibrated = _UNCALIBRATED
+    bounds = _BOUNDS
+    measured = False
 
     weights: Literal["vggface2", "casia-webface"] = Field(
         "vggface2", description="what the network was trained on; facenet-pytorch fetches the file into torch's cache"

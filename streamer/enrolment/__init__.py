@@ -1,1 +1,1 @@
-"""How people come into the gallery: pictures are looked at, judged and, only when asked for by name, kept."""
+"""Enrolment: pictures are examined and judged; faces are kept only with `--keep-crops`."""

@@ -1,4 +1,4 @@
-"""What a picture must be to stand for a person, and in which words it is refused."""
+"""Requirements for a picture to be enrolled, and the messages of a refusal."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["Refused", "Rules", "chosen_face", "stranger_to", "unfit"]
 
 _CLEARLY_LARGER = 1.5
 _ADDS_NOTHING = 0.95
-"""Similarity from which two pictures are one: of 4,151 pairs of one person in LFW the best has 0.92, the same picture
-saved once more 0.95 in the middle, neighbouring frames of a video 0.98."""
+"""Similarity from which two pictures count as the same picture. Of 4,151 pairs of one person in LFW, the best has 0.92.
+A picture saved once more has 0.95 (median), neighbouring frames of a video 0.98."""
 
 
 class Refused(Exception):
-    """One picture is not taken, and why."""
+    """A picture is refused; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The least that a face must be."""
+    """Limits for a face that is enrolled."""
 
     min_face_px: float = 48.0
-    """Nobody can be told apart below 32; a little more, because everything later is compared with this."""
+    """People cannot be told apart below 32 pixels. Enrolment asks for more, as every later face is compared with it."""
     min_sharpness: float = 0.11
     """1 % of the pictures of LFW lie below 0.14; blurred with a sigma of 2 pixels at a face of 56, half below 0.10."""
     min_contrast: float = 10.0
     max_yaw_deg: float = 40.0
     max_pitch_deg: float = 30.0
     largest: bool = False
-    """With several faces in a picture, take the one that is clearly larger than the others."""
+    """Of several faces in a picture, take the clearly largest."""
 
 
 def chosen_face(faces: Sequence[Face], rules: Rules) -> Face:
-    """The one face a picture is about; faces are sorted, the largest first. Raises Refused."""
+    """Choose the face to enrol. faces: sorted, largest first. Raises Refused."""
     if not faces:
         raise Refused("no face was found")
     if len(faces) == 1:
@@ -53,7 +53,7 @@ def chosen_face(faces: Sequence[Face], rules: Rules) -> Face:
 
 
 def unfit(face: Face, rules: Rules) -> str | None:
-    """Why a face is not good enough to compare others with; None when it is."""
+    """Why a face is not good enough to enrol; None when it is."""
     seen, turned = face.quality, face.quality.pose
     if seen.face_px < rules.min_face_px:
         return f"the face is too small: {seen.face_px:.0f} pixels wide, {rules.min_face_px:.0f} are the least"
@@ -70,12 +70,12 @@ def unfit(face: Face, rules: Rules) -> str | None:
 
 
 def adds_nothing(vector: Vectors, own: Vectors) -> bool:
-    """Whether a vector (D,) is nearly one of (K, D)."""
+    """Whether a vector (D,) nearly equals one of (K, D)."""
     return bool(len(own)) and float((own @ vector).max()) >= _ADDS_NOTHING
 
 
 def stranger_to(name: str, vector: Vectors, own: Vectors, content: Content, thresholds: Thresholds) -> str | None:
-    """Why a face is not this person's: it is somebody else's, or unlike their other pictures; None when it may be.
+    """Why a face cannot be this person: like another person, or unlike their other pictures. None when it can.
 
     vector: (D,). own: (K, D), what the person has so far.
     """

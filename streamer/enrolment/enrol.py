@@ -1,4 +1,4 @@
-"""Put pictures with names into the gallery. Every picture is judged, and every refusal has a reason."""
+"""Enrol named pictures. Every picture is judged; every refusal has a reason."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ __all__ = ["Candidate", "Enrolled", "Item", "Outcome", "Terms", "enrol", "examin
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture that is to stand for a person."""
+    """One picture to enrol."""
 
     name: str
     label: str
-    """For people: which picture it is."""
+    """Name of the picture in messages."""
     picture: Callable[[], Picture]
     """Reads it; raises StreamerError or Refused when that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is noted with the people of one enrolment."""
+    """Terms that are stored with the people of one enrolment."""
 
     now: float
     """Seconds since 1970."""
     expires: float | None = None
     consent: str | None = None
     keep_crops: bool = False
-    """Keep the faces themselves, too: for montages, and to enrol again with another embedder."""
+    """Also keep the face crops, for montages and for another embedder."""
 
 
 class Enrolled(Enum):
-    """What became of a picture."""
+    """Result for one picture."""
 
     TAKEN = "taken"
     KNOWN = "known"
-    """It shows nothing new of the person."""
+    """Too similar to a picture of the person that is enrolled already."""
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one picture, and why."""
+    """Result for one picture, with its reason."""
 
     name: str
     label: str
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A face that is good enough; whose it may be is judged against the gallery."""
+    """A face that is good enough; it is still to be compared with the gallery."""
 
     name: str
     label: str
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def examined(items: Iterable[Item], reader: FaceReader, rules: Rules) -> Iterator[Candidate | Outcome]:
-    """Judge every picture. One that cannot be read, or is not good enough, does not stop the others."""
+    """Judge every picture. A refused or unreadable picture does not stop the others."""
     for item in items:
         try:
             name = checked_name(item.name)
@@ -87,11 +87,10 @@ def examined(items: Iterable[Item], reader: FaceReader, rules: Rules) -> Iterato
 def enrol(
     found: Iterable[Candidate | Outcome], reader: FaceReader, file: GalleryFile, terms: Terms
 ) -> tuple[Content | None, list[Outcome]]:
-    """Put the candidates into the file, in one change: all that may be taken, or after an error none.
+    """Add the candidates to the gallery file in one change; after an error, none is added.
 
-    A face is compared with the gallery as it is at that moment, in case it is somebody else's. Returns the content and
-    an outcome per picture. The content is None when nothing changed; then the file is not touched. Raises GalleryError
-    when the file cannot be used.
+    A face is compared with the gallery as it is at that moment. Returns the content and one outcome per picture. The
+    content is None when nothing changed; then the file is not touched. Raises GalleryError when it cannot be used.
     """
     found = list(found)
     outcomes = [one for one in found if isinstance(one, Outcome)]
@@ -123,9 +122,9 @@ class _NothingTaken(Exception):
 def _added(
     content: Content, name: str, candidates: Sequence[Candidate], reader: FaceReader, terms: Terms
 ) -> tuple[Content, list[Outcome]]:
-    """One person's pictures, each judged against the gallery and the pictures before it.
+    """Add the pictures of one person, each judged against the gallery and the pictures before it.
 
-    An entry whose time is over begins anew; nothing of it, nor of its terms, is taken over.
+    An expired entry begins anew: neither its pictures nor its terms are kept.
     """
     given = content
     if name in content.gallery.expired(terms.now):
@@ -152,7 +151,7 @@ def _added(
 def _judged(
     content: Content, name: str, candidates: Sequence[Candidate], reader: FaceReader
 ) -> tuple[list[Candidate], list[Outcome]]:
-    """The pictures that are taken, and what becomes of each."""
+    """The pictures to add, and the outcome of each."""
     known = {person.name for person in content.gallery.people}
     own = content.gallery.vectors_of(name) if name in known else np.empty((0, reader.embedder.dim), np.float32)
     taken: list[Candidate] = []

@@ -1,4 +1,4 @@
-"""A picture -> its faces with everything that recognition needs: place, quality, vector."""
+"""A picture -> its faces, each with box, quality and vector."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from streamer.pipeline.assembly import detector_of, detector_options
 __all__ = ["Face", "FaceReader"]
 
 _COUNTS_FROM = 0.5
-"""Score from which something is a face that would be confused with the one wanted."""
+"""Lowest score of a detection that counts as a face at enrolment."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Face:
 
     @property
     def size_px(self) -> float:
-        """Longer side of its box."""
+        """Longer side of the box."""
         return side(self.detection.box)
 
 
@@ -56,9 +56,9 @@ class FaceReader:
 
     @classmethod
     def of(cls, config: Config, ctx: Context, *, stills: bool = False) -> FaceReader:
-        """What the configuration names; for stills, small faces are looked for longer.
+        """Open the configured detector and embedder. stills: also search for small faces.
 
-        Raises ModelError, DeviceError or UsageError when it cannot be had.
+        Raises ModelError, DeviceError or UsageError when one cannot be provided.
         """
         detector = detector_of(config, ctx, stills=stills)
         try:
@@ -87,7 +87,7 @@ class FaceReader:
         return self.read(picture, [one for one in found if one.score >= self._threshold])
 
     def read(self, picture: Picture, detections: Sequence[Detection]) -> list[Face]:
-        """The faces of these detections, the largest first; what cannot be aligned is left out."""
+        """The faces of these detections, largest first; faces that cannot be aligned are left out."""
         usable = []
         for one in sorted(detections, key=lambda one: side(one.box), reverse=True):
             if one.landmarks is None:

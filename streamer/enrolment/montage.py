@@ -1,4 +1,4 @@
-"""A picture with names, beside it the kept faces of those who were recognised. Whoever was not stays hidden."""
+"""Montage: an anonymized picture with names, and beside it the kept crops of recognised people."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.config.schema import Config
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Cover, Plan, Reveal, TrackBox, Verdict
 from streamer.detectors import Detector
 from streamer.effects import Effect
@@ -24,7 +25,7 @@ from streamer.pipeline.still import anonymized
 __all__ = ["montage"]
 
 _SAME_FACE = 0.5
-"""Overlap (IoU) from which a place that would be hidden is the face that was recognised."""
+"""Overlap (IoU) from which a track is the recognised face."""
 _TILE_PX = 128
 _TEXT_PX = 250
 _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
@@ -33,8 +34,8 @@ _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
 def montage(seen: Seen, content: Content, detector: Detector, effect: Effect, config: Config) -> AnonymizedFrame:
     """The anonymized picture, with names and kept faces around it.
 
-    A face is left visible only when it was recognised beyond doubt on this one picture, and nothing else is where it
-    is. Raises DetectorError and EffectError when faces could not be hidden.
+    A face stays visible only if it was recognised beyond doubt in this picture and no other track overlaps it.
+    Raises DetectorError and EffectError when faces could not be hidden.
     """
     version = content.gallery.version
     sealed = anonymized(
@@ -60,7 +61,7 @@ def _revealing(plan: Plan, faces: Sequence[Recognised], version: int) -> Plan:
             if len(touched) == 1 and overlaps[touched[0]] >= _SAME_FACE:
                 shown[int(touched[0])] = one
     for index, (track, _) in enumerate(plan.tracks):
-        verdict: Verdict = Cover("not recognised")
+        verdict: Verdict = Cover(HideReason.UNRECOGNISED)
         if index in shown:
             name = str(shown[index].name)
             verdict = Reveal(name, evidence_t=0.0, expires_t=1.0, gallery_version=version)

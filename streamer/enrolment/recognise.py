@@ -1,4 +1,4 @@
-"""Pictures and videos -> who of the enrolled is on them. Nothing is kept of anybody else."""
+"""Pictures and videos -> the enrolled people in them. Nothing is kept about other people."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TOO_SMALL_PX = 32
 
 @dataclass(frozen=True)
 class Recognised:
-    """One face, and whom it is like."""
+    """One face and its best match."""
 
     face: Face
     match: Match
     name: str | None
-    """Who it is taken for; None: nobody of the enrolled."""
+    """The recognised person; None: not enrolled."""
     may_show: bool
-    """Whether one picture alone is enough to leave this face visible: the similarity must be so much better."""
+    """Whether this picture alone is enough to leave the face visible; that takes a higher similarity."""
     why: str = ""
     """Why it has no name."""
 
@@ -54,7 +54,7 @@ class Sighted:
 
 
 def recognised(picture: Picture, reader: FaceReader, gallery: Gallery, *, now: float) -> tuple[Recognised, ...]:
-    """Every face of a picture with the person it is most like; now: seconds since 1970."""
+    """Match every face of a picture with the gallery. now: seconds since 1970."""
     faces = sorted(reader.faces(picture), key=lambda face: face.detection.box[0])
     if not faces:
         return ()
@@ -64,12 +64,11 @@ def recognised(picture: Picture, reader: FaceReader, gallery: Gallery, *, now: f
 
 def _judged(face: Face, match: Match, reader: FaceReader) -> Recognised:
     thresholds = reader.embedder.thresholds
-    likeness = Likeness(match.name, match.score, match.second_score)
+    likeness, rules = Likeness(match.name, match.score, match.second_score, match.people), Rules("unknown", thresholds)
     if face.quality.face_px < _TOO_SMALL_PX:
         return Recognised(face, match, None, False, "too small to be told apart")
-    if Rules("unknown", thresholds).speaks_for(likeness) is not None:
-        alone = Rules("unknown", thresholds, stills=True).speaks_for(likeness) is not None
-        return Recognised(face, match, match.name, alone)
+    if rules.speaks_for(likeness, again=True) is not None:
+        return Recognised(face, match, match.name, may_show=rules.speaks_for(likeness) is not None)
     if match.name is None or match.score < thresholds.accept:
         return Recognised(face, match, None, False, "not enrolled")
     return Recognised(face, match, None, False, f"as much like {match.second_name} as like {match.name}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import http.client
+import io
+import re
 import tempfile
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,9 @@ from typing import Any
 
 from streamer.config import parts
 from streamer.core import install
+from streamer.core.bounded import checked_archive, read_at_most
 from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
-from streamer.core.files import PICTURES
+from streamer.core.files import PICTURES, PRIVATE, write_whole
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Captured
@@ -35,10 +37,14 @@ _TIMEOUT_S = 15.0
 _LONGEST_S = 60.0
 """For one picture, whatever the server does."""
 _LARGEST_BYTES = 30 << 20
-_LARGEST_LIST_BYTES = 200 << 20
+_LARGEST_LIST_BYTES = 64 << 20
 """Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
 _MOST_ROWS, _MOST_COLUMNS = 100_000, 64
 """A workbook may claim a million rows of 16,384 cells and hold none."""
+_LONGEST_LINE, _LONGEST_CELL = 1 << 16, 32_767
+"""In characters."""
+_MOST_SHEET_FILES = 1000
+"""In a workbook."""
 _NAMES = ("name", "person")
 _PLACES = ("image", "picture", "photo", "file", "path", "url", "link")
 
@@ -91,7 +97,7 @@ def items_of_folder(folder: Path) -> list[Item]:
 
 
 def items_of_roster(path: Path) -> list[Item]:
-    """The rows of a list. A relative path counts from the list's folder. Raises UsageError when it is no list."""
+    """The rows of a list; a relative path starts at the list's folder. Raises UsageError when it is not a list."""
     return [
         Item(row.name, f"row {row.number} ({_shown(row.place)})", partial(_picture_of, row, path.parent))
         for row in read_roster(path)
@@ -120,20 +126,37 @@ def read_roster(path: Path) -> list[Row]:
 def _table(path: Path) -> list[list[str]]:
     """The cells of a list, row by row. Raises UsageError when it cannot be read."""
     try:
-        if path.stat().st_size > _LARGEST_LIST_BYTES:
-            raise UsageError(f"{path} is too large for a list")
-        return list(_sheet(path)) if path.suffix.lower() == ".xlsx" else _separated(path.read_text("utf-8-sig"))
+        data = read_at_most(path, _LARGEST_LIST_BYTES)
+        rows = _sheet(path, data) if path.suffix.lower() == ".xlsx" else _separated(data.decode("utf-8-sig"))
+        return list(_limited(rows, path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"{path} is no list: it takes .xlsx, or .csv in UTF-8") from None
 
 
-def _separated(text: str) -> list[list[str]]:
+def _limited(rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """The same rows. Raises UsageError when there are more of them, or longer ones, than any list of people has."""
+    for number, row in enumerate(rows, 1):
+        if number > _MOST_ROWS:
+            raise UsageError(f"{path} has more than {_MOST_ROWS:,} rows; take the empty ones away, or divide it")
+        if any(len(cell) > _LONGEST_CELL for cell in row):
+            raise UsageError(f"{path}: row {number} has a cell of more than {_LONGEST_CELL:,} characters; shorten it")
+        yield row
+
+
+def _separated(text: str) -> Iterator[list[str]]:
     """The cells of a .csv; its first line says what lies between them: semicolons, tabs or commas."""
-    first = text.partition("\n")[0]
+    first = text[:_LONGEST_LINE].partition("\n")[0]
     delimiter = ";" if ";" in first else "\t" if "\t" in first else ","
-    return list(csv.reader(text.splitlines(), delimiter=delimiter))
+    lines = re.finditer(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)  # one at a time, and not at the odder ends of lines
+    return csv.reader(map(_bounded, lines), delimiter=delimiter)
+
+
+def _bounded(line: re.Match[str]) -> str:
+    if line.end() - line.start() > _LONGEST_LINE:
+        raise csv.Error("a line without end")
+    return line[0]
 
 
 def _columns(first: list[str], path: Path) -> tuple[int, int] | None:
@@ -152,7 +175,7 @@ def _columns(first: list[str], path: Path) -> tuple[int, int] | None:
     return name, place
 
 
-def _sheet(path: Path) -> Iterator[list[str]]:
+def _sheet(path: Path, data: bytes) -> Iterator[list[str]]:
     """The first sheet of an Excel file; formulas count by their last result."""
     try:
         import openpyxl
@@ -160,31 +183,21 @@ def _sheet(path: Path) -> Iterator[list[str]]:
         raise UsageError(
             f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
         ) from error
-    with path.open("rb"):
-        pass  # its own errors name no reason
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > _LARGEST_LIST_BYTES:
-                raise UsageError(f"{path} is too large for a list")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        file = io.BytesIO(data)
+        checked_archive(file, most_entries=_MOST_SHEET_FILES, largest=_LARGEST_LIST_BYTES, packed=True).close()
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         try:
             rows = book.worksheets[0].iter_rows(values_only=True, max_row=_MOST_ROWS + 1, max_col=_MOST_COLUMNS)
-            for number, row in enumerate(rows, 1):
-                if number > _MOST_ROWS:
-                    raise UsageError(
-                        f"{path} has more than {_MOST_ROWS:,} rows; take the empty ones away, or divide it"
-                    )
-                yield ["" if cell is None else str(cell) for cell in row]
+            yield from (["" if cell is None else str(cell) for cell in row] for row in rows)
         finally:
             book.close()
-    except UsageError:
-        raise
     except Exception as error:  # zipfile's, an XML parser's, its own
-        raise UsageError(f"{path} is no Excel file (.xlsx) that can be read") from error
+        raise UsageError(f"{path} is no Excel file (.xlsx) that can be read, or too large for a list") from error
 
 
 def _shown(place: str) -> str:
-    """Without logins and what follows the path."""
+    """The address without credentials and query."""
     if "://" not in place:
         return place or "no picture"
     try:
@@ -224,7 +237,7 @@ def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGES
         raise Refused(data)
     with tempfile.TemporaryDirectory(prefix="streamer-") as folder:
         path = Path(folder) / "picture.jpg"  # decoded by what it is, not by its name
-        path.write_bytes(data)
+        write_whole(path, data, mode=PRIVATE)
         try:
             return read_picture(path)
         except StreamerError:
@@ -232,7 +245,7 @@ def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGES
 
 
 def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:
-    """What an address holds, or why it cannot be had, in words."""
+    """The bytes behind an address, or the reason why they could not be fetched."""
     data = bytearray()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "streamer"})
@@ -248,7 +261,7 @@ def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | 
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows the web only to the web: not to ftp:, never to a file, and from https to nothing less."""
+    """Follow redirections to http and https only, and never from https to http."""
 
     def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
         """See `HTTPRedirectHandler`."""

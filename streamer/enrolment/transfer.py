@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.align import PORTRAIT, aligned
+from streamer.core.bounded import read_at_most
 from streamer.core.errors import GalleryError, UsageError
-from streamer.core.files import PRIVATE, write_whole
+from streamer.core.files import PRIVATE, check_output, write_whole
 from streamer.core.picture import Picture
 from streamer.embedders import Embedder
-from streamer.people.container import read_arrays, write_arrays
+from streamer.enrolment.pickles import table_of
+from streamer.people.container import EXPORT, person_of, read_arrays, write_arrays
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Gallery, Person, Vectors
 from streamer.people.store import GalleryFile
 
 __all__ = ["export_to", "import_from", "read_pickled", "reembed"]
 
-_LARGEST_BYTES = 2 << 30
+_MOST_VECTORS = 10_000
+"""Of one person."""
 
 
 def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force: bool = False) -> int:
@@ -33,18 +35,20 @@ def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force:
     """
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path}: an export is an .npz file")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists; --force replaces it")
-    chosen = [content.person(name) for name in names] or list(content.gallery.people)
+    check_output(path.absolute(), force=force)
+    wanted = {content.person(name).name for name in names}
+    given = [(person, own) for person, own in content.gallery.each() if not names or person.name in wanted]
+    chosen, vectors = [person for person, _ in given], [own for _, own in given]
     people = [{"name": p.name, "added": p.added, "expires": p.expires, "consent": p.consent} for p in chosen]
-    vectors = [content.gallery.vectors_of(person.name) for person in chosen]
     arrays: dict[str, NDArray[Any]] = {
         "names": np.array([p.name for p, own in zip(chosen, vectors, strict=True) for _ in own], np.str_),
         "vectors": np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32),
     }
-    data = write_arrays(arrays, {"model": content.gallery.model, "people": people})
     try:
+        data = write_arrays(arrays, {"model": content.gallery.model, "people": people}, EXPORT)
         write_whole(path, data, mode=PRIVATE)
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be written: {error}; export some of them by their names") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     return len(chosen)
@@ -69,16 +73,12 @@ def import_from(path: Path, file: GalleryFile, *, model: str | None, now: float)
         raise UsageError(f"{path} holds nobody")
 
     def change(content: Content) -> Content:
-        over = content.gallery.expired(now)
+        over = set(content.gallery.expired(now))
         content = content.without([name for name in names if name in over])  # they begin anew
-        for person, vectors in people:
-            if len(content.gallery) and vectors.shape[1] != content.gallery.vectors.shape[1]:
-                numbers = content.gallery.vectors.shape[1]
-                raise GalleryError(f"{path} holds vectors of {vectors.shape[1]} numbers, the gallery of {numbers}")
-            content = content.added(
-                person.name, vectors, now=person.added, expires=person.expires, consent=person.consent or None
-            )
-        return content
+        if len(content.gallery) and (length := people[0][1].shape[1]) != content.gallery.vectors.shape[1]:
+            numbers = content.gallery.vectors.shape[1]
+            raise GalleryError(f"{path} holds vectors of {length} numbers, the gallery of {numbers}")
+        return content.joined(people)
 
     return names, len(file.update(kept_model, change).gallery)
 
@@ -114,39 +114,38 @@ def reembed(file: GalleryFile, embedder: Embedder) -> Content:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise UsageError(f"{path} is too large to be a gallery")
-        return path.read_bytes()
+        return read_at_most(path, EXPORT.bytes)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _of_npz(data: bytes, path: Path) -> tuple[str, list[tuple[Person, Vectors]]]:
     try:
-        arrays, listed = read_arrays(data)
+        arrays, listed = read_arrays(data, EXPORT)
         names, vectors = arrays["names"], np.asarray(arrays["vectors"], np.float32)
-        known = {
-            str(one["name"]): Person(
-                checked_name(str(one["name"])),
-                float(one["added"]),
-                None if one["expires"] is None else float(one["expires"]),
-                str(one["consent"]),
-            )
-            for one in listed["people"]
-        }
-        if vectors.ndim != 2 or names.shape != vectors.shape[:1] or set(names.tolist()) != set(known):
+        if vectors.ndim != 2 or names.shape != vectors.shape[:1]:
             raise ValueError("names and vectors do not belong together")
-        people = [(person, _unit(vectors[names == name], path)) for name, person in known.items()]
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(names.tolist()):
+            rows.setdefault(str(name), []).append(row)
+        known = [person_of(one) for one in listed["people"]]
+        if len(known) != len(rows) or {person.name for person in known} != set(rows):
+            raise ValueError("names and people do not belong together")
+        people = [
+            (replace(person, name=checked_name(person.name)), _unit(vectors[rows[person.name]], path))
+            for person in known
+        ]
         return str(listed["model"]), people
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UsageError(f"{path} is no export of this program, or it is damaged") from error
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise UsageError(f"{path} is no export of this program, or it is damaged; export it anew") from error
 
 
 def _named(table: dict[str, NDArray[Any]], path: Path, now: float) -> list[tuple[Person, Vectors]]:
     """Names with one vector (D,) or several (K, D) each, brought to length 1."""
     people = []
     for name, numbers in table.items():
-        vectors = np.atleast_2d(np.squeeze(numbers).astype(np.float32))
+        with np.errstate(all="ignore"):  # what is too large becomes infinite, and is refused as such
+            vectors = np.atleast_2d(np.squeeze(numbers).astype(np.float32))
         if vectors.ndim != 2:
             raise UsageError(f"{path}: what stands for {name!r} is no vector")
         people.append((Person(checked_name(name), now), _unit(vectors, path)))
@@ -156,44 +155,14 @@ def _named(table: dict[str, NDArray[Any]], path: Path, now: float) -> list[tuple
 
 
 def _unit(vectors: Vectors, path: Path) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if len(vectors) > _MOST_VECTORS:
+        raise UsageError(f"{path} holds more than {_MOST_VECTORS:,} vectors of one person; keep the best of them")
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 1e-9)).all():
         raise UsageError(f"{path} holds a vector that is none")
     # What has that length stays bit by bit, so that taking it in twice changes nothing.
     return np.asarray(np.where(np.abs(lengths - 1) < 1e-5, vectors, vectors / lengths), np.float32)
-
-
-# -- pickled dictionaries ------------------------------------------------------------------------------------------
-
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
-"""What a dictionary of arrays needs, whichever numpy wrote it. None of it runs code or opens anything."""
-
-
-class _Restricted(pickle.Unpickler):
-    """Knows arrays and the plain types; everything else that a pickle might call is refused before it is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """See `pickle.Unpickler.find_class`."""
-        module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
-        if (module, name) not in _ALLOWED:
-            raise UsageError(f"it wants to use {module}.{name}, which no gallery needs")
-        if name == "encode":
-            return _latin_1
-        return super().find_class(module, name)
-
-
-def _latin_1(text: str, encoding: str = "latin1") -> bytes:
-    """The only use that old pickles make of `_codecs.encode`: bytes written as text."""
-    if encoding not in ("latin1", "latin-1"):
-        raise UsageError("it wants to use another encoding than latin1")
-    return text.encode("latin-1")
 
 
 def read_pickled(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
@@ -202,38 +171,8 @@ def read_pickled(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
     Raises UsageError, naming what the file wanted, when it holds anything else.
     """
     try:
-        return _checked_table(_unpickled(data))
+        return table_of(data)
     except UsageError as error:
         raise UsageError(f"{path} is refused: {error}") from None
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise UsageError(f"{path} is no dictionary of names and vectors, or it is damaged") from error
-
-
-def _unpickled(data: bytes) -> dict[Any, Any]:
-    """The dictionary. Raises UsageError when there is another thing; and nearly anything when it is damaged."""
-    stream = io.BytesIO(data)
-    if data.startswith(np.lib.format.MAGIC_PREFIX):
-        version = np.lib.format.read_magic(stream)
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = reader(stream)
-        if not dtype.hasobject or shape not in ((), (1,)):
-            raise UsageError("it holds no dictionary")
-    loaded = _Restricted(stream).load()
-    if isinstance(loaded, np.ndarray) and loaded.dtype == object and loaded.size == 1:
-        loaded = loaded.item()
-    if not isinstance(loaded, dict):
-        raise UsageError("it holds no dictionary")
-    return loaded
-
-
-def _checked_table(loaded: dict[Any, Any]) -> dict[str, NDArray[Any]]:
-    """The same, with arrays of numbers only. Raises UsageError."""
-    table = {}
-    for name, numbers in loaded.items():
-        if not isinstance(name, str):
-            raise UsageError("its names are no text")
-        array = np.asarray(numbers)
-        if array.dtype.kind not in "fiu":
-            raise UsageError(f"what stands for {name!r} is no vector")
-        table[name] = array
-    return table

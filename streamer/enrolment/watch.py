@@ -1,4 +1,4 @@
-"""Choose the few best and most different pictures of one face from a camera or a video."""
+"""Choose the best and most different pictures of one person from a camera or a video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamer.sources import Source
 __all__ = ["watched"]
 
 _EVERY_S = 0.25
-"""Neighbouring frames show the same."""
+"""Seconds between two pictures: neighbouring frames are alike."""
 _LONGEST_S = 60.0
 _MOST_KEPT = 60
 
@@ -33,10 +33,10 @@ def watched(
     seconds: float | None = None,
     told: Callable[[str], None] = lambda text: None,
 ) -> list[Candidate | Outcome]:
-    """The best faces of one person out of a stream: sharp, near, and each unlike the others.
+    """The best faces of one person in a stream: sharp, near, and unlike each other.
 
     Frames without a face, with several faces, or with a bad view are left out. The best view decides which face is the
-    person's, and frames that show another face count against nobody.
+    person's; frames with another face are ignored.
 
     take: number of faces. seconds: how long a live stream is watched, 10 by default; other streams are watched to their
     end. Both end after a minute. told: is given the reason why there is no good view, whenever it changes.
@@ -73,7 +73,7 @@ def _now_and_then(source: Source, limit_s: float) -> Iterator[tuple[float, Pictu
 
 
 class _Views:
-    """The good views of one face, best first, and why the other pictures were none."""
+    """The good views of one face, best first, and why other pictures were refused."""
 
     def __init__(self, reader: FaceReader, rules: Rules, told: Callable[[str], None]) -> None:
         self._reader = reader
@@ -98,7 +98,7 @@ class _Views:
         self.good = sorted(self.good, key=lambda one: one[1].quality.score, reverse=True)[:_MOST_KEPT]
 
     def usual_reason(self) -> str:
-        """Why most pictures were no good view."""
+        """The most frequent reason of a refusal."""
         return self._reasons.most_common(1)[0][0] if self._reasons else "it held no pictures"
 
     def _refuse(self, words: str) -> None:
@@ -109,7 +109,7 @@ class _Views:
 
 
 def _different(good: list[tuple[float, Face]], reader: FaceReader, take: int) -> list[tuple[float, Face]]:
-    """The best view, and then each next best that is of the same person and adds something."""
+    """The best view, then each next best of the same person that adds something."""
     chosen = good[:1]
     for t, face in good[1:]:
         own = [one.vector for _, one in chosen]

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.files import write_whole
+
 __all__ = ["Point", "draw", "matrix", "write"]
 
 Point = tuple[float, float, str]
@@ -69,12 +71,18 @@ def matrix(counts: NDArray[np.float64], *, title: str, x_name: str, y_name: str)
     return canvas
 
 
-def write(path: Path, chart: NDArray[np.uint8]) -> bool:
-    """Save as what the name's ending says; False when that failed."""
+def write(path: Path, chart: NDArray[np.uint8], quality: int | None = None) -> bool:
+    """Save as what the name's ending says; False when that failed. quality: of a JPEG."""
+    settings = (
+        [] if quality is None or path.suffix.lower() not in (".jpg", ".jpeg") else [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
     try:
-        return bool(cv2.imwrite(str(path), chart))
-    except cv2.error:  # no picture has such an ending
+        done, data = cv2.imencode(path.suffix, chart, settings)
+        if done:
+            write_whole(path, data.tobytes())
+    except (cv2.error, OSError):  # no picture has such an ending
         return False
+    return bool(done)
 
 
 def _scale(largest: float) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from streamer.core.picture import Picture
 from streamer.core.types import Points5, TrackBox
 from streamer.drawn.faces import FACE_HEIGHT, draw_face, face_box
 from streamer.effects import Effect
+from streamer.evaluate import _chart
 
 __all__ = ["drawn", "main", "room", "sheet"]
 
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="where to: .jpg, .png or .webp")
     options = parser.parse_args(arguments)
-    if not cv2.imwrite(str(options.file), sheet(), [cv2.IMWRITE_JPEG_QUALITY, 88]):
+    if not _chart.write(options.file, sheet(), quality=88):
         parser.error(f"{options.file} cannot be written")
 
 

@@ -22,6 +22,7 @@ import av
 import numpy as np
 
 from streamer.core.errors import StreamerError
+from streamer.core.files import write_whole
 from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
@@ -215,7 +216,7 @@ def _main() -> None:
         sys.stdout.write(markdown(rows[-1:]).splitlines()[-1] + "\n")
         sys.stdout.flush()
     if given.markdown is not None:
-        given.markdown.write_text(markdown(rows), encoding="utf-8")
+        write_whole(given.markdown, markdown(rows).encode())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from streamer.config.parts import build as build_part
@@ -30,6 +29,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.detectors import Detector, DetectorOptions
+from streamer.evaluate.faces import read_picture
 from streamer.inference.models.catalogue import CATALOGUE
 from streamer.sources import demo
 
@@ -172,13 +172,7 @@ def read_pictures(folder: Path, names: Iterable[str] | None = None) -> dict[str,
     """Pictures of a folder, of these names or all. Raises InputError when one cannot be read."""
     if names is None:
         names = sorted(path.name for path in folder.glob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    pictures = {}
-    for name in names:
-        bgr = cv2.imread(str(folder / name))
-        if bgr is None:
-            raise InputError(f"{folder / name} cannot be read as a picture")
-        pictures[name] = Picture.from_bgr(np.asarray(bgr, np.uint8))
-    return pictures
+    return {name: read_picture(folder / name) for name in names}
 
 
 def measure(

@@ -21,6 +21,8 @@ from pydantic import ValidationError
 from streamer.config import parts
 from streamer.config.schema import Choice
 from streamer.core.align import aligned
+from streamer.core.bounded import read_at_most
+from streamer.core.decoding import LARGEST_BYTES, decoded
 from streamer.core.errors import InputError, StreamerError
 from streamer.core.files import PICTURES
 from streamer.core.geometry import center, side
@@ -94,8 +96,12 @@ def people_in(folder: Path) -> dict[str, list[Path]]:
 
 def read_picture(path: Path) -> Picture:
     """As a frame of video would be: i420. Raises InputError when it cannot be read."""
-    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        bgr = decoded(read_at_most(path, LARGEST_BYTES), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a picture: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} {error}") from None
     if bgr is None:
         raise InputError(f"{path} cannot be read as a picture")
     return Picture.from_bgr(np.asarray(bgr, np.uint8))

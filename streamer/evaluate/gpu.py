@@ -30,6 +30,7 @@ from streamer import api
 from streamer.config.parts import device_for, load
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError
+from streamer.core.files import write_whole
 from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Detection
@@ -256,8 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     stem = given.out / f"gpu_check_{found['device'].replace(':', '-')}_{found['date']}"
     text = markdown(found)
-    stem.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    write_whole(stem.with_suffix(".json"), (json.dumps(found, indent=2) + "\n").encode())
+    write_whole(stem.with_suffix(".md"), text.encode())
     sys.stdout.write(text)
     sys.stderr.write(f"written: {stem}.json and {stem}.md\n")
     return 0 if found["good"] else 1

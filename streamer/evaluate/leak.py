@@ -218,7 +218,7 @@ def judge_run(source: Endpoint, config: Config, meter: Meter, ctx: Context) -> R
 
 
 class Meter(Protocol):
-    """Whoever judges a run."""
+    """A judge of a run."""
 
     def add(self, pair: Pair) -> None:
         """Judge one moment; moments come in order."""

@@ -100,6 +100,7 @@ def _network() -> Any:
 
     fine, middle, coarse = _WIDTHS
 
+    # Without torch, which is optional, its classes have no type for mypy.
     class UNet(nn.Module):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
             super().__init__()

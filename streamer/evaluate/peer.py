@@ -27,6 +27,7 @@ from typing import Any
 from streamer.config.endpoints import Endpoint
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError
+from streamer.core.files import write_whole
 from streamer.evaluate._cost import detector_cost
 from streamer.evaluate._loop import looped
 from streamer.evaluate._quality import psnr_of_both
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(str(error)) from None
     print_table(result)
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_whole(options.json, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def _measured(options: argparse.Namespace, reference: Path | None, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from streamer.api import anonymize_video
 from streamer.config.schema import Config
 from streamer.core.options import Context
 from streamer.core.types import Captured
-from streamer.evaluate import contact_sheet
+from streamer.evaluate import _chart, contact_sheet
 from streamer.sources import demo, file
 
 __all__ = ["MOST_BYTES", "PICTURES", "before_and_after", "main", "zones"]
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for name in options.only:
         path = options.folder / name
-        if not cv2.imwrite(str(path), PICTURES[name](), [cv2.IMWRITE_JPEG_QUALITY, 86]):
+        if not _chart.write(path, PICTURES[name](), quality=86):
             parser.error(f"{path} cannot be written")
         if (size := path.stat().st_size) > MOST_BYTES:
             parser.error(f"{path} has {size} bytes, more than {MOST_BYTES}")

@@ -1,13 +1,13 @@
 """Stage: tracks -> verdicts. Who may be seen.
 
-A false reveal is the worst error there is. So a face is shown only after `votes` good crops in a row that are all like
-one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it, also for
-frames that are held, and all votes start anew:
+A false reveal is the worst error there is. So a face is shown only after `votes` good crops of different views that
+are all like one person, on a track that was beyond doubt the same face all the while. The first ambiguity revokes it,
+also for frames that are held, and all votes start anew:
 
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
-    lost, weak     a look at the picture did not find it, or not surely
+    lost, weak     a detection result does not hold it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        what is seen around it is not at all what was seen a result ago
+    changed        its appearance is not at all that of the result before
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
@@ -23,10 +23,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from streamer.core.clarity import gap, look_of
+from streamer.core.clarity import gap
 from streamer.core.geometry import grown, overlap, side
+from streamer.core.reasons import HideReason
 from streamer.core.types import (
     Candidate,
     Cover,
@@ -43,9 +45,9 @@ from streamer.core.types import (
 from streamer.embedders import Thresholds
 from streamer.identity.continuity import Observation, Sighting
 from streamer.identity.evidence import IdentityOptions, Rules
-from streamer.identity.known import Decided, Gathering, Known
+from streamer.identity.known import Crop, Decided, Gathering, Known
 
-__all__ = ["Identity", "IdentityCache", "hide_everyone"]
+__all__ = ["Counts", "Identity", "IdentityCache", "hide_everyone"]
 
 _FORGET_S = 10.0
 """Seconds after its last result after which a track is forgotten."""
@@ -71,7 +73,7 @@ class Identity(Protocol):
         ...
 
     def next_request(self) -> IdentityRequest | None:
-        """What the embedder should look at; None when it is busy or nothing is wanted."""
+        """What the embedder should examine; None when it is busy or nothing is wanted."""
         ...
 
     def identified(self, result: Identified | None) -> None:
@@ -96,10 +98,23 @@ class _HideEveryone:
     def identified(self, result: Identified | None) -> None: ...
 
     def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
-        return tuple((track, Cover("everyone is hidden")) for track in tracks)
+        return tuple((track, Cover(HideReason.EVERYONE)) for track in tracks)
 
 
 hide_everyone: Identity = _HideEveryone()
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in a stream."""
+
+    track_frames: int = 0
+    """Tracks, summed over the frames."""
+    poor_crops: int = 0
+    too_late: int = 0
+    """Evidence about a face that was no longer surely the same."""
+    reveals: int = 0
+    revoked: Counter[HideReason] = field(default_factory=Counter)
 
 
 class IdentityCache:
@@ -108,7 +123,7 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one match decides, and it must be better.
+    stills: every picture stands alone, so one view decides.
     counts: told what happened, for the report.
     """
 
@@ -121,10 +136,10 @@ class IdentityCache:
         strong_score: float,
         weak_score: float,
         stills: bool = False,
-        counts: Counter[str] | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds, stills)
+        self._rules = Rules(options.who, thresholds)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.
@@ -132,7 +147,7 @@ class IdentityCache:
         self._seen_version = version()
         self._votes = 1 if stills else options.votes
         self._stills = stills
-        self.counts: Counter[str] = Counter() if counts is None else counts
+        self.counts = Counts() if counts is None else counts
         self._known: dict[tuple[int, int], Known] = {}
         self._last_result_t: dict[int, float] = {}
         self._wish: IdentityRequest | None = None
@@ -152,7 +167,7 @@ class IdentityCache:
         self._last_result_t[result.epoch] = result.t
         for (epoch, track_id), known in self._known.items():
             if epoch == result.epoch and track_id not in went and known.continuity.clear is not None:
-                self._break_off(known, "lost")
+                self._break_off(known, HideReason.LOST)
         wanted: list[tuple[float, Candidate]] = []
         for track_id, found in went.items():
             known = self._known.setdefault((result.epoch, track_id), Known())
@@ -170,11 +185,15 @@ class IdentityCache:
         """See `Identity.next_request`."""
         if self._in_flight is not None or self._wish is None:
             return None
-        self._in_flight, self._wish = self._wish, None
-        for candidate in self._in_flight.faces:
-            known = self._known.get((self._in_flight.frame.epoch, candidate.track_id))
+        frame, faces = self._wish.frame, []
+        for candidate in self._wish.faces:
+            known = self._known.get((frame.epoch, candidate.track_id))
             if known is not None:
-                known.asked(self._in_flight.frame.t)
+                known.asked(frame.t)
+                # Only now: an answer may have brought a vote since the wish, and no other comes before this one's.
+                candidate = replace(candidate, views=known.views)
+            faces.append(candidate)
+        self._in_flight, self._wish = IdentityRequest(frame, tuple(faces)), None
         return self._in_flight
 
     def identified(self, result: Identified | None) -> None:
@@ -186,9 +205,9 @@ class IdentityCache:
         for candidate, likeness in result.found:
             known = self._known.get((result.epoch, candidate.track_id))
             if known is None or known.generation != candidate.generation:
-                self.counts["evidence came too late"] += 1
+                self.counts.too_late += 1
             elif likeness is None:
-                self.counts["poor crops"] += 1
+                self.counts.poor_crops += 1
             else:
                 self._judge(known, likeness, result.t)
 
@@ -196,8 +215,8 @@ class IdentityCache:
         """See `Identity.decide`."""
         self._renew()
         places = Counter(track.track_id for track in tracks)
-        self.counts["track frames"] += len(places)
-        elsewhere = Cover("may be elsewhere")  # what is in several places may be several people
+        self.counts.track_frames += len(places)
+        elsewhere = Cover(HideReason.ELSEWHERE)  # what is in several places may be several people
         return tuple((one, self._verdict(frame, one) if places[one.track_id] == 1 else elsewhere) for one in tracks)
 
     # -- is it still the same face ------------------------------------------------------------------------------
@@ -215,8 +234,7 @@ class IdentityCache:
         found = went[track_id]
         sighting = None
         if found.landmarks is not None and side(found.box) >= self._options.min_face_px:
-            seen = look_of(frame.image, found.landmarks)
-            sighting = None if seen is None else Sighting(result.t, found.landmarks, seen)
+            sighting = Sighting.of(frame.image, result.t, found.landmarks)
         sure, space = found.score >= self._strong_score, self._space(found, result, went, tracks)
         return Observation(result.t, step_s, found.box, sighting, sure=sure, space=space)
 
@@ -228,14 +246,14 @@ class IdentityCache:
         others = [other.box for other in result.detections if other is not found and other.score >= self._weak_score]
         return gap(found.box, others)
 
-    def _break_off(self, known: Known, why: str) -> None:
+    def _break_off(self, known: Known, why: HideReason) -> None:
         """The track may be another face from now on."""
         self._restart(known, why)
         known.continuity.break_off()
 
-    def _restart(self, known: Known, why: str) -> None:
+    def _restart(self, known: Known, why: HideReason) -> None:
         if isinstance(known.opinion, Decided):
-            self.counts[f"revoked: {why}"] += 1
+            self.counts.revoked[why] += 1
         known.restart(why)
 
     # -- whose it is --------------------------------------------------------------------------------------------
@@ -246,12 +264,15 @@ class IdentityCache:
 
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
-        self.counts["good crops"] += 1
-        name = self._rules.speaks_for(likeness)
+        name = self._rules.speaks_for(likeness, again=isinstance(known.opinion, Decided))
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
-        elif known.agree(name, t, likeness.score, votes_needed=self._votes):
-            self.counts["reveals"] += 1
+            return
+        crop = Crop(
+            name, t, likeness.score, likeness.view, likeness.another, alone=self._rules.suffices_alone(likeness)
+        )
+        if known.agree(crop, votes_needed=self._votes):
+            self.counts.reveals += 1
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:
         """A crop is like nobody who may be seen, or like somebody else than those before it."""
@@ -260,27 +281,27 @@ class IdentityCache:
         # A crop that is nearly like the same person speaks for nobody, but not against those before it.
         if isinstance(known.opinion, Decided) or against or likeness.name != known.name:
             asked_t = known.asked_t
-            self._restart(known, "contradicted" if known.name is not None else "like nobody who may be seen")
+            self._restart(known, HideReason.NOBODY if known.name is None else HideReason.CONTRADICTED)
             known.asked_t = asked_t
 
     def _verdict(self, frame: Frame, track: TrackBox) -> Verdict:
         known = self._known.get((frame.epoch, track.track_id))
         if known is None:
-            return Cover("not decided yet")
+            return Cover(HideReason.UNDECIDED)
         decided, t = known.opinion, frame.t
         if isinstance(decided, Gathering):
             return Cover(decided.why)
         if not known.continuity.covers(t, stills=self._stills):
-            return Cover("not in two looks beyond doubt")
+            return Cover(HideReason.DOUBTED)
         if not known.continuity.looks_the_same(frame.image, t):
-            return Cover("looks different in this frame")
+            return Cover(HideReason.LOOKS_DIFFERENT)
         expires_t = decided.confirmed_t + self._options.reveal_s
         if t >= expires_t:
             if not known.continuity.begins_at(t):
-                self._restart(known, "expired")
-            return Cover("expired")
+                self._restart(known, HideReason.EXPIRED)
+            return Cover(HideReason.EXPIRED)
         if t < decided.since_t:
-            return Cover("not decided yet")
+            return Cover(HideReason.UNDECIDED)
         return Reveal(decided.name, decided.since_t, expires_t, self._seen_version, decided.score)
 
     # -- housekeeping -------------------------------------------------------------------------------------------
@@ -291,7 +312,7 @@ class IdentityCache:
         if version != self._seen_version:
             self._seen_version = version
             for known in self._known.values():
-                self._restart(known, "gallery")
+                self._restart(known, HideReason.GALLERY)
                 known.misses = 0
 
     def _forget(self, epoch: int, t: float) -> None:

@@ -3,6 +3,9 @@
 gathering   no votes, or too few: the face is hidden
 decided     enough votes in a row for the same person: the face may be shown where the track is beyond doubt one face
 
+A crop is a vote when it is another view of the face than those before: three crops of one view are one vote, because
+the embedder errs about all of them alike. Only crops that are far above every error count without another view.
+
 gathering --agree(): the last vote needed--> decided
 decided   --agree(): one match more-->       decided, confirmed anew
 any       --restart()-->                     gathering, without votes, for this reason
@@ -13,33 +16,49 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from streamer.core.reasons import HideReason
+from streamer.core.views import View
 from streamer.identity.continuity import Continuity
 
-__all__ = ["Decided", "Gathering", "Known", "Vote"]
+__all__ = ["Crop", "Decided", "Gathering", "Known"]
 
 _VOTE_SPACING_S = 0.08
 """Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
 _MISS_S, _MISS_MAX_S = 0.1, 2.0
 """Seconds until a face that is like nobody enrolled is compared again: doubled every time, up to the second value."""
 _MOST_MISSES = 16
+_REPEAT_MAX_S = 0.4
+"""Seconds until a face that shows no other view is compared again, at most: doubled from the spacing of votes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Crop:
     """A good crop that is like somebody who may be seen."""
 
     name: str
     t: float
     """Capture time in seconds."""
+    score: float
+    view: View | None = field(repr=False)
+    another: bool
+    """Whether the view is none of the votes before."""
+    alone: bool = False
+    """So clear that it takes no other view."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
     """The face is hidden."""
 
-    why: str = "not decided yet"
-    votes: tuple[Vote, ...] = ()
-    """All for the same person, oldest first."""
+    why: HideReason = HideReason.UNDECIDED
+    votes: tuple[Crop, ...] = ()
+    """All for the same person, each another view, oldest first."""
+    last_t: float = -math.inf
+    """Of the last crop, whether it was another view or not."""
+    alone: int = 0
+    """Crops in a row that were so clear that they take no other view."""
+    repeats: int = 0
+    """Crops in a row that were no other view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +92,40 @@ class Known:
             return self.opinion.name
         return self.opinion.votes[-1].name if self.opinion.votes else None
 
+    @property
+    def views(self) -> tuple[View | None, ...] | None:
+        """Those that were counted so far; None when it is decided."""
+        return None if isinstance(self.opinion, Decided) else tuple(vote.view for vote in self.opinion.votes)
+
     def asked(self, t: float) -> None:
         """The embedder was asked about the face in the frame of time t."""
         self.asked_t = t
 
-    def agree(self, name: str, t: float, score: float, *, votes_needed: int) -> bool:
+    def agree(self, crop: Crop, *, votes_needed: int) -> bool:
         """A crop is like the same person as those before it. Returns whether that decides it."""
         self.misses = 0
         before = self.opinion
         if isinstance(before, Decided):
-            self.continuity.settle(t)
-            self.opinion = replace(before, name=name, confirmed_t=t, score=score)
+            self.continuity.settle(crop.t)
+            self.opinion = replace(before, name=crop.name, confirmed_t=crop.t, score=crop.score)
             return False
-        if before.votes and t - before.votes[-1].t < _VOTE_SPACING_S:
+        if crop.t - before.last_t < _VOTE_SPACING_S:
             return False
-        self.continuity.settle(t)
-        votes = (*before.votes, Vote(name, t))
-        if len(votes) < votes_needed:
-            self.opinion = replace(before, votes=votes)
+        self.continuity.settle(crop.t)
+        self.opinion = now = _counted(before, crop)
+        if max(len(now.votes), now.alone) < votes_needed:
             return False
         # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
-        self.opinion = Decided(name, votes[0].t, t, score)
+        self.opinion = Decided(crop.name, now.votes[0].t, crop.t, crop.score)
         return True
 
     def miss(self, *, surely: bool) -> None:
         """A crop is not like the person before. surely: it is like nobody who may be seen."""
         self.misses = min(self.misses + 1, _MOST_MISSES) if surely else 0
+        if isinstance(self.opinion, Gathering):
+            self.opinion = replace(self.opinion, alone=0)
 
-    def restart(self, why: str) -> None:
+    def restart(self, why: HideReason) -> None:
         """All evidence is void. The face is hidden, and votes start anew."""
         self.opinion = Gathering(why)
         self.generation += 1
@@ -112,7 +137,7 @@ class Known:
         if isinstance(self.opinion, Decided):
             return recheck_s
         if self.opinion.votes or not self.misses:
-            return _VOTE_SPACING_S
+            return min(_REPEAT_MAX_S, _VOTE_SPACING_S * 2.0 ** max(0, self.opinion.repeats - 1))
         return min(_MISS_MAX_S, _MISS_S * 2.0**self.misses)
 
     def urgency(self, t: float, size_px: float, recheck_s: float) -> float | None:
@@ -123,3 +148,14 @@ class Known:
             return 1e6 + size_px
         waited_s = math.inf if self.asked_t is None else t - self.asked_t
         return None if waited_s < self.wait_s(recheck_s) else min(waited_s, 1e3) * 100 + size_px
+
+
+def _counted(before: Gathering, crop: Crop) -> Gathering:
+    """The votes with one crop more."""
+    return replace(
+        before,
+        votes=(*before.votes, crop) if crop.another else before.votes,
+        last_t=crop.t,
+        alone=before.alone + 1 if crop.alone else 0,
+        repeats=0 if crop.another else before.repeats + 1,
+    )

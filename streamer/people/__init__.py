@@ -1,1 +1,1 @@
-"""The people who are known: vectors of their faces, and the file they are kept in."""
+"""Enrolled people: the vectors of their faces, the gallery file, and the records of a run."""

@@ -1,4 +1,4 @@
-"""Who was seen, from when to when, for how long: a CSV file. Strangers are counted; nothing of their faces is kept."""
+"""Attendance list as a CSV file: first and last time, duration. Strangers are counted; nothing of them is kept."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from streamer.people.places import at_home
 __all__ = ["Attendance"]
 
 _LONGEST_FRAME_S = 0.5
-"""Seconds. A longer gap between two frames is an interruption, in which nobody was seen."""
+"""Seconds. A longer gap between two frames is an interruption and adds no time."""
 _LEAST_FRAMES = 5
 _OVER_S = 60.0
-"""Seconds after which a track that was not seen is forgotten, because streams run for months."""
+"""Seconds after which an unseen track is forgotten, because streams run for months."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -40,13 +40,13 @@ class _Track:
     frames: int = 0
     last_t: float = 0.0
     known: bool = False
-    """Somebody who is enrolled was seen on it."""
+    """An enrolled person was seen on it."""
 
 
 class Attendance:
-    """One stream's list, written as a whole, as often as wanted. Times are seconds since the stream's first frame.
+    """The list of one stream; every write replaces the file. Times are seconds since the stream's first frame.
 
-    `on_frame()` is for one thread, `write()` for any: the first never waits for a disk that the second waits for.
+    One thread calls `on_frame()`, any thread `write()`. `on_frame()` never waits for the disk.
     least_frames: a stranger's track with fewer frames is not counted. Take 1 for stills, where each stands alone.
     Raises UsageError when the file exists or cannot be made.
     """
@@ -68,7 +68,7 @@ class Attendance:
         self._last_t: float | None = None
 
     def on_frame(self, t: float, shown: Mapping[Key, Reveal], tracks: Iterable[Key]) -> None:
-        """Take in a frame that left. t: its capture time in seconds. shown: faces that can be seen; tracks: all."""
+        """Record a frame that was emitted. t: its capture time in seconds. shown: the visible faces; tracks: all."""
         with self._lock:
             self._take_in(t, shown, tracks)
 
@@ -87,20 +87,20 @@ class Attendance:
                 self._list(reveal, t, step_s)
 
     def _count(self, key: Key, t: float) -> None:
-        """A face was in the frame; after some frames it is a stranger's, unless it is known."""
+        """Count a track as a stranger's after some frames, unless it is known."""
         track = self._tracks.setdefault(key, _Track())
         track.frames, track.last_t = track.frames + 1, t
         self._strangers += track.frames == self._least_frames and not track.known
 
     def _know(self, key: Key, t: float) -> None:
-        """The track is no stranger's, whatever was counted before."""
+        """Take the track out of the strangers."""
         track = self._tracks.setdefault(key, _Track(last_t=t))
         if not track.known:
             track.known = True
             self._strangers -= track.frames >= self._least_frames
 
     def _list(self, reveal: Reveal, t: float, step_s: float) -> None:
-        """Somebody enrolled was seen, step_s after the frame before; once per frame, in however many places."""
+        """Add step_s (since the frame before) to an enrolled person's time; once per frame, however many tracks."""
         row = self._rows.setdefault(reveal.name, _Row(t, t))
         if row.last_t < t and step_s <= _LONGEST_FRAME_S:
             row.visible_s += step_s
@@ -108,7 +108,7 @@ class Attendance:
         row.best_score = max(row.best_score, reveal.score)
 
     def write(self) -> None:
-        """Write the list as it is now, readable by the user only, in one step. Raises StreamerError when that fails."""
+        """Replace the file by the list as it is now, readable by its owner only. Raises StreamerError."""
         with self._writing:  # the later of two calls writes more
             with self._lock:
                 text = self._text()

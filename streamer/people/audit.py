@@ -1,8 +1,8 @@
-"""Who was shown from when to when: JSON lines, each with the hash of the one before, so that tampering shows.
+"""Audit log of reveals: JSON lines, each with the hash of the line before.
 
-Every line is written whole and at once, so a crash of the program loses none that was written; a crash of the machine
-loses those since the last `sync()`. Whoever changes, removes or moves a line breaks the chain; what was cut off at the
-end shows only in that the last run has no `end`. Keep the last hash elsewhere to notice that, too.
+Every line is written at once and whole. A crash of the program loses none of them; a crash of the machine loses those
+since the last `sync()`. A line that was changed, removed or moved breaks the chain. Lines cut off at the end leave the
+last run without its `end`; keep the last hash elsewhere to notice that, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.core.errors import StreamerError, UsageError
+from streamer.core.files import PRIVATE, append_to
 from streamer.core.locks import locked
 from streamer.core.types import Reveal
 from streamer.people.places import at_home
@@ -27,6 +28,8 @@ __all__ = ["AuditLog", "Finding", "verify"]
 
 _FIRST = "0" * 64
 _LOCK_TIMEOUT_S = 0.5
+_LONGEST_LINE = 1 << 16
+"""Bytes; a record has some hundreds."""
 
 Key = tuple[int, int]
 """Epoch and number of a track."""
@@ -39,9 +42,9 @@ class Finding:
     lines: int
     last_hash: str
     problem: str | None = None
-    """The first thing that is wrong, with its line; None when the chain is whole."""
+    """First fault, with its line number; None when the chain is whole."""
     ended: bool = True
-    """False: the last run did not end in good order, or lines were cut off."""
+    """False: the last run still runs, crashed, or its last lines were cut off."""
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class _Shown:
 
 
 class AuditLog:
-    """Appends to one file, private, which is locked meanwhile. Times are seconds since the stream's first frame.
+    """Append to one private file, which stays locked. Times are seconds since the stream's first frame.
 
     model: of the embedder. config: hash of the settings. clock: seconds since 1970.
     Raises UsageError when the file cannot be written, is used by another run, or its chain is broken.
@@ -71,8 +74,7 @@ class AuditLog:
         try:
             beside = self._path.with_name(f".{self._path.name}.lock")
             self._stack.enter_context(locked(beside, timeout_s=_LOCK_TIMEOUT_S, private=True))
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._stack.callback(os.close, self._handle)
+            self._handle = self._stack.enter_context(append_to(self._path, mode=PRIVATE)).fileno()
             found = verify(self._path)
         except TimeoutError:
             raise UsageError(f"audit log {path} is being written by another run; choose another path") from None
@@ -86,9 +88,9 @@ class AuditLog:
         self._write("start", model=model, config=config)
 
     def on_frame(self, t: float, shown: Mapping[Key, Reveal]) -> None:
-        """Take in a frame that left. t: its capture time in seconds. shown: faces that can be seen.
+        """Record a frame that was emitted. t: its capture time in seconds. shown: the visible faces.
 
-        Raises StreamerError when it cannot be recorded.
+        Raises StreamerError when the record cannot be written.
         """
         self._began_t = t if self._began_t is None else self._began_t
         for key, reveal in shown.items():
@@ -105,7 +107,7 @@ class AuditLog:
             self._hidden(key)
 
     def sync(self) -> None:
-        """Write to the disk what was recorded up to now (fsync). It may take long, so any thread may call it.
+        """Flush the records to disk (fsync). It may take long; any thread may call it.
 
         Raises StreamerError when it fails.
         """
@@ -119,7 +121,7 @@ class AuditLog:
                 raise self._unwritable(error) from error
 
     def close(self) -> None:
-        """End the record; calling it twice is fine. Raises StreamerError when it cannot be written."""
+        """Write the last line and close the file. May be called twice. Raises StreamerError."""
         if self._handle is None:
             return
         try:
@@ -156,7 +158,7 @@ class AuditLog:
         self._unsafe = True
 
     def _unwritable(self, error: OSError) -> StreamerError:
-        """What was promised to be recorded must not happen unrecorded: the run ends."""
+        """The error that ends the run, because a reveal must not happen unrecorded."""
         return StreamerError(f"audit log {self._path} could not be written: {error.strerror}")
 
 
@@ -164,7 +166,7 @@ def verify(path: Path) -> Finding:
     """Check a log's chain from its first line to its last. Raises OSError when it cannot be read."""
     before, number, event = _FIRST, 0, "end"
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             try:
                 record = json.loads(line)
                 claimed = record.pop("hash")

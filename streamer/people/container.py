@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,19 +21,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import install
+from streamer.core.bounded import checked_archive, parse_json
 from streamer.core.errors import GalleryError, UsageError
-from streamer.people.content import Content
+from streamer.people.arrays import array_of
+from streamer.people.content import LONGEST_CONSENT, Content
 from streamer.people.gallery import Gallery, Person
 
-__all__ = ["LONGEST_HEADER", "decode", "encode", "is_encrypted", "read_arrays", "write_arrays"]
+__all__ = [
+    "EXPORT",
+    "GALLERY",
+    "LONGEST_HEADER",
+    "Bounds",
+    "decode",
+    "encode",
+    "is_encrypted",
+    "person_of",
+    "read_arrays",
+    "write_arrays",
+]
 
 _MAGIC = b"streamer-gallery 1 "
 LONGEST_HEADER = 200
+_ENTRIES = {"people.json", "names.npy", "vectors.npy", "owner.npy", "portraits.npy", "portrait_rows.npy"}
+
+_ENTRY_BYTES = 1024
+"""What the headers of an array come to at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a file may hold, the same when it is written as when it is read: what was kept can be had again."""
+
+    bytes: int
+    list_bytes: int
+    """Of the list of people: as text it is a twentieth of what it takes in memory."""
+    people: int
+
+    def check(self, bytes: int, list_bytes: int, people: int) -> None:
+        """Raise ValueError for more."""
+        if bytes > self.bytes or list_bytes > self.list_bytes or people > self.people:
+            mb = f"{self.bytes >> 20:,} MB, {self.list_bytes >> 20} MB of it names and consents"
+            raise ValueError(f"a file holds at most {self.people:,} people and {mb}")
+
+
+GALLERY = Bounds((4 << 30) - 1, 64 << 20, 200_000)
+EXPORT = Bounds(1 << 30, 16 << 20, 100_000)
+"""Narrower, because anybody may have made it."""
 
 
 def encode(content: Content, key: str | None) -> bytes:
-    """The file's bytes; with a key, encrypted. Raises UsageError when `cryptography` is missing."""
-    body = write_arrays(_arrays(content), _listed(content.gallery))
+    """The file's bytes; with a key, encrypted.
+
+    Raises UsageError when `cryptography` is missing, GalleryError when it is more than a file may hold.
+    """
+    try:
+        body = write_arrays(_arrays(content), _listed(content.gallery), GALLERY)
+    except ValueError as error:
+        raise GalleryError(f"{error}; put more people into a gallery of their own") from None
     if key is None:
         return _MAGIC + f"plain sha256={hashlib.sha256(body).hexdigest()}\n".encode() + body
     salt, nonce = os.urandom(16), os.urandom(12)
@@ -63,9 +108,9 @@ def decode(data: bytes, key: str | None, name: str) -> Content:
     else:
         raise GalleryError(f"{name} was written by a newer version of this program ({words[0]})")
     try:
-        arrays, listed = read_arrays(body)
+        arrays, listed = read_arrays(body, GALLERY)
         return _content(arrays, listed)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise _damaged(name) from error
 
 
@@ -74,32 +119,50 @@ def is_encrypted(line: bytes) -> bool:
     return line.startswith(_MAGIC + b"aes-")
 
 
-def write_arrays(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> bytes:
-    """An .npz with one more entry, `people.json`. Stored, not packed: what was removed can be looked for in it."""
+def write_arrays(arrays: dict[str, NDArray[Any]], listed: dict[str, Any], bounds: Bounds) -> bytes:
+    """An .npz with one more entry, `people.json`. Stored, not packed: what was removed can be looked for in it.
+
+    Raises ValueError when it is more than `bounds` allow.
+    """
+    people = json.dumps(listed, ensure_ascii=False, indent=1).encode()
+    numbers = sum(array.nbytes + _ENTRY_BYTES for array in arrays.values())
+    bounds.check(len(people) + numbers, len(people), len(listed["people"]))
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("people.json", json.dumps(listed, ensure_ascii=False, indent=1))
+        archive.writestr("people.json", people)
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     return target.getvalue()
 
 
-def read_arrays(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """What `write_arrays` wrote. Raises ValueError or KeyError for anything else."""
-    arrays = {}
+def read_arrays(body: bytes, bounds: Bounds) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """What `write_arrays` wrote. Raises ValueError or KeyError for anything else, also for what announces too much."""
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            listed = json.loads(archive.read("people.json"))
-            for name in archive.namelist():
-                if name.endswith(".npy"):
-                    with archive.open(name) as member:
-                        arrays[name[:-4]] = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        with checked_archive(
+            io.BytesIO(body), most_entries=len(_ENTRIES), largest=bounds.bytes, packed=False
+        ) as archive:
+            names = set(archive.namelist())
+            if not names <= _ENTRIES:
+                raise ValueError("it holds other files")
+            bounds.check(0, archive.getinfo("people.json").file_size, 0)
+            listed = parse_json(archive.read("people.json"))
+            arrays = {name[:-4]: array_of(archive.read(name)) for name in sorted(names - {"people.json"})}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(str(error)) from error
-    if not isinstance(listed, dict):
+    if not isinstance(listed, dict) or not isinstance(listed.get("people"), list):
         raise ValueError("people.json is no table")
+    bounds.check(0, 0, len(listed["people"]))
     return arrays, listed
+
+
+def person_of(one: Any) -> Person:
+    """An entry of the list of people. Raises ValueError, KeyError, TypeError or OverflowError when it is none."""
+    added, expires = float(one["added"]), None if one["expires"] is None else float(one["expires"])
+    consent = str(one["consent"])
+    if not math.isfinite(added) or not math.isfinite(expires or 0.0) or len(consent) > LONGEST_CONSENT:
+        raise ValueError("a time that is none, or too long a text")
+    return Person(str(one["name"]), added, expires, consent)
 
 
 def _listed(gallery: Gallery) -> dict[str, Any]:
@@ -121,18 +184,12 @@ def _arrays(content: Content) -> dict[str, NDArray[Any]]:
 def _content(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> Content:
     """Raises ValueError, KeyError or TypeError when the parts do not fit together."""
     vectors, owner = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owner"], np.int64)
-    people = [
-        Person(
-            str(one["name"]),
-            float(one["added"]),
-            None if one["expires"] is None else float(one["expires"]),
-            str(one["consent"]),
-        )
-        for one in listed["people"]
-    ]
+    if not (np.abs(vectors) <= 1.01).all():  # their length is checked below; of larger ones it cannot be computed
+        raise ValueError("vectors have length 1")
+    people = [person_of(one) for one in listed["people"]]
     version, model = int(listed["version"]), str(listed["model"])
-    Gallery(version, model, tuple(people), vectors, owner)  # checks that they belong together
-    gallery = Gallery.of(model, [(p, vectors[owner == i]) for i, p in enumerate(people)], version=version)
+    checked = Gallery(version, model, tuple(people), vectors, owner)  # that they belong together
+    gallery = Gallery.of(model, checked.each(), version=version)
     hashes = [digits for person in gallery.people for digits in person.hashes]
     rows = arrays.get("portrait_rows", np.empty(0, np.int64)).tolist()
     pictures = np.asarray(arrays.get("portraits", np.empty((0, 1, 1, 3))), np.uint8)
@@ -145,7 +202,10 @@ def _damaged(name: str) -> GalleryError:
 
 def _decrypted(body: bytes, header: bytes, fields: dict[str, str], key: str | None, name: str) -> bytes:
     if key is None:
-        raise GalleryError(f"{name} is encrypted; name its key with --key-file, or put it into STREAMER_GALLERY_KEY")
+        raise GalleryError(
+            f"{name} is encrypted; name its key with --key-file FILE (run: --set identity.key_file=FILE), or put it "
+            "into STREAMER_GALLERY_KEY"
+        )
     try:
         salt, nonce = bytes.fromhex(fields["salt"]), bytes.fromhex(fields["nonce"])
     except (KeyError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from streamer.core.errors import GalleryError, UsageError
 from streamer.people.gallery import Gallery, Person, Vectors, vector_hash
 
-__all__ = ["Content", "checked_name"]
+__all__ = ["LONGEST_CONSENT", "Content", "checked_name"]
 
 _LONGEST_NAME = 100
+LONGEST_CONSENT = 10_000
 _TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+_AT_ONCE = 256
+"""Vectors that are compared in one step: 10,000 with as many would fill the memory."""
 _THE_SAME = 0.99999
 """Similarity of a vector with itself, give or take the rounding."""
 
@@ -68,27 +71,28 @@ class Content:
 
         portraits: one per vector, or none at all.
         """
-        vectors = np.asarray(vectors, np.float32)
         kept = {person.name: (person, own) for person, own in self.gallery.each()}
-        old, before = kept.get(name, (Person(name, now), np.empty((0, vectors.shape[1]), np.float32)))
-        # The same vector, rounded another way, is no news.
-        fresh = [i for i, vector in enumerate(vectors) if not len(before) or (before @ vector).max() < _THE_SAME]
-        person = replace(
-            old,
-            hashes=(),
-            expires=old.expires if expires is None else expires,
-            consent=old.consent if consent is None else consent,
-        )
-        kept[name] = (person, np.concatenate([before, vectors[fresh]]))
+        vectors = np.asarray(vectors, np.float32)
+        kept[name], fresh = _joined(kept.get(name), Person(name, now, expires, consent or ""), vectors)
+        if consent is not None:  # also an empty one replaces what was
+            kept[name] = replace(kept[name][0], consent=consent), kept[name][1]
         pictures = dict(self.portraits)
         pictures |= {vector_hash(vectors[index]): portraits[index] for index in fresh if portraits}
         return Content(Gallery.of(self.gallery.model, kept.values(), version=self.gallery.version), pictures)
 
+    def joined(self, people: Iterable[tuple[Person, Vectors]]) -> Content:
+        """With the people of another gallery; who is in both gets the vectors that are new."""
+        kept = {person.name: (person, own) for person, own in self.gallery.each()}
+        for person, vectors in people:
+            kept[person.name], _ = _joined(kept.get(person.name), person, np.asarray(vectors, np.float32))
+        return replace(self, gallery=Gallery.of(self.gallery.model, kept.values(), version=self.gallery.version))
+
     def without(self, names: Sequence[str]) -> Content:
         """Without these people, their vectors and their pictures. Raises GalleryError when one is not there."""
-        for name in names:
+        gone = set(names)
+        for name in sorted(gone - {person.name for person in self.gallery.people})[:1]:
             self.person(name)
-        kept = [(person, own) for person, own in self.gallery.each() if person.name not in names]
+        kept = [(person, own) for person, own in self.gallery.each() if person.name not in gone]
         hashes = {digits for person, _ in kept for digits in person.hashes}
         pictures = {digits: picture for digits, picture in self.portraits.items() if digits in hashes}
         return Content(Gallery.of(self.gallery.model, kept, version=self.gallery.version), pictures)
@@ -104,3 +108,27 @@ class Content:
     def portraits_of(self, name: str) -> list[NDArray[np.uint8]]:
         """The kept pictures of one person; most have none. Raises GalleryError when there is nobody of that name."""
         return [self.portraits[digits] for digits in self.person(name).hashes if digits in self.portraits]
+
+
+def _joined(
+    before: tuple[Person, Vectors] | None, person: Person, vectors: Vectors
+) -> tuple[tuple[Person, Vectors], list[int]]:
+    """One person with what is known of them and what comes new; and which of the new vectors were unknown.
+
+    An end or a consent that is not given leaves the old one. Raises UsageError for a consent without end.
+    """
+    if len(person.consent) > LONGEST_CONSENT:
+        raise UsageError(f"the consent of {person.name} has more than {LONGEST_CONSENT:,} characters; shorten it")
+    old, own = before if before is not None else (Person(person.name, person.added), np.empty((0, vectors.shape[1])))
+    # The same vector, rounded another way, is no news.
+    fresh = list(range(len(vectors)))
+    if len(own):
+        parts = [(own @ vectors[at : at + _AT_ONCE].T).max(axis=0) for at in range(0, len(vectors), _AT_ONCE)]
+        fresh = np.flatnonzero(np.concatenate([*parts, np.empty(0)]) < _THE_SAME).tolist()
+    merged = replace(
+        old,
+        hashes=(),
+        expires=old.expires if person.expires is None else person.expires,
+        consent=person.consent or old.consent,
+    )
+    return (merged, np.concatenate([own, vectors[fresh]]).astype(np.float32)), fresh

@@ -1,4 +1,4 @@
-"""Who is enrolled, in memory: immutable, so that a running stream swaps one gallery for the next in one step."""
+"""The gallery in memory. Immutable, so that a running stream can swap it in one step."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ class Person:
     name: str
     added: float
     expires: float | None = None
-    """From then on nobody is taken for this person; None: never."""
+    """Expiry: from then on, nobody matches this person; None: never."""
     consent: str = ""
-    """What the person agreed to, in words for people."""
+    """What the person agreed to, as free text."""
     hashes: tuple[str, ...] = ()
-    """Per vector, in the order of the gallery: see `vector_hash`."""
+    """One per vector, in the order of the gallery; see `vector_hash`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Who a face is most like. Similarities in [-1, 1]; whether they suffice is for the caller to judge."""
+    """The two most similar people for a face. Similarities in [-1, 1]; the caller applies thresholds."""
 
     name: str | None
-    """None: there is nobody to compare with."""
+    """None: the gallery is empty."""
     score: float = -1.0
     second_name: str | None = None
     """The most similar other person; None: there is no other."""
     second_score: float = -1.0
+    people: int = 0
+    """How many the face was compared with."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ class Gallery:
     """
 
     version: int
-    """+1 at every change of the file it came from."""
+    """+1 at every change of the gallery file."""
     model: str
-    """Of the embedder: its vectors compare only within it."""
+    """The embedder's model; vectors of two models cannot be compared."""
     people: tuple[Person, ...]
     vectors: Vectors
     owner: NDArray[np.int64]
@@ -74,18 +76,18 @@ class Gallery:
 
     @classmethod
     def empty(cls, model: str, *, version: int = 0) -> Gallery:
-        """Nobody."""
+        """A gallery without people."""
         return cls(version, model, (), np.empty((0, 0), np.float32), np.empty(0, np.int64))
 
     @classmethod
     def of(cls, model: str, people: Iterable[tuple[Person, Vectors]], *, version: int = 0) -> Gallery:
-        """From people with their vectors, (K, D) each; `hashes` are worked out where there is not one per vector."""
+        """Build from people and their vectors, (K, D) each; missing `hashes` are computed."""
         given = [(person, np.asarray(vectors, np.float32)) for person, vectors in people]
         if not given:
             return cls.empty(model, version=version)
         owner = np.repeat(np.arange(len(given)), [len(vectors) for _, vectors in given])
         named = tuple(
-            # Whoever comes from another gallery brings the hashes along.
+            # People from another gallery bring their hashes along.
             person
             if len(person.hashes) == len(vectors)
             else replace(person, hashes=tuple(vector_hash(vector) for vector in vectors))
@@ -94,7 +96,7 @@ class Gallery:
         return cls(version, model, named, np.concatenate([vectors for _, vectors in given]), owner)
 
     def __len__(self) -> int:
-        """How many people."""
+        """Number of people."""
         return len(self.people)
 
     def each(self) -> Iterator[tuple[Person, Vectors]]:
@@ -104,22 +106,22 @@ class Gallery:
             yield person, self.vectors[bounds[index] : bounds[index + 1]]
 
     def vectors_of(self, name: str) -> Vectors:
-        """One person's vectors, (K, D). Raises KeyError when there is nobody of that name."""
+        """Vectors of one person, (K, D). Raises KeyError for an unknown name."""
         for person, vectors in self.each():
             if person.name == name:
                 return vectors
         raise KeyError(name)
 
     def expired(self, now: float) -> tuple[str, ...]:
-        """Names of those whose time is over at `now`, seconds since 1970."""
+        """Names of the people expired at `now`, seconds since 1970."""
         return tuple(person.name for person in self.people if person.expires is not None and now >= person.expires)
 
     def next_end(self, now: float) -> float:
-        """When the next person's time will be over, after `now`; infinity when nobody's will."""
+        """Next expiry after `now`; infinity without one."""
         return float(min((end for end in self._expires if end > now), default=np.inf))
 
     def scores(self, vectors: Vectors) -> NDArray[np.float32]:
-        """Similarity of every face to every person, (N, D) -> (N, people): to the most alike of the person's vectors.
+        """Similarity of every face to the most similar vector of every person, (N, D) -> (N, people).
 
         Raises ValueError when the vectors are not of this gallery's length.
         """
@@ -134,7 +136,7 @@ class Gallery:
         return np.asarray(np.maximum.reduceat(alike, self._starts, axis=1), np.float32)
 
     def match(self, vectors: Vectors, *, now: float) -> list[Match]:
-        """The two most similar people for each face, (N, D) -> N matches; whose time is over at `now` never matches.
+        """The two most similar people for each face, (N, D) -> N matches. Expired people never match.
 
         now: seconds since 1970. A face whose vector is not finite matches nobody.
         """
@@ -148,19 +150,19 @@ class Gallery:
         order: Sequence[int] = np.argpartition(row, -2)[-2:][::-1].tolist() if row.size > 1 else [0]
         found = sorted(((float(row[i]), self.people[i].name) for i in order if np.isfinite(row[i])), reverse=True)
         (score, name), (second_score, second_name) = found[0], found[1] if len(found) > 1 else (-1.0, None)
-        return Match(name, score, second_name, second_score)
+        return Match(name, score, second_name, second_score, int(np.isfinite(row).sum()))
 
     @cached_property
     def _expires(self) -> NDArray[np.float64]:
-        """When each person's time is over."""
+        """Expiry of each person; infinity without one."""
         return np.array([np.inf if person.expires is None else person.expires for person in self.people], np.float64)
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
-        """Where each person's vectors begin."""
+        """Index of each person's first vector."""
         return np.searchsorted(self.owner, np.arange(len(self.people)))
 
 
 def vector_hash(vector: Vectors) -> str:
-    """A name for a vector from which nothing of the face can be had: twelve hex digits of its SHA-256."""
+    """Twelve hex digits of a vector's SHA-256: a name that reveals nothing about the face."""
     return hashlib.sha256(np.ascontiguousarray(vector, np.float32).tobytes()).hexdigest()[:12]

@@ -23,8 +23,8 @@ _LOOK_S = 0.2
 class LiveGallery:
     """A gallery that is read again when its file changes. Safe to use from several threads.
 
-    load: reads the file. stamp: something cheap that changes with the file. on_problem: told once per change when it
-    cannot be read; then nobody is enrolled until it can. today: seconds since 1970, for the ends that people have.
+    load: reads the file. stamp: something cheap that changes with the file. on_problem: called once per change that
+    cannot be read; then nobody is enrolled until the file can be read. today: seconds since 1970, for expiry.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Paths with `~`, as people write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["at_home"]
 
 
 def at_home(path: Path) -> Path:
-    """With `~` and `~name` as the folders they stand for. Raises UsageError when nobody knows that home."""
+    """Expand `~` and `~name`. Raises UsageError for an unknown home."""
     try:
         return path.expanduser()
     except RuntimeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from streamer.core._cache import data_root
+from streamer.core.bounded import read_at_most, read_text_at_most
 from streamer.core.errors import GalleryError, UsageError
 from streamer.core.files import PRIVATE, write_whole
 from streamer.core.locks import locked
-from streamer.people.container import LONGEST_HEADER, decode, encode, is_encrypted
+from streamer.people.container import GALLERY, LONGEST_HEADER, decode, encode, is_encrypted
 from streamer.people.content import Content
 from streamer.people.gallery import Gallery
 from streamer.people.places import at_home
 
-__all__ = ["KEY_VARIABLE", "GalleryFile", "default_path", "find_key"]
+__all__ = ["KEY_VARIABLE", "GalleryFile", "default_path", "find_key", "for_gallery"]
 
 KEY_VARIABLE = "STREAMER_GALLERY_KEY"
 """Environment variable with the key of an encrypted gallery."""
@@ -35,6 +37,16 @@ def default_path() -> Path:
     return data_root() / "people.gallery"
 
 
+def for_gallery(command: str, path: Path) -> str:
+    """A command for people to type, with `--gallery` unless the gallery is the default one.
+
+    >>> for_gallery("streamer people list", Path("staff.gallery"))
+    'streamer people list --gallery staff.gallery'
+    """
+    usual = default_path()
+    return command if path in (usual, usual.resolve()) else f"{command} --gallery {shlex.quote(str(path))}"
+
+
 def find_key(file: Path | None = None) -> str | None:
     """The key of an encrypted gallery: the first line of `file`, else STREAMER_GALLERY_KEY; None when there is none.
 
@@ -43,7 +55,7 @@ def find_key(file: Path | None = None) -> str | None:
     key = os.environ.get(KEY_VARIABLE, "")
     if file is not None:
         try:
-            key = (at_home(file).read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+            key = (read_text_at_most(at_home(file)).splitlines() or [""])[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the key file {file} cannot be read: {getattr(error, 'strerror', 'no text')}") from None
     if not key and file is None:
@@ -79,7 +91,7 @@ class GalleryFile:
         """What is in the file; None when there is no file. Raises GalleryError when it cannot be used."""
         self._seen = self._stamp()  # before the reading: a change meanwhile is then noticed later
         try:
-            data = self.path.read_bytes()
+            data = read_at_most(self.path, GALLERY.bytes + LONGEST_HEADER)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -155,7 +167,9 @@ class GalleryFile:
         reason = f"{self.path} holds vectors of {content.gallery.model}, which mean nothing to {model}"
         hashes = [digits for person in content.gallery.people for digits in person.hashes]
         if all(digits in content.portraits for digits in hashes):
-            raise GalleryError(f"{reason}; the faces were kept: run `streamer people reembed`")
+            raise GalleryError(
+                f"{reason}; the faces were kept: run `{for_gallery('streamer people reembed', self.path)}`"
+            )
         raise GalleryError(f"{reason}; take that embedder, or enrol anew into another gallery")
 
     def _stamp(self) -> _Stamp:

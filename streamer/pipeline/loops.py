@@ -106,7 +106,7 @@ class SchedulerLoop:
         return self._identity is not None and len(self._identity.answers) > 0
 
     @property
-    def _looked(self) -> bool:
+    def _detected(self) -> bool:
         return len(self._results) > 0 and not self._scheduler.waits_for_identity
 
     @property
@@ -118,7 +118,7 @@ class SchedulerLoop:
         return self._raw.drained and not self._finished
 
     def _something(self) -> bool:
-        return self._answered or self._looked or self._captured or self._at_end
+        return self._answered or self._detected or self._captured or self._at_end
 
     def _until_expiry(self) -> float:
         expiry = self._scheduler.next_expiry()
@@ -128,8 +128,8 @@ class SchedulerLoop:
         """Take in one thing that happened; answers and results first, because held frames wait for them."""
         if self._answered and self._identity is not None and (answer := self._identity.answers.get(0)) is not None:
             return self._take_answer(answer, now)
-        if self._looked and (look := self._results.get(0)) is not None:
-            return self._take_look(look, now)
+        if self._detected and (result := self._results.get(0)) is not None:
+            return self._take_result(result, now)
         if self._captured and (frame := self._raw.get(0)) is not None:
             return self._scheduler.offer(frame, now)
         if self._at_end:
@@ -145,14 +145,14 @@ class SchedulerLoop:
         self._embedder_failures.succeeded()
         return self._scheduler.identified(answer, now)
 
-    def _take_look(self, look: DetectionOutcome, now: float) -> list[Planned]:
+    def _take_result(self, result: DetectionOutcome, now: float) -> list[Planned]:
         self._asked_at = None
-        if isinstance(look, DetectionFailed):
-            self._failures.failed(look.error)
-            return self._scheduler.failed(look.request, now)
+        if isinstance(result, DetectionFailed):
+            self._failures.failed(result.error)
+            return self._scheduler.failed(result.request, now)
         self._failures.succeeded()
         self._stats.passed()
-        return self._scheduler.detected(look, now)
+        return self._scheduler.detected(result, now)
 
     # -- what is wanted -----------------------------------------------------------------------------------------
 

@@ -247,7 +247,7 @@ class Pipeline:
         )
 
     def _wire(self, source: Source, detector: Detector, effect: Effect, info: SourceInfo) -> None:
-        """Channels, then threads, from the sinks upwards: whoever is started finds somebody to hand on to."""
+        """Channels, then threads, from the sinks upwards: each one that starts finds the next one running."""
         self._channels = channels = Channels.make(
             live=info.live,
             on_drop=lambda frame: self._stats.dropped("capture", DropReason.PIPELINE_BUSY),

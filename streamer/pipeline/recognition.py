@@ -8,13 +8,14 @@ import json
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.anonymize.labels import labelled
+from streamer.config.cautions import cautions
 from streamer.config.parts import build
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError, UsageError
@@ -22,23 +23,24 @@ from streamer.core.options import Context
 from streamer.core.stats import Stats
 from streamer.core.types import Reveal, SourceInfo, TrackBox, Verdict
 from streamer.embedders import Embedder
-from streamer.identity.decide import Identity, IdentityCache
+from streamer.identity.decide import Counts, Identity, IdentityCache
 from streamer.identity.evidence import IdentityOptions
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
 from streamer.people.places import at_home
-from streamer.people.store import GalleryFile, default_path, find_key
+from streamer.people.store import GalleryFile, default_path, find_key, for_gallery
 from streamer.pipeline.channels import Asked
 from streamer.stages import embed
 from streamer.stages.embed import CropRules
 
 __all__ = ["Recogniser", "Recognition", "open_recogniser"]
 
+_ENROLL = "streamer enroll NAME IMAGE"
 _SYNC_S = 5.0
-"""So much of the audit log a crash of the machine may lose at most."""
+"""Seconds between two fsyncs of the audit log."""
 _LIST_EVERY = 6
-"""Every so many times, the attendance is written, too: whoever pulls the plug loses half a minute of hours."""
+"""The attendance is written with every sixth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,11 @@ def open_recogniser(config: Config, ctx: Context) -> Recogniser | None:
     options = config.identity
     if options.who == "all":
         return None
-    path = default_path() if options.gallery is None else at_home(options.gallery)
+    path = _path_of(options)
     key = find_key(options.key_file)
     GalleryFile(path, key=key)  # what cannot be a gallery is told first
     if options.gallery is not None and not path.exists():
-        raise UsageError(f"there is no gallery {path}; make one with: streamer enroll NAME IMAGE")
+        raise UsageError(f"there is no gallery {path}; make one with: {for_gallery(_ENROLL, path)}")
     embedder: Embedder = build("embedders", config.embedder.kind, config.embedder.options, ctx)
     problems: list[str] = []
     try:
@@ -95,7 +97,7 @@ class Recognition:
         self._stats = stats
         self._recogniser: Recogniser | None = None
         self._asked: Asked | None = None
-        self._counts: Counter[str] = Counter()
+        self._counts = Counts()
         self._attendance: Attendance | None = None
         self._audit: AuditLog | None = None
         self._over = threading.Event()
@@ -111,11 +113,12 @@ class Recognition:
                 raise UsageError("attendance and audit need somebody who may be seen: --who unknown")
             return
         _check_records(options)
+        for caution in cautions(self._config.embedder.kind, self._config.embedder.options, options.who):
+            self._stats.note(caution, warning=True, stage="identity")
         people, _ = recogniser.gallery.current()
         if not len(people):
-            self._stats.note(
-                "nobody is enrolled, so everyone is hidden; enrol with: streamer enroll NAME IMAGE", stage="identity"
-            )
+            enrol = for_gallery(_ENROLL, _path_of(options))
+            self._stats.note(f"nobody is enrolled, so everyone is hidden; enrol with: {enrol}", stage="identity")
         self.identity = IdentityCache(
             options,
             recogniser.embedder.thresholds,
@@ -218,8 +221,8 @@ class Recognition:
         """For the report; nothing when everyone is hidden."""
         if self._recogniser is None:
             return {}
-        counts, embeddings = dict(self._counts), self._stats.counts().embeddings
-        frames = counts.get("track frames", 0)
+        counts, embeddings = self._counts, self._stats.counts().embeddings
+        frames = counts.track_frames
         return {
             "identity": {
                 "who": self._config.identity.who,
@@ -228,17 +231,18 @@ class Recognition:
                 "embeddings_per_s": round(embeddings / wall_s, 2) if wall_s > 0 else 0.0,
                 "track_frames": frames,
                 "cache_hit_rate": round(1 - embeddings / frames, 4) if frames else None,
-                "reveals": counts.get("reveals", 0),
-                "revoked": {
-                    key.removeprefix("revoked: "): number
-                    for key, number in sorted(counts.items())
-                    if key.startswith("revoked: ")
-                },
-                "poor_crops": counts.get("poor crops", 0),
-                "too_late": counts.get("evidence came too late", 0),
+                "reveals": counts.reveals,
+                "revoked": {why.value: number for why, number in sorted(counts.revoked.items())},
+                "poor_crops": counts.poor_crops,
+                "too_late": counts.too_late,
                 "gallery_problems": list(self._recogniser.problems),
             }
         }
+
+
+def _path_of(options: IdentityOptions) -> Path:
+    """The gallery that is set, or the default one."""
+    return default_path() if options.gallery is None else at_home(options.gallery)
 
 
 def _check_records(options: IdentityOptions) -> None:

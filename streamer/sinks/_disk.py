@@ -6,19 +6,23 @@ import os
 from io import FileIO
 from pathlib import Path
 
+from streamer.core.files import create
+
 __all__ = ["DiskFile"]
 
 
 class DiskFile:
     """A file as FFmpeg's muxers want it: write, seek, tell. It is created by the first write.
 
+    replace: whatever is there before gives way; without it, it is an error.
     `mark()` says that all up to now is worth keeping. When a later write fails (a full disk), `failure` is set, every
     further write is swallowed, and `close()` brings the file back to what it was at the last mark: cut off there, and
     with what had been overwritten since put back.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, replace: bool) -> None:
         self.name = str(path)
+        self._replace = replace
         self.failure: OSError | None = None
         self._path = path
         self._file: FileIO | None = None
@@ -45,7 +49,7 @@ class DiskFile:
 
     def _write(self, data: bytes) -> None:
         if self._file is None:
-            self._file = FileIO(self._path, "w+")
+            self._file = create(self._path, replace=self._replace)
         file = self._file
         if self._position < self._marked_size:
             file.seek(self._position)

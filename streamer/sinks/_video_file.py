@@ -42,17 +42,27 @@ class VideoShape:
 class VideoFile:
     """A file being written. Used by one thread. After any SinkError only `abandon()` may follow.
 
-    format, options: FFmpeg's muxer. The file is created, or truncated, when the first frame is encoded.
+    format, options: FFmpeg's muxer. The file is created when the first frame is encoded. replace: what was there before
+    gives way then; without it, it is an error.
     """
 
-    def __init__(self, path: Path, format: str, options: Mapping[str, str], codec: Codec, shape: VideoShape) -> None:
+    def __init__(
+        self,
+        path: Path,
+        format: str,
+        options: Mapping[str, str],
+        codec: Codec,
+        shape: VideoShape,
+        *,
+        replace: bool = False,
+    ) -> None:
         import av
 
         self._path = path
         self._shape = shape
         self._last_duration = 0
         self._header_bytes: int | None = None
-        self._disk = DiskFile(path)
+        self._disk = DiskFile(path, replace=replace)
         with self._errors_named(f"{codec.encoder} cannot encode {shape.width}x{shape.height} pixels"):
             self._container = av.open(self._disk, "w", format=format, container_options=dict(options))
             self._stream = self._add_stream(codec)

@@ -132,7 +132,7 @@ class FileSink(Unattended):
         # Nobody may have put a file there since `open()`.
         check_output(self.path, force=options.force)
         return _Writing(
-            VideoFile(self.path, container.format, muxing, codec, shape),
+            VideoFile(self.path, container.format, muxing, codec, shape, replace=options.force),
             Fitter(width, height, first.image.color),
             Timeline(time_base, rate, keyframe_s=options.keyframe_s, grid=container.constant_rate),
         )

@@ -53,6 +53,8 @@ class ImagesSink(Unattended):
     def __init__(self, options: Options) -> None:
         self._options = options
         self.path = options.path.expanduser().absolute()
+        self.mode = 0o666
+        """Rights of the files, less what the umask takes away."""
         self.written = 0
         """Pictures written so far."""
         self._folder = False
@@ -76,8 +78,9 @@ class ImagesSink(Unattended):
         data = self._encoded(frame, target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._stay_inside(target)
             check_output(target, force=self._options.force)
-            write_whole(target, data)
+            write_whole(target, data, mode=self.mode)
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1
@@ -94,6 +97,11 @@ class ImagesSink(Unattended):
         if name.suffix.lower() not in ENDINGS:
             name = name.with_name(f"{name.name}.png")
         return self.path / name
+
+    def _stay_inside(self, target: Path) -> None:
+        """A folder in the folder may be somebody's link. Raises SinkError."""
+        if self._folder and not target.parent.resolve().is_relative_to(self.path.resolve()):
+            raise SinkError(f"{target.parent} leads out of {self.path}; take the link away, or choose another folder")
 
     def _encoded(self, frame: AnonymizedFrame, target: Path) -> bytes:
         """The frame as a file's content, in the format of the target's ending."""

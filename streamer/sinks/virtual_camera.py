@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "Options", "VirtualCameraSink", "build", "claims", "probe"]
 
-_PYVIRTUALCAM = f"{install.library('virtualcam')} (GPL-2.0)"
+_PYVIRTUALCAM = f"{install.optional('virtualcam')} (GPL-2.0)"
 
 FORMS = "virtual, /dev/videoN"
 

@@ -158,7 +158,7 @@ class WindowSink:
         try:
             check_folder(folder)
             number = 1
-            while (path := folder / f"snapshot_{number:04d}.png").exists():
+            while os.path.lexists(path := folder / f"snapshot_{number:04d}.png"):
                 number += 1
             _, data = cv2.imencode(".png", self._shown.image.bgr())
             try:

@@ -8,20 +8,25 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from streamer.core.errors import InputError
 from streamer.core.picture import Picture, even
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
 
+BOUNDS = {"max_pixels": "100000000"}
+"""For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
 _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _SANE_ASPECT = (0.25, 4.0)
-"""Shapes of pixels outside this range are mistakes of whoever wrote the file."""
+"""Shapes of pixels outside this range are mistakes of the program that wrote the file."""
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _WAITED_S = 0.003
 """A packet that had to be waited for so long is of the present."""
 _KEYS_SOON_S = 5.0
@@ -45,6 +50,7 @@ class Decoder:
         limit_s: float | None = None,
         resume_at_key: bool = False,
     ) -> None:
+        self._own = _seeing_alpha(stream)
         self._resume_at_key = resume_at_key
         """After damage, leave out as well what is built upon it, until a picture stands by itself."""
         self._smeared = False
@@ -163,7 +169,9 @@ class Decoder:
         elif packet.size:
             self.cut = False
         try:
-            self._ready.extend(packet.decode())
+            self._ready.extend(
+                packet.decode() if self._own is None else self._own.decode(packet if packet.size else None)
+            )
         except av.error.EOFError:  # the decoder was already told that nothing follows
             return
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
@@ -184,6 +192,26 @@ class _Keys:
         if at_s is not None and self._last_s is not None and at_s > self._last_s:
             self.step_s = max(self.step_s or 0.0, at_s - self._last_s)
         self._last_s = at_s
+
+
+def _seeing_alpha(stream: VideoStream) -> VideoCodecContext | None:
+    """A decoder for VP8 and VP9 with transparency, which FFmpeg's usual ones drop; None for all other streams.
+
+    Raises InputError where there is none: what the transparency hides would be seen.
+    """
+    import av
+
+    name = _WITH_ALPHA.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
+        return None
+    try:
+        context = av.CodecContext.create(name, "r")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"the video is transparent, and this FFmpeg has no {name} to see that; lay it on a colour first"
+        ) from error
+    assert isinstance(context, av.VideoCodecContext)
+    return context
 
 
 class Timeline:

@@ -46,7 +46,7 @@ def build(options: Options, ctx: Context) -> Source:
 
 
 def scene(options: Options) -> Scene:
-    """What the demo shows, for whoever wants single frames and their truth."""
+    """The demo's scene, for callers that want single frames and their truth."""
     frames = None if options.duration_s is None else max(1, round(options.duration_s * options.fps))
     crowd = _Crowd(options)
     left = round(options.width * 0.385) & ~1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -15,9 +16,10 @@ from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
+from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
 
 if TYPE_CHECKING:
     import av
@@ -28,12 +30,16 @@ __all__ = ["FORMS", "FileSource", "Options", "build", "claims"]
 
 _DEFAULT_FPS = 25.0
 """For frames without times in a file that names no rate."""
+_HEAD_BYTES = 4096
 _SHORT_S = 0.5
 """A file that ends this much before its stated length was cut off."""
 _DECODING_TIMES = ("avi",)
 """Formats that number frames in the order of decoding: FFmpeg's guess of when to show them is out of order."""
 _NO_LENGTH = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "h263", "vc1", "obu", "image2")
 """Formats without a length of their own; FFmpeg estimates one from the size of the file."""
+_LISTS = ("hls", "concat", "dash", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "applehttp")
+"""Formats that hold addresses of other files, or of servers, instead of pictures."""
+_LISTED = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|v=0\s)|<MPD|<CompositionPlaylist|<AssetMap")
 _NOT_VIDEO = ("tty", "ansi", "txt")
 """Formats by which FFmpeg would draw a text file as pictures of its letters."""
 
@@ -65,6 +71,7 @@ def build(options: Options, ctx: Context) -> Source:
         stream = pick_video(container)
         if stream is None:
             raise InputError(_without_picture(path, container))
+        stream.codec_context.options = BOUNDS
         stream.thread_count = options.decode_threads
         # Frame threads: nearly twice as fast on two cores, for a few frames of delay that a file does not feel.
         stream.thread_type = "AUTO"
@@ -87,6 +94,9 @@ def _check(path: Path) -> None:
             raise InputError(f"{path} may not be read; check its permissions")
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes)")
+        with path.open("rb") as file:
+            if _LISTED.search(file.read(_HEAD_BYTES)):
+                raise InputError(f"{path} is a list of other files or addresses, not a video; name the video itself")
     except PermissionError:
         raise InputError(f"{path} may not be read; check its permissions") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
@@ -98,7 +108,9 @@ def _open(path: Path) -> InputContainer:
 
     try:
         # `file:` keeps a colon in the name from being read as a protocol, the option a `%` as a numbered series.
-        container = av.open(f"file:{path}", options={"pattern_type": "none"}, metadata_errors="replace")
+        # Of protocols, only that one: whatever the file names, nothing else is opened.
+        options = {"pattern_type": "none", "protocol_whitelist": "file", **BOUNDS}
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.error.PermissionError:
         raise InputError(f"{path} may not be read; check its permissions") from None
     except av.error.InvalidDataError:
@@ -106,6 +118,9 @@ def _open(path: Path) -> InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, av.error.FFmpegError) else error
         raise InputError(f"{path} cannot be opened: {reason}") from None
+    if set(container.format.name.split(",")) & set(_LISTS):
+        container.close()
+        raise InputError(f"{path} is a list of other files or addresses, not a video; name the video itself")
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise InputError(f"{path} is a text file, not a video")
@@ -115,7 +130,7 @@ def _open(path: Path) -> InputContainer:
 def _unreadable(path: Path) -> str:
     """Why FFmpeg could make nothing of the file, as far as its first bytes tell."""
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(_HEAD_BYTES)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return f"{path} is damaged or cut off: its index is missing, so nothing in it can be played"
     if b"\0" not in head:
@@ -154,6 +169,8 @@ class FileSource:
         self._start_s: float | None = None
         self._end_s = 0.0
         self.info = self._describe(self._first, live=realtime)
+        if may_be_transparent(self._first.format):
+            self.warnings.append(f"{path.name}: {NOTE}")
 
     def _first_frame(self) -> av.VideoFrame:
         import av
@@ -163,7 +180,9 @@ class FileSource:
         except (av.error.FFmpegError, OSError):
             frame = None
         if frame is None:
-            raise InputError(f"{self._path} is damaged or cut off: not one frame of it can be decoded")
+            raise InputError(
+                f"{self._path} is damaged or cut off: not one frame of it can be decoded, of 100 million pixels at most"
+            )
         return frame
 
     def _describe(self, frame: av.VideoFrame, *, live: bool) -> SourceInfo:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.core.addresses import Claim, existing_file
+from streamer.core.bounded import read_at_most
+from streamer.core.decoding import LARGEST_BYTES, announced, decoded
 from streamer.core.errors import InputError
 from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
@@ -29,7 +31,6 @@ __all__ = ["ENDINGS", "FORMS", "ImagesSource", "Options", "build", "claims"]
 
 ENDINGS = PICTURES
 """File names' endings that are taken for pictures in a folder."""
-_WITH_PAGES = (".tif", ".tiff", ".webp")
 
 FORMS = "a picture, a folder of pictures or videos"
 
@@ -133,38 +134,39 @@ class ImagesSource:
     def _decoded(self, file: Path) -> Picture | None:
         """The picture as 8-bit blue, green, red; None, with a warning, when it cannot be had."""
         try:
-            data = file.read_bytes()
+            data = read_at_most(file, LARGEST_BYTES)
         except OSError as error:
             self.warnings.append(f"{file} cannot be read: {error.strerror or error}")
             return None
         if not data:
             self.warnings.append(f"{file} is empty (0 bytes)")
             return None
-        image = _color(data)
+        try:
+            found, image = announced(data), _color(data)
+        except ValueError as error:
+            self.warnings.append(f"{file} {error}")
+            return None
         if image is None:
             self.warnings.append(f"{file} is not a picture that can be read, or it is damaged")
             return None
-        if file.suffix.lower() in _WITH_PAGES and (pages := _pages(data)) > 1:
-            self.warnings.append(f"{file} holds {pages} pictures; only the first is taken")
+        if found.pages > 1:
+            self.warnings.append(f"{file} holds {found.pages} pictures; only the first is taken")
         return Picture.from_bgra(image) if image.shape[2] == 4 else Picture.from_bgr(image, format="bgrp")
 
 
 def _color(data: bytes) -> NDArray[np.uint8] | None:
-    """An upright picture as 8-bit (H, W, 3) BGR, with transparency (H, W, 4) BGRA; None when it cannot be read."""
-    level = cv2.utils.logging.setLogLevel(0)  # OpenCV would print its own words for what becomes one line of ours
-    try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        stored = None if bgr is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:  # larger than OpenCV accepts, or worse
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    """An upright picture as 8-bit (H, W, 3) BGR, with transparency (H, W, 4) BGRA; None when it cannot be decoded.
+
+    Raises ValueError, in words, for what is not decoded at all.
+    """
+    bgr = decoded(data, cv2.IMREAD_COLOR)
     if bgr is None:
         return None
+    stored = decoded(data, cv2.IMREAD_UNCHANGED) if announced(data).format != "jpeg" else None
     image = np.asarray(bgr, np.uint8)
     if stored is None or stored.ndim != 3 or stored.shape[2] != 4:
         return image
-    opacity = _opacity(np.asarray(stored), image)
+    opacity = _opacity(stored, image)
     return None if opacity is None else np.dstack([image, opacity])
 
 
@@ -183,14 +185,3 @@ def _opacity(stored: NDArray[Any], upright: NDArray[np.uint8]) -> NDArray[np.uin
                 if int(apart.max()) <= 1:
                     return np.ascontiguousarray(candidate[:, :, 3])
     return None
-
-
-def _pages(data: bytes) -> int:
-    """How many pictures a file holds."""
-    if data[:4] == b"RIFF":
-        return max(1, data.count(b"ANMF"))
-    try:
-        decoded, pages = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    except cv2.error:
-        return 1
-    return len(pages) if decoded else 1

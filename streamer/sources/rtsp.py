@@ -12,9 +12,10 @@ from pydantic import Field
 from streamer.core.addresses import SCHEME, Claim
 from streamer.core.errors import InputError, SourceLost, redact
 from streamer.core.options import Context, PartOptions
+from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
 from streamer.sources._network import SCHEMES, Address, explain, knock
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def build(options: Options, ctx: Context) -> Source:
         if stream is None:
             what = "sound but no video" if container.streams.audio else "no video that this FFmpeg can decode"
             raise InputError(f"{address} holds {what}")
+        stream.codec_context.options = BOUNDS
         stream.thread_count = options.decode_threads
         stream.thread_type = "SLICE"  # threads over frames would add one frame of delay each
         if options.transport == "udp":
@@ -96,9 +98,9 @@ def build(options: Options, ctx: Context) -> Source:
 def _open(address: Address, options: Options) -> InputContainer:
     import av
 
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = {**BOUNDS}
     if address.scheme in ("rtsp", "rtsps"):
-        settings = {**_QUICK_LOOK, "rtsp_transport": options.transport, "allowed_media_types": "video+audio"}
+        settings = {**BOUNDS, **_QUICK_LOOK, "rtsp_transport": options.transport, "allowed_media_types": "video+audio"}
         if options.transport == "udp":
             settings["buffer_size"] = _UDP_BUFFER
     started = time.monotonic()
@@ -135,6 +137,8 @@ class NetworkSource:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         first = self._ready[0]
+        if may_be_transparent(first.format):
+            self.warnings.append(f"{address}: {NOTE}")
         width, height = shown_size(first, stream)
         duration_s = container.duration / 1e6 if container.duration else None
         self.info = SourceInfo(

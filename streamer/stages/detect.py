@@ -147,7 +147,7 @@ def _in_whole(image: Picture, zones: ZoneOptions) -> _Step:
 def _verified(image: Picture, found: list[Detection], request: DetectionRequest, least: Verification) -> _Step:
     """Without the faces that are large, doubtful and new, and are not seen again in any of their views.
 
-    A face with its hair and shoulders can pass for a larger one: to see the sure one again verifies nothing.
+    A face with its hair and shoulders can be taken for a larger one: to find the sure one again verifies nothing.
     """
     sure = [one.box for one in found if one.score >= least.doubtful]
     doubted = [face for face in found if face.score < least.doubtful and _is_new(face, request, sure)]

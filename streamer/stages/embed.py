@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from streamer.core.align import aligned, quality
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import EmbedderError
 from streamer.core.stats import Stats
-from streamer.core.types import Candidate, Identified, IdentityRequest, Likeness
+from streamer.core.types import Candidate, Frame, Identified, IdentityRequest, Likeness
+from streamer.core.views import is_another, view_of
 from streamer.embedders import Crop, Embedder, Vectors
-from streamer.people.gallery import Gallery
+from streamer.people.gallery import Gallery, Match
 
 __all__ = ["Answer", "CropRules", "EmbedFailed", "embed", "work"]
 
@@ -72,9 +73,18 @@ def embed(
     found: list[tuple[Candidate, Likeness | None]] = []
     for candidate, crop in zip(request.faces, crops, strict=True):
         match = None if crop is None else next(matches)
-        likeness = None if match is None else Likeness(match.name, match.score, match.second_score)
-        found.append((candidate, likeness))
+        found.append((candidate, None if match is None else _likeness(frame, candidate, match)))
     return Identified(frame.epoch, frame.t, tuple(found), version)
+
+
+def _likeness(frame: Frame, candidate: Candidate, match: Match) -> Likeness:
+    """What was found of a good crop, and the view that it is."""
+    found = Likeness(match.name, match.score, match.second_score, match.people)
+    landmarks, before = candidate.detection.landmarks, candidate.views
+    if landmarks is None or before is None:
+        return found
+    view = view_of(frame.image, landmarks)
+    return replace(found, view=view, another=is_another(view, before))
 
 
 def _crop(embedder: Embedder, request: IdentityRequest, candidate: Candidate, rules: CropRules) -> Crop | None:

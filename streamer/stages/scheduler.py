@@ -43,19 +43,19 @@ _SLACK_S = 1e-6
 class SchedulerOptions(PartOptions):
     """Settings of the scheduler: when the detector results, and how long a frame may wait for it."""
 
-    every: int = Field(3, ge=1, le=30, description="a detector pass on every n-th frame; 1 results at every frame")
+    every: int = Field(3, ge=1, le=30, description="the detector examines every n-th frame; 1: every frame")
     second_looks: int = Field(
-        4, ge=0, le=64, description="enlarged results per pass at faces that were lost or are doubtful; 0 makes none"
+        4, ge=0, le=64, description="most regions re-detected per frame, enlarged, for lost and doubtful faces; 0: none"
     )
     lookahead: bool = Field(
-        True, description="hold frames until the next pass, so that faces are covered before they are first found"
+        True, description="hold frames until the next detection, so that faces are covered before they are first found"
     )
     max_gap_s: float = Field(
         0.25,
         gt=0,
         le=0.5,
-        description="a frame further than this from every pass (capture time) is covered whole, and so is one between "
-        "two passes further apart, where a face came or went",
+        description="a frame further than this (capture time) from every detection is covered whole; so is one between "
+        "two detections further apart, if a face came or went",
     )
     cover_first_s: float = Field(
         0.0, ge=0, le=5, description="the picture stays covered whole this long after a start, a cut or a reconnection"
@@ -64,14 +64,14 @@ class SchedulerOptions(PartOptions):
         None,
         ge=0,
         le=1,
-        description="with lookahead: a face that is first found is covered this long before, also where results missed "
-        "it; frames wait for that; null: 0.21 for files, 0 for live sources",
+        description="with lookahead: a new face is also covered this long before its first detection; frames wait for "
+        "that; null: 0.21 for files, 0 for live sources",
     )
     max_hold_s: float = Field(
-        1.0, gt=0, le=5, description="live: longest time a frame waits for the detector before it leaves covered"
+        1.0, gt=0, le=5, description="live: a frame that has waited this long for the detector leaves covered whole"
     )
     pass_timeout_s: float = Field(
-        20.0, gt=0, le=600, description="a detector that does not answer for this long has failed, and the run ends"
+        20.0, gt=0, le=600, description="a detector that does not answer for this long has failed; the run ends"
     )
 
 
@@ -302,8 +302,8 @@ class Scheduler:
             return Planned(frame, None, CoverReason.DETECTOR_FAILED)
         if frame.t - epoch.began_t < self._cover_first_s - _SLACK_S:
             return Planned(frame, None, CoverReason.SCENE_BEGAN)
-        # Without a later pass nobody knows who came into the picture since the last one: with lookahead, such a frame
-        # is covered. Without lookahead that risk was chosen.
+        # Without a later detection nobody knows who came into the picture since the last one. With lookahead, such a
+        # frame is covered; without lookahead, that risk was chosen.
         bracketed = bool(epoch.results) and epoch.results[-1].t >= frame.t
         results = self._near(frame, epoch) if bracketed or not self._options.lookahead else ()
         if not results:

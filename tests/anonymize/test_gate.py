@@ -16,6 +16,7 @@ from streamer.config.parts import kinds, load
 from streamer.core.errors import EffectError
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Box, Cover, Detection, DetectionResult, Frame, Plan, Points5, Reveal, TrackBox
 from streamer.effects import Effect, Patch, solid
 
@@ -48,7 +49,7 @@ RESULT = DetectionResult(4, 2, 0.9, ())
 
 
 def plan(**changes: Any) -> Plan:
-    return replace(Plan(5, 2, (RESULT,), ((track(), Cover("test")),)), **changes)
+    return replace(Plan(5, 2, (RESULT,), ((track(), Cover(HideReason.UNDECIDED)),)), **changes)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +64,8 @@ def plan(**changes: Any) -> Plan:
         (plan(results=(replace(RESULT, t=0.74),)), "pass too far away"),
         (plan(results=(RESULT, replace(RESULT, t=1.26))), "pass too far away"),
         (plan(results=(replace(RESULT, t=math.nan),)), "pass too far away"),
-        (plan(tracks=((track((0, 0, math.nan, 9)), Cover("")),)), "box is not finite"),
-        (plan(tracks=((track(uncertainty_px=math.inf), Cover("")),)), "box is not finite"),
+        (plan(tracks=((track((0, 0, math.nan, 9)), Cover(HideReason.UNDECIDED)),)), "box is not finite"),
+        (plan(tracks=((track(uncertainty_px=math.inf), Cover(HideReason.UNDECIDED)),)), "box is not finite"),
     ],
 )
 def test_gate_covers_the_whole_frame(bad: Plan | None, why: str) -> None:
@@ -93,7 +94,7 @@ def test_a_reveal_shows_only_while_all_of_it_holds() -> None:
         (replace(good, evidence_t=1.1), False),
         (replace(good, gallery_version=2), False),
         (replace(good, expires_t=math.nan), False),
-        (Cover("unknown"), False),
+        (Cover(HideReason.NOBODY), False),
     ]:
         sealed = seal(FRAME, plan(tracks=((track(), verdict),)), effect=SOLID, mask=MaskOptions(), rules=RULES)
         assert (not changed(FRAME.image, sealed.image).any()) == visible

@@ -23,13 +23,14 @@ from streamer.anonymize.zones import ZoneOptions, zoned
 from streamer.config.parts import load
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture, even
+from streamer.core.reasons import HideReason
 from streamer.core.types import Box, Cover, DetectionResult, Frame, Plan, Points5, Reveal, TrackBox, Verdict
 from streamer.effects import Effect
 
 EXAMPLES = int(os.environ.get("STREAMER_TEST_EXAMPLES", "150"))
 RULES = Freshness(max_gap_s=0.25)
 SHOWN = Reveal("ann", evidence_t=0.0, expires_t=math.inf, gallery_version=0)
-HIDDEN = Cover("test")
+HIDDEN = Cover(HideReason.UNDECIDED)
 Planes = list[NDArray[np.bool_]]
 
 ZONES = (

@@ -289,8 +289,8 @@ def test_a_face_in_the_region_is_told_in_the_frames_pixels() -> None:
         ((130, 5, 150, 20), True),
     ],
 )
-def test_whether_a_zone_leaves_anything_of_a_place(format: str, box: Box, gone: bool) -> None:
-    picture = Picture.blank(121, 91, luma=MARK, format=format)  # type: ignore[arg-type]
+def test_whether_a_zone_leaves_anything_of_a_place(format: Format, box: Box, gone: bool) -> None:
+    picture = Picture.blank(121, 91, luma=MARK, format=format)
     assert zoned_out(picture, options(cover=[LEFT_HALF]), box) is gone
     assert not zoned_out(picture, NO_ZONES, box)
 

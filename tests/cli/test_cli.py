@@ -197,6 +197,15 @@ def test_without_input_and_camera(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert "streamer run demo" in err
 
 
+def test_enrolment_without_a_camera_asks_for_pictures(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "cameras", list)
+    monkeypatch.setattr("streamer.sources.camera._found", list)
+    monkeypatch.setattr("streamer.sources.camera._closed", list)
+    code, _, err = call("enroll", "Ann", "--camera")
+    assert code == 3
+    assert err.endswith("no camera was found; plug one in, or name pictures\n")
+
+
 def test_without_input_the_first_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discover, "cameras", lambda: ["/dev/video2", "/dev/video10"])
     assert discover.first_camera() == "/dev/video2"
@@ -290,6 +299,7 @@ def test_quiet_is_silent(call: Call, clip: Path, tmp_path: Path, yunet: Path) ->
 
 def test_what_is_left_visible_is_said_also_when_quiet(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
     sizes = ["--set", "detector.min_face_px=30", "--set", "detector.max_face_px=90"]
+    sizes += ["--set", "detector.i_accept_visible_faces=true"]
     code, out, err = call("run", clip, "-o", tmp_path / "o.mp4", "-q", "--duration", "1", *sizes)
     assert (code, out) == (0, "")
     assert err.splitlines() == [

@@ -8,6 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support.weights import weights
 
 from streamer.__main__ import command
 from streamer.drawn.faces import draw_face
+from streamer.people.content import Content
 from streamer.people.store import KEY_VARIABLE, GalleryFile
 
 Run = Callable[..., tuple[int, str, str]]
@@ -57,6 +59,12 @@ def gallery(tmp_path: Path) -> Path:
     return tmp_path / "data" / "streamer" / "people.gallery"
 
 
+def first_vector(path: Path) -> NDArray[np.float32]:
+    content = GalleryFile(path).load()
+    assert content is not None
+    return np.asarray(content.gallery.vectors[0], np.float32)
+
+
 def test_one_person_from_pictures_to_oblivion(run: Run, tmp_path: Path) -> None:
     ann = drawn(tmp_path / "ann.png", 3)
     code, out, err = run("enroll", "Zoë", ann, "--consent", "signed", "--expires", "90d")
@@ -72,7 +80,7 @@ def test_one_person_from_pictures_to_oblivion(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert "1  Zoë, similarity" in out
     assert run("people", "rename", "Zoë", "Ann")[0] == 0
-    vector = GalleryFile(gallery(tmp_path)).load().gallery.vectors[0].tobytes()  # type: ignore[union-attr]
+    vector = first_vector(gallery(tmp_path)).tobytes()
     assert vector in gallery(tmp_path).read_bytes()
     code, out, _ = run("people", "remove", "Ann")
     assert code == 0
@@ -83,7 +91,7 @@ def test_one_person_from_pictures_to_oblivion(run: Run, tmp_path: Path) -> None:
 
 def test_no_vector_is_ever_printed(run: Run, tmp_path: Path) -> None:
     run("enroll", "Ann", drawn(tmp_path / "ann.png", 3))
-    vector = GalleryFile(gallery(tmp_path)).load().gallery.vectors[0]  # type: ignore[union-attr]
+    vector = first_vector(gallery(tmp_path))
     words = ""
     verbs: list[list[object]] = [["list"], ["list", "--json"], ["show", "Ann"], ["show", "Ann", "--json"]]
     for arguments in [*verbs, ["export", tmp_path / "x.npz"]]:
@@ -134,12 +142,26 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
     assert len(err.splitlines()) == 1
 
 
+def test_remedies_name_the_gallery_that_was_meant(run: Run, tmp_path: Path) -> None:
+    """Without it, they would change the default one."""
+    own = tmp_path / "our staff.gallery"
+    remedy = f"--gallery '{own}'"
+    file = GalleryFile(own)
+    file.update("m", lambda content: content.added("Ann", np.eye(1, dtype=np.float32), now=0.0, expires=1.0))
+    assert f"streamer people remove --expired {remedy}" in run("people", "list", "--gallery", own)[1]
+    assert run("people", "remove", "Ann", "--gallery", own)[0] == 0
+    assert f"streamer enroll NAME IMAGE {remedy}" in run("recognise", "demo", "--gallery", own)[2]
+    absent = tmp_path / "absent.gallery"
+    code, _, err = run("run", "demo", "-o", "null", "--duration", 0.2, "--who", "unknown", "--gallery", absent)
+    assert (code, "streamer enroll NAME IMAGE --gallery " in err) == (2, True)
+
+
 def test_whose_time_is_over_is_forgotten_when_somebody_says_so(run: Run, tmp_path: Path) -> None:
     remedy = "expired: Ann, Ben; forget them with: streamer people remove --expired"
     file = GalleryFile(gallery(tmp_path))
     for index, (name, end) in enumerate({"Ann": time.time() - 1, "Ben": time.time() - 1, "Cem": None}.items()):
         row = np.eye(3, dtype=np.float32)[index : index + 1]
-        file.update("m", lambda c, n=name, r=row, e=end: c.added(n, r, now=0.0, expires=e))  # type: ignore[misc]
+        file.update("m", partial(Content.added, name=name, vectors=row, now=0.0, expires=end))
     assert remedy in run("people", "list")[1]
     assert remedy in run("people", "rename", "Cem", "Dan")[1]
     code, out, _ = run("people", "remove", "--expired")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
@@ -19,6 +21,7 @@ from streamer.cli.app import VERBS, app
 from streamer.config.schema import Config, load, parse_overrides
 from streamer.core.errors import ConfigError
 
+HEAVY = {"numpy", "cv2", "av", "onnxruntime", "pydantic", "yaml", "rich", "filelock", "platformdirs"}
 _SPELLINGS = {"recognise": "recognize", "enroll": "enrol", "run": "anonymize"}
 
 
@@ -34,8 +37,15 @@ def program() -> TyperGroup:
     return made
 
 
+def every_verb(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Every verb that does something, as it is called."""
+    for word in group.commands:
+        verb = group.get_command(None, word)
+        yield from every_verb(f"{name} {word}", verb) if hasattr(verb, "commands") else [(f"{name} {word}", verb)]
+
+
 def loaded(program: TyperGroup, name: str) -> Any:
-    return program.get_command(None, name)  # type: ignore[arg-type]
+    return program.get_command(typer.Context(program), name)
 
 
 # -- the start ------------------------------------------------------------------------------------------------------
@@ -48,7 +58,7 @@ def test_the_start_loads_no_more_than_it_needs(option: str) -> None:
         "import sys; sys.argv[1:] = [sys.argv[1]]\n"
         "from streamer.__main__ import command\n"
         "assert command() == 0\n"
-        "heavy = {'numpy', 'cv2', 'av', 'onnxruntime', 'pydantic', 'yaml', 'rich', 'filelock', 'platformdirs'}\n"
+        f"heavy = {HEAVY}\n"
         "print(sorted(heavy & sys.modules.keys()), [name for name in sys.modules if name.startswith('streamer.')])"
     )
     done = subprocess.run(
@@ -60,6 +70,31 @@ def test_the_start_loads_no_more_than_it_needs(option: str) -> None:
         "streamer.__main__", "streamer.cli", "streamer.cli._verbs", "streamer.cli.app",
         "streamer.core", "streamer.core.errors",
     }  # fmt: skip
+
+
+def test_help_loads_no_work(program: TyperGroup) -> None:
+    """What a verb works with is loaded when it is run: help of any of them took a second."""
+    script = (
+        "import sys\n"
+        "from streamer.__main__ import command\n"
+        "for verb in list(sys.argv[1:]):\n"
+        "    sys.argv[1:] = [*verb.split(), '--help']\n"
+        "    assert command() == 0\n"
+        f"    assert not sys.modules.keys() & {HEAVY - {'pydantic'}}, verb\n"  # Typer itself reads options with it
+    )
+    asked = [context.removeprefix("streamer ") for context, _ in every_verb("streamer", program)]
+    assert {"run", "people list", "evaluate leak", "bench detectors"} <= set(asked)
+    subprocess.run([sys.executable, "-c", script, *asked, *VERBS], stdout=subprocess.DEVNULL, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("module", ["run", "people", "machine", "evaluate", "bench"])
+def test_work_takes_the_options_of_its_verb(module: str) -> None:
+    """It is named in writing, where no type checker looks."""
+    found = vars(importlib.import_module(f"streamer.cli.options.{module}")).values()
+    for options in [one for one in found if hasattr(one, "WORK")]:
+        (name, taken), (_, returned) = get_type_hints(_verbs.work_of(options)).items()
+        assert (name, returned) == ("asked", type(None))
+        assert options is taken or options in get_args(taken)
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -125,12 +160,7 @@ def test_a_verb_answers_to_the_name_it_was_called_by(call: Call) -> None:
 def test_every_option_of_british_spelling_has_its_american_twin(program: TyperGroup) -> None:
     pairs = (("licence", "license"), ("colour", "color"), ("enrol", "enroll"), ("recognise", "recognize"))
 
-    def every(group: Any) -> Any:
-        for name in group.commands:
-            verb = group.get_command(None, name)
-            yield from every(verb) if hasattr(verb, "commands") else [verb]
-
-    for verb in every(program):
+    for _, verb in every_verb("streamer", program):
         for param in verb.params:
             for british, american in pairs:
                 for option in param.opts:

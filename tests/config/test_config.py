@@ -244,6 +244,14 @@ def test_values_at_their_default_do_not_count_as_set() -> None:
     assert Config().with_overrides(["source.file.realtime=false"]) == Config()
 
 
+def test_configurations_that_were_printed_before_still_load() -> None:
+    before = {"identity": {"liveness": "none", "who": "unknown"}}
+    assert Config.from_mapping(before) == Config.from_mapping({"identity": {"who": "unknown"}})
+    assert Config().updated({"identity.liveness": "none"}) == Config()
+    with pytest.raises(ConfigError, match=r"identity\.liveness: unknown key"):
+        Config.from_mapping({"identity": {"liveness": "blink"}})
+
+
 def test_options_for_joins_settings_and_address() -> None:
     config = Config().with_overrides(["sink.file.crf=20"])
     options = config.options_for("sink", "file", {"path": "a.mp4", "force": True})

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from support.graphs import save_small_network
 from support.weights import weights
 
@@ -169,11 +170,26 @@ def test_crops_of_another_size_are_refused(embedder: Embedder) -> None:
 
 
 def test_the_thresholds_can_be_set(case: Case, embedder: Embedder) -> None:
-    options = load("embedders", case.kind).Options(accept=0.9, reject=-0.5, margin=0.3)
-    calibrated = Thresholds(0.5, 0.2, 0.1)
-    assert options.thresholds(calibrated) == Thresholds(0.9, -0.5, 0.3)
+    made = load("embedders", case.kind).Options
+    calibrated = Thresholds(0.5, 0.2, 0.1, lift=0.01, alone=0.7, unlike=0.1)
+    options = made(accept=0.96, reject=0.9, margin=0.3)
+    assert options.thresholds(calibrated) == Thresholds(0.96, 0.9, 0.3, lift=0.01, alone=0.96, unlike=0.1)
     with pytest.raises(UsageError, match="above"):
-        load("embedders", case.kind).Options(accept=0.1, reject=0.3).thresholds(calibrated)
+        made(accept=0.95, reject=0.96).thresholds(calibrated)
+
+
+def test_the_thresholds_have_floors(case: Case, embedder: Embedder) -> None:
+    made = load("embedders", case.kind).Options
+    usual, bounds = made.calibrated, made.bounds
+    assert usual == embedder.thresholds
+    assert bounds.accept < usual.accept <= usual.accept_among(1) < usual.accept_among(20) < usual.accept_among(100)
+    assert usual.alone > usual.accept_among(5)
+    assert usual.unlike <= bounds.reject <= usual.reject <= bounds.reject_known
+    for key in ("accept", "margin", "reject"):
+        least = getattr(bounds, key)
+        assert getattr(made(**{key: least}), key) == least
+        with pytest.raises(ValidationError, match="evaluate calibrate"):
+            made(**{key: least - 0.001})
 
 
 @pytest.mark.timeout(400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.core.align import ARCFACE_112, aligned, pose, quality, similarity
-from streamer.core.picture import Picture
+from streamer.core.picture import Format, Picture
 from streamer.core.types import Detection, Points5
 
 
@@ -45,8 +46,8 @@ def test_similarity_undoes_scale_turn_and_shift(scale: float, turn_deg: float) -
 def test_similarity_is_the_best_in_the_least_squares_sense() -> None:
     rng = np.random.default_rng(2)
     noisy = np.asarray(ARCFACE_112) + rng.normal(0, 3, (5, 2))
-    source = tuple((float(x), float(y)) for x, y in noisy)
-    found = similarity(source, ARCFACE_112)  # type: ignore[arg-type]
+    source = cast(Points5, tuple((float(x), float(y)) for x, y in noisy))
+    found = similarity(source, ARCFACE_112)
 
     def error(matrix: NDArray[np.float64]) -> float:
         return float(np.sum((np.c_[noisy, np.ones(5)] @ matrix.T - ARCFACE_112) ** 2))
@@ -65,9 +66,9 @@ def test_similarity_of_one_point_is_refused() -> None:
 @pytest.mark.parametrize("scale", [0.4, 1.0, 1.9, 2.5, 7.3])
 @pytest.mark.parametrize("turn_deg", [0.0, 25.0, -90.0])
 @pytest.mark.parametrize("format", ["i420", "bgrp"])
-def test_landmarks_lie_on_the_template(scale: float, turn_deg: float, format: str) -> None:
+def test_landmarks_lie_on_the_template(scale: float, turn_deg: float, format: Format) -> None:
     points = moved(ARCFACE_112, scale=scale, turn_deg=turn_deg, by=(501, 700))
-    picture = Picture.from_bgr(dots(points, (1401, 1603), 3 * scale), format=format)  # type: ignore[arg-type]
+    picture = Picture.from_bgr(dots(points, (1401, 1603), 3 * scale), format=format)
     crop = aligned(picture, points, ARCFACE_112, 112)
     assert crop.shape == (112, 112, 3)
     luma = crop[..., 1].astype(np.float64)

@@ -291,7 +291,7 @@ def seen(scope: detect.Scope, *boxes: Box) -> list[Box]:
 def test_only_faces_of_the_asked_sizes_are_hidden() -> None:
     tiny, narrow, normal, huge = (0, 0, 9, 9), (20, 0, 25, 30), (50, 0, 110, 60), (0, 100, 300, 420)
     assert seen(detect.EVERYTHING, tiny, narrow, normal, huge) == [tiny, narrow, normal, huge]
-    some = DetectorOptions(min_face_px=10, max_face_px=200)
+    some = DetectorOptions(min_face_px=10, max_face_px=200, i_accept_visible_faces=True)
     scope = detect.Scope.of(Config().zones, some)
     assert seen(scope, tiny, narrow, normal, huge) == [narrow, normal], "one side that is large enough counts"
     assert scope.notes() == [

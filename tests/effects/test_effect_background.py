@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamer.anonymize.gate import Freshness, seal
 from streamer.anonymize.masks import MaskOptions, region
 from streamer.core.picture import Format, Picture
+from streamer.core.reasons import HideReason
 from streamer.core.types import Cover, DetectionResult, Frame, Plan, Reveal, TrackBox, Verdict
 from streamer.effects.background import Background, Options
 from streamer.evaluate.contact_sheet import drawn, room
@@ -20,7 +21,7 @@ SIZE = WIDTH, HEIGHT = 360, 240
 FPS = 10
 FACE_PX = 60
 HEAD = MaskOptions(coverage="head")
-HIDDEN: Verdict = Cover("test")
+HIDDEN: Verdict = Cover(HideReason.UNDECIDED)
 ROOM = room(*SIZE)
 SOLID_LUMA = 57
 """#303030 in limited range: 16 + 48 * 219 / 255."""

@@ -22,6 +22,7 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import UsageError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
+from streamer.core.reasons import HideReason
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Command, Cover, Detection, DetectionResult, Frame, Plan, Planned, TrackBox
@@ -214,7 +215,7 @@ def test_an_effect_that_cannot_be_had_any_more_leaves_the_present_one(tmp_path: 
     written: Channel[AnonymizedFrame] = Channel(len(wanted), Full.BLOCK)
     for n in range(len(wanted)):
         result = DetectionResult(n, 0, n / 25, (Detection(box := source.box(n) or (0, 0, 1, 1), 0.9),))
-        plan = Plan(n, 0, (result,), ((TrackBox(1, box, None), Cover("everyone is hidden")),))
+        plan = Plan(n, 0, (result,), ((TrackBox(1, box, None), Cover(HideReason.EVERYONE)),))
         decided.put(Planned(Frame(n, 0, n / 25, source.picture(n)), plan))
     decided.close()
     channels = Channels.make(live=False, on_drop=lambda frame: None, sinks=[written])

@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -76,7 +77,7 @@ class Reader(FaceReader):
 
 
 def items(name: str, *widths: int) -> list[Item]:
-    return [Item(name, f"{width}.jpg", lambda width=width: Picture.blank(width, 8)) for width in widths]  # type: ignore[misc]
+    return [Item(name, f"{width}.jpg", partial(Picture.blank, width, 8)) for width in widths]
 
 
 @pytest.fixture

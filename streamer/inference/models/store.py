@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from streamer.core._cache import cache_root
+from streamer.core.bounded import SETTINGS_BYTES, parse_json, read_at_most
 from streamer.core.errors import ModelError
 from streamer.core.files import write_whole
 from streamer.core.locks import locked
@@ -121,7 +122,7 @@ class Store:
     def acceptances(self) -> dict[str, str]:
         """Name of a model -> the day on which its licence was accepted."""
         try:
-            kept = json.loads((self.cache / _ACCEPTED).read_text(encoding="utf-8"))
+            kept = parse_json(read_at_most(self.cache / _ACCEPTED, SETTINGS_BYTES))
         except (OSError, ValueError):
             return {}
         return {str(name): str(day) for name, day in kept.items()} if isinstance(kept, dict) else {}
@@ -135,7 +136,7 @@ class Store:
             waiting = f"another process is fetching {model.source.origin}; waiting for it"
             with locked(folder / "lock", on_wait=lambda: self._say(waiting)):
                 path = self.cache / model.file
-                if _state(path, model) is Found.GOOD:  # by whoever held the lock before
+                if _state(path, model) is Found.GOOD:  # by the process that held the lock before
                     return
                 path.unlink(missing_ok=True)
                 self._say(f"fetching {model.source.origin} for the model {model.name}")

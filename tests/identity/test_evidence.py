@@ -1,0 +1,101 @@
+"""What likenesses say, and how many of them it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from fakes import face
+
+from streamer.core.types import Likeness
+from streamer.core.views import View, is_another
+from streamer.embedders import Thresholds
+from streamer.identity.evidence import Rules
+from streamer.identity.known import Crop, Decided, Known
+
+RULES = Rules("unknown", Thresholds(0.45, 0.2, 0.1, lift=0.015, per_tenfold=0.04, alone=0.65, unlike=0.1))
+KNOWN = Rules("known", RULES.thresholds)
+
+
+def view(number: int) -> View:
+    """One face, of which another part is changed each time."""
+    seen = face(9, 48).astype(np.float32)
+    row = 12 * (number % 3) + 8
+    seen[row : row + 8, 14:34] += 70
+    return np.asarray(cv2.GaussianBlur(seen, (0, 0), 1.5), np.float32)
+
+
+def like(score: float, people: int = 1, second: float = -1.0) -> Likeness:
+    return Likeness("Ann", score, second, people)
+
+
+@pytest.mark.parametrize(("people", "least"), [(1, 0.465), (10, 0.505), (100, 0.545)])
+def test_a_decision_takes_more_among_many_people(people: int, least: float) -> None:
+    assert RULES.speaks_for(like(least + 0.001, people)) == "Ann"
+    assert RULES.speaks_for(like(least - 0.001, people)) is None
+    assert RULES.speaks_for(like(0.451, people), again=True) == "Ann", "a confirmation takes no more than a match"
+    assert RULES.speaks_for(like(0.449, people), again=True) is None
+    assert RULES.speaks_for(like(0.7, people, second=0.61)) is None
+
+
+def test_one_view_suffices_only_far_from_every_error() -> None:
+    assert not RULES.suffices_alone(like(0.649))
+    assert RULES.suffices_alone(like(0.65))
+    assert not KNOWN.suffices_alone(like(0.1))
+    assert KNOWN.suffices_alone(like(0.09))
+
+
+def decided(crops: list[Crop], votes: int = 3) -> bool:
+    known = Known()
+    for crop in crops:
+        agree(known, crop, votes)
+    return isinstance(known.opinion, Decided)
+
+
+def agree(known: Known, crop: Crop, votes: int = 3) -> None:
+    """As it is asked for: is it another view than those that count?"""
+    known.agree(replace(crop, another=is_another(crop.view, known.views or ())), votes_needed=votes)
+
+
+def crops(views: list[int], *, alone: bool = False, step_s: float = 0.1) -> list[Crop]:
+    return [Crop("Ann", step_s * n, 0.6, view(seed), False, alone) for n, seed in enumerate(views)]
+
+
+def test_votes_come_from_different_views() -> None:
+    assert decided(crops([1, 2, 3]))
+    assert not decided(crops([1] * 50)), "three crops of one view are one vote"
+    assert not decided(crops([1, 2] * 50))
+    assert decided(crops([1, 1, 2, 1, 2, 2, 3]))
+    assert decided(crops([1]), votes=1), "a still has one view"
+
+
+def test_a_crop_without_a_view_is_no_vote_more() -> None:
+    assert not decided([Crop("Ann", 0.1 * n, 0.6, None, False) for n in range(20)])
+
+
+def test_clear_crops_take_no_other_view_but_as_many() -> None:
+    assert decided(crops([1, 1, 1], alone=True))
+    assert not decided(crops([1, 1], alone=True))
+    assert not decided(crops([1, 1, 1, 1], alone=True, step_s=0.02)), "neighbouring frames are one crop"
+    mixed = [Crop("Ann", 0.1 * n, 0.6, view(1), False, alone=bool(n % 3)) for n in range(20)]
+    assert not decided(mixed), "in a row"
+
+
+def test_a_decision_reaches_back_to_the_first_vote() -> None:
+    known = Known()
+    for crop in crops([1, 1, 2, 3]):
+        agree(known, crop)
+    assert isinstance(known.opinion, Decided)
+    assert (known.opinion.since_t, known.opinion.confirmed_t) == pytest.approx((0.0, 0.3))
+
+
+def test_who_does_not_move_is_asked_about_less_and_less_often() -> None:
+    known, waits = Known(), []
+    for crop in crops([1] * 6):
+        agree(known, crop)
+        waits.append(known.wait_s(0.5))
+    assert waits == pytest.approx([0.08, 0.08, 0.16, 0.32, 0.4, 0.4])
+    agree(known, Crop("Ann", 9.0, 0.6, view(2), another=False))
+    assert known.wait_s(0.5) == pytest.approx(0.08)
