@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["FileClock", "LiveClock", "Moment"]
 
@@ -66,6 +66,8 @@ class Moment:
     """Nothing says how far apart this picture and the one before it are."""
     early: bool = False
     """It came out of a burst before its time: to be passed over, or, from a paced clock, to be held until `t`."""
+    ready: bool = False
+    """It lay there already, so that more may lie behind it. False when it was waited for, or nobody knows."""
 
 
 class FileClock:
@@ -142,6 +144,15 @@ class LiveClock:
             return self._settled(source_t, max(now, self._last_t + _SAME_TIME_S), now)
         passed = max(0.0, now - last.now)
         waited = None if waited_s is None else waited_s >= max(_WAITED_S, _WAITED_SHARE * passed)
+        moment = self._moment(source_t, now, last, passed, waited)
+        return replace(moment, ready=waited is False)
+
+    @property
+    def rate(self) -> float:
+        """Seconds that pass while the source's clock goes on by one."""
+        return self._run.rate
+
+    def _moment(self, source_t: float | None, now: float, last: _Anchor, passed: float, waited: bool | None) -> Moment:
         step, back = self._source_step(source_t, last, passed)
         if step is None:
             return self._silent(source_t, now, passed, last, back=back)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.picture import Picture
-from streamer.core.reasons import CoverReason, HideReason
+from streamer.core.reasons import CoverReason, DropReason, HideReason
 
 __all__ = [
     "Box",
@@ -76,8 +76,8 @@ class Captured:
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
     waited_s: float | None = None
     """Live: how long the source had to be waited for; hardly at all for what lay there already. None: not known."""
-    skipped: int = 0
-    """Live: so many pictures before this one were left out, to be back at the present."""
+    left_out: tuple[tuple[DropReason, int], ...] = ()
+    """Live: so many pictures before this one the source left out, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,10 @@ class Source(Protocol):
 class Hurried(Protocol):
     """A live source that can leave out pictures without decoding them."""
 
-    def hurry(self, behind_s: float, most_s: float) -> None:
-        """The last picture is so much older than the present. When that is more than most_s, go on with the present.
+    def hurry(self, behind_s: float, *, patient: bool) -> None:
+        """So much lies unread, in seconds of the source's own clock: go on with what is new.
 
-        Where it costs next to nothing, because every picture stands by itself, it may do so before. How many were left
-        out stands in the next picture's `skipped`.
+        patient: only where that is no great loss, because every picture stands by itself. How many were left out stands
+        in the next picture's `left_out`.
         """
         ...

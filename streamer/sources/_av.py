@@ -29,6 +29,8 @@ _SANE_ASPECT = (0.25, 4.0)
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _WAITED_S = 0.003
 """A packet that had to be waited for so long is of the present."""
+_KEYS_CLOSE_S = 0.1
+"""Where key frames come more often than this, hardly anything is lost by going on with one."""
 _KEYS_SOON_S = 5.0
 """Where key frames come less often than this, waiting for one would be worse than being late."""
 _JUMP_BACK_S = 1.0
@@ -68,15 +70,15 @@ class Decoder:
         """The last packet was incomplete: the container ends before its time."""
         self.skipped = 0
         """Packets that were not decoded, to be back at the present."""
-        self._skip_from: tuple[float, float] | None = None
-        """Skipping, since that moment, to this time stamp, which moves on as time does."""
+        self._skip_to_s: float | None = None
+        """Skipping, to a key frame from this time stamp on."""
         self._keys = _Keys()
         self._patience_s = 0.0
-        """While skipping: so much longer than `limit_s` may it take."""
+        """While skipping, so much longer than `limit_s` may it take."""
         self._last_s = 0.0
         """Time stamp of the last packet decoded."""
         self.waited_s = 0.0
-        """How long the last call of `frame` waited for packets: hardly at all for what lay there already."""
+        """How long the last frame was waited for: hardly at all when it lay there already."""
 
     def _demux(self) -> Iterator[Packet[Any]]:
         # With a limit, packets of sound are seen too: where only they come, the limit must still be noticed.
@@ -109,21 +111,22 @@ class Decoder:
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
                 if self._skips(packet, waited_s):
                     self.skipped += 1
+                    self.waited_s = 0.0
                 else:
                     self._decode(packet)
             if deadline is not None and not self._ready and time.monotonic() > deadline + self._patience_s:
                 raise TimeoutError(f"no frame within {self.limit_s} s")
 
-    def skip_to_present(self, behind_s: float, most_s: float = 0.0) -> None:
-        """What comes next is so far behind: decode nothing more before the first key frame of the present.
+    def skip_to_present(self, behind_s: float, *, patient: bool = False) -> None:
+        """So much lies unread, by time stamps: decode nothing more before a key frame of the present.
 
-        Nothing is skipped where key frames are rare, or were not seen to come again; and up to most_s, only where they
-        follow each other so closely that the gap is small.
+        Nothing is skipped where key frames are rare, or were not seen to come again. patient: nor where they do not
+        follow each other closely.
         """
-        step_s = math.inf if self._keys.step_s is None else self._keys.step_s
-        worth_it = behind_s > most_s or max(0.1, 2 * step_s) < behind_s
-        if self._skip_from is None and step_s <= _KEYS_SOON_S and worth_it:
-            self._skip_from = time.monotonic(), self._last_s + behind_s
+        step_s = self._keys.step_s
+        if self._skip_to_s is None and step_s is not None and step_s <= (_KEYS_CLOSE_S if patient else _KEYS_SOON_S):
+            # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
+            self._skip_to_s = self._last_s + behind_s - step_s
             self._patience_s = step_s
 
     def _skips(self, packet: Packet[Any], waited_s: float) -> bool:
@@ -131,18 +134,14 @@ class Decoder:
         at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
         if packet.is_keyframe:
             self._keys.saw(at_s)
-        if self._skip_from is None or not packet.size:
-            self._last_s = self._last_s if at_s is None else at_s
-            return False
-        since, present_s = self._skip_from
-        # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
-        young_s = present_s + (time.monotonic() - since) - (self._keys.step_s or 0.0)
-        old = at_s is not None and at_s < young_s and waited_s < _WAITED_S  # its clock may run slower than ours
-        if not packet.is_keyframe or old:
-            return True
-        self._skip_from, self._patience_s = None, 0.0
+        if self._skip_to_s is not None and packet.size:
+            if waited_s >= _WAITED_S:  # nothing lies unread any more, whatever the stamps say
+                self._skip_to_s = -math.inf
+            if not packet.is_keyframe or (at_s is not None and at_s < self._skip_to_s):
+                return True
+            self._skip_to_s, self._patience_s = None, 0.0
+            (self._own or self._stream.codec_context).flush_buffers()
         self._last_s = self._last_s if at_s is None else at_s
-        self._stream.codec_context.flush_buffers()
         return False
 
     def _packet(self) -> Packet[Any] | None:

@@ -100,8 +100,11 @@ class Framer:
     from the frame before, and with every still.
 
     target_fps: frames above this rate are left out, evenly; None keeps all. segmented: the source sends several seconds
-    at once; frames may come out before their time, and are to be held until then. max_age_s: live
-    frames that are older when they arrive are left out, but for one in so long; None keeps all.
+    at once; frames may come out before their time, and are to be held until then. max_age_s: live frames that are older
+    are left out, but for one in so long; None keeps all.
+
+    Only pictures that lay there already can be too old. One that was waited for is as new as any that can be had: when
+    it seems old, the source's clock is wrong, or the way is long, and leaving it out would make nothing newer.
     """
 
     def __init__(
@@ -126,7 +129,7 @@ class Framer:
         self._max_age_s = max_age_s if live and max_age_s is not None else math.inf
         self._kept_at = -math.inf
         self.behind_s = 0.0
-        """How old the last picture was when it arrived."""
+        """How old the last picture was, where it lay there already: about so much lies unread."""
         self.left_out = DropReason.ABOVE_TARGET
         """Why the last frame was left out."""
 
@@ -155,7 +158,7 @@ class Framer:
         if moment.early and not self._paced:
             self.left_out = DropReason.OUT_OF_A_BURST
             return None
-        self.behind_s = max(0.0, now - moment.t) if self._live else 0.0
+        self.behind_s = max(0.0, now - moment.t) if moment.ready else 0.0
         if self.behind_s > self._max_age_s and now - self._kept_at < self._max_age_s:
             self.left_out = DropReason.TOO_OLD
             return None
@@ -170,6 +173,11 @@ class Framer:
         self._seq += 1
         shift = (0.0, 0.0) if self._stills else self._camera.shift(captured.image, new_scene=new)
         return Frame(self._seq, self._epoch, moment.t, captured.image, captured.name, shift)
+
+    @property
+    def behind_by_source_s(self) -> float:
+        """The same on the source's own clock, which may be slow or fast."""
+        return self.behind_s / self._clock.rate if isinstance(self._clock, LiveClock) else self.behind_s
 
     @property
     def _paced(self) -> bool:
@@ -225,7 +233,7 @@ class Capture:
         self._ends_at: float | None = None
         self._first_t: float | None = None
         self._old_since: float | None = None
-        """Since then every picture has been older than it may be."""
+        """Since then every picture has been too old."""
 
     def work(self) -> None:
         """The thread. Raises SourceLost when a lost source cannot be had again, or was no live one."""
@@ -257,10 +265,10 @@ class Capture:
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
         now = self._clock()
-        if captured.skipped:
-            self._stats.dropped("capture", DropReason.NOT_DECODED, captured.skipped)
+        for why, number in captured.left_out:
+            self._stats.dropped("capture", why, number)
         frame = self._framer.frame(captured, now)
-        self._catch_up(self._framer.behind_s, now)
+        self._catch_up(now)
         if frame is None:
             self._stats.dropped("capture", self._framer.left_out)
             return True
@@ -274,16 +282,18 @@ class Capture:
         self._raw.put(frame)
         return True
 
-    def _catch_up(self, behind_s: float, now: float) -> None:
-        """Have the source skip, unless decoding alone catches up, as after a hiccup: a group is much to lose."""
-        most_s = self._options.max_age_s
-        if behind_s <= most_s:
+    def _catch_up(self, now: float) -> None:
+        """Have the source skip where too much lies unread.
+
+        A stream of groups only when that lasts: after a hiccup decoding alone catches up, and a group is much to lose.
+        """
+        if self._framer.behind_s <= self._options.max_age_s or self._source.info.segmented:
             self._old_since = None
-        elif self._old_since is None:
-            self._old_since = now
-        if behind_s > 0 and not self._source.info.segmented and isinstance(self._source, Hurried):
-            lasts = self._old_since is not None and now - self._old_since > most_s
-            self._source.hurry(behind_s, most_s if lasts else math.inf)
+            return
+        self._old_since = now if self._old_since is None else self._old_since
+        if isinstance(self._source, Hurried):
+            patient = now - self._old_since <= self._options.max_age_s
+            self._source.hurry(self._framer.behind_by_source_s, patient=patient)
 
     def _close(self) -> None:
         self._source.close()

@@ -161,6 +161,16 @@ def test_old_frames_are_left_out_but_for_one_in_so_long() -> None:
     assert 2 <= sum(n > 100 for n, _ in made) <= 6  # 49 pictures, all of them 3 s late
 
 
+@pytest.mark.parametrize("says", [10, 12, 20, 40, 60, 0])
+def test_a_clock_that_is_wrong_loses_no_picture(says: int) -> None:
+    """25 pictures a second that say they are more, or fewer, or all of the same moment; then they come 2 s later."""
+    machine = Framer(live=True, stills=False, fps=25, target_fps=None, max_age_s=0.5)
+    for n in range(200):
+        now = 100 + n / 25 + (2.0 if n > 100 else 0.0)
+        assert machine.frame(Captured(n / says if says else 7.0, SMALL, waited_s=0.03 if n != 101 else 2.0), now)
+        assert machine.behind_s == 0
+
+
 class Lossy:
     """Opens a source that breaks off at its tenth frame; the next two openings fail."""
 
