@@ -210,9 +210,10 @@ class View:
 def live_line(status: Status) -> str:
     """The status line of a live stream."""
     latency = "-" if status.latency_s is None else f"{1e3 * status.latency_s:.0f} ms"
+    camera = "" if status.camera_s is None else f" (from the camera {1e3 * status.camera_s:.0f} ms)"
     return (
         f"{status.info.name}  {status.elapsed_s:.0f} s  {status.fps:.1f} fps  dropped {status.drops}  "
-        f"latency {latency}  faces {status.faces}  covered {status.covered}"
+        f"latency {latency}{camera}  faces {status.faces}  covered {status.covered}"
     )
 
 

@@ -210,6 +210,7 @@ class Pipeline:
             faces=stats.faces(),
             fps=stats.fps(now),
             latency_s=stats.latency_s(),
+            camera_s=stats.camera_s(),
             elapsed_s=(self._ended or time.monotonic()) - self._started,
             notes=stats.notes(),
         )

@@ -53,6 +53,9 @@ class Decoder:
         resume_at_key: bool = False,
     ) -> None:
         self._own = _seeing_alpha(stream)
+        self._context = self._own or stream.codec_context
+        self._spares = False
+        """Frames that no other is built upon are left out."""
         self._resume_at_key = resume_at_key
         """After damage, leave out as well what is built upon it, until a picture stands by itself."""
         self._smeared = False
@@ -121,26 +124,35 @@ class Decoder:
         """So much lies unread, by time stamps: decode nothing more before a key frame of the present.
 
         Nothing is skipped where key frames are rare, or were not seen to come again. patient: nor where they do not
-        follow each other closely.
+        follow each other closely; then only frames that no other is built upon.
         """
         step_s = self._keys.step_s
+        self._spare(True)
         if self._skip_to_s is None and step_s is not None and step_s <= (_KEYS_CLOSE_S if patient else _KEYS_SOON_S):
             # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
             self._skip_to_s = self._last_s + behind_s - step_s
             self._patience_s = step_s
+
+    def _spare(self, spare: bool) -> None:
+        """Leave out frames that no other is built upon, or not any more."""
+        if spare != self._spares:
+            self._spares = spare
+            self._context.skip_frame = "NONREF" if spare else "DEFAULT"
 
     def _skips(self, packet: Packet[Any], waited_s: float) -> bool:
         """Whether this packet is left out."""
         at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
         if packet.is_keyframe:
             self._keys.saw(at_s)
+        if waited_s >= _WAITED_S:
+            self._spare(False)
         if self._skip_to_s is not None and packet.size:
             if waited_s >= _WAITED_S:  # nothing lies unread any more, whatever the stamps say
                 self._skip_to_s = -math.inf
             if not packet.is_keyframe or (at_s is not None and at_s < self._skip_to_s):
                 return True
             self._skip_to_s, self._patience_s = None, 0.0
-            (self._own or self._stream.codec_context).flush_buffers()
+            self._context.flush_buffers()
         self._last_s = self._last_s if at_s is None else at_s
         return False
 
@@ -168,9 +180,9 @@ class Decoder:
         elif packet.size:
             self.cut = False
         try:
-            self._ready.extend(
-                packet.decode() if self._own is None else self._own.decode(packet if packet.size else None)
-            )
+            frames = packet.decode() if self._own is None else self._own.decode(packet if packet.size else None)
+            self._ready.extend(frames)
+            self.skipped += self._spares and bool(packet.size) and not frames
         except av.error.EOFError:  # the decoder was already told that nothing follows
             return
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"

@@ -27,6 +27,8 @@ __all__ = ["Capture", "CaptureOptions", "Framer"]
 _SAME_TIME_S = 1e-4
 """Steps of time smaller than this are none."""
 _DEFAULT_STEP_S = 1 / 25
+_FORGET = 1.01
+"""With every picture, the least time to make one counts as so much longer: it may have become so."""
 _CUT_SAMPLES = 32, 18
 _CUT_DIFFERENCE = 18.0
 """Mean difference of samples, in luma steps, below which it is the same scene."""
@@ -232,6 +234,8 @@ class Capture:
         self._duration_s = run.duration_s
         self._ends_at: float | None = None
         self._first_t: float | None = None
+        self._least_work_s = 1.0
+        """So long it takes to make a picture of what came, if nothing else is to be done."""
         self._old_since: float | None = None
         """Since then every picture has been too old."""
 
@@ -252,7 +256,7 @@ class Capture:
         while not self._wait(0) and self._left_s() > 0:
             try:
                 with self._stats.timed("capture"):
-                    captured = self._source.read()
+                    captured = self._read()
             except SourceLost as lost:
                 if not live:
                     raise
@@ -261,6 +265,14 @@ class Capture:
                 continue
             if captured is None or not self._hand_on(captured):
                 return
+
+    def _read(self) -> Captured | None:
+        asked = self._clock()
+        captured = self._source.read()
+        if captured is not None and captured.waited_s is not None:
+            work_s = max(0.0, self._clock() - asked - captured.waited_s)
+            self._least_work_s = min(work_s, self._least_work_s * _FORGET)
+        return captured
 
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
@@ -278,7 +290,8 @@ class Capture:
         # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
         if self._duration_s is not None and frame.t - self._first_t >= self._duration_s - _SAME_TIME_S:
             return False
-        self._stats.captured(frame.seq, frame.t if self._source.info.live else now)
+        taken_at = frame.t - self._least_work_s if self._source.info.live else None
+        self._stats.captured(frame.seq, max(now, frame.t) if taken_at is not None else now, taken_at)
         self._raw.put(frame)
         return True
 
