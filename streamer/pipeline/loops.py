@@ -11,7 +11,7 @@ from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
 from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
-from streamer.core.reasons import FailingPart
+from streamer.core.reasons import CoverReason, FailingPart
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Planned, Reveal, TrackBox, Verdict
@@ -309,7 +309,8 @@ class Render:
                 rules=rules,
                 zones=self._hiding.zones,
                 revoked=revoked,
-                on_cover=lambda why: self._stats.covered(planned.why or why),
+                without_plan=planned.why or CoverReason.NO_PLAN,
+                on_cover=self._stats.covered,
                 on_failure=failed.append,
             )
         return sealed, failed[0] if failed else None

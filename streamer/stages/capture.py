@@ -230,6 +230,7 @@ class Capture:
         self._options = options
         self._stats = run.stats
         self._clock = run.clock
+        self._signal = run.signal
         self._wait = run.wait
         self._duration_s = run.duration_s
         self._ends_at: float | None = None
@@ -276,7 +277,7 @@ class Capture:
 
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
-        now = self._clock()
+        now = self._signal.at = self._clock()
         for why, number in captured.left_out:
             self._stats.dropped("capture", why, number)
         frame = self._framer.frame(captured, now)
