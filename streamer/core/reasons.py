@@ -64,6 +64,7 @@ class DropReason(StrEnum):
     TOO_SLOW = "too slow"
     """The output was."""
     SHOWN_TOO_LATE = "shown too late"
+    TOO_MANY = "too many waited to be shown"
     TIME_FILLED = "came after its time was filled"
     NOT_EXAMINED = "not examined in time, the one before stood for it"
     UNSTEADY = "came while a slate stayed, lest they flicker"

@@ -11,7 +11,7 @@ from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
 from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
-from streamer.core.reasons import CoverReason, FailingPart
+from streamer.core.reasons import CoverReason, DropReason, FailingPart
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Planned, Reveal, TrackBox, Verdict
@@ -131,6 +131,9 @@ class SchedulerLoop:
         if self._detected and (result := self._results.get(0)) is not None:
             return self._take_result(result, now)
         if self._captured and (frame := self._raw.get(0)) is not None:
+            if self._scheduler.too_many(frame):
+                self._stats.dropped("capture", DropReason.PIPELINE_BUSY)
+                return []
             return self._scheduler.offer(frame, now)
         if self._at_end:
             self._finished = True

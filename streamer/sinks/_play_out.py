@@ -92,7 +92,8 @@ class PlayOut:
     """See the module.
 
     size: of the slate, until the first frame tells. period_s: time between two frames at the nominal rate. hold_s: the
-    longest time that a picture is held because those after it are not examined in time. signal_at: when the source sent
+    longest time that a picture is held because those after it are not examined in time. most: frames that may wait for
+    their moment, because large ones take much memory. signal_at: when the source sent
     a picture last, None when it never did or nobody knows.
     """
 
@@ -104,6 +105,7 @@ class PlayOut:
         delay_s: float | None,
         stale_s: float,
         hold_s: float = 0.0,
+        most: int = 1000,
         signal_at: Callable[[], float | None] = lambda: None,
         words: Words | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class PlayOut:
         self._fixed_delay_s = delay_s
         self._stale_s = stale_s
         self._hold_s = max(hold_s, stale_s)
+        self._most = most
         self._signal_at = signal_at
         self._words = Words() if words is None else words
         self._queue: deque[AnonymizedFrame] = deque()
@@ -139,6 +142,8 @@ class PlayOut:
             return
         self._follow(now - frame.t, now)
         self._queue.append(frame)
+        if len(self._queue) > self._most:
+            self._thin()
 
     def next_due(self) -> float:
         """When `show` should be called at the latest."""
@@ -172,6 +177,12 @@ class PlayOut:
         return [(why, number) for why, number in dropped.items() if number]
 
     # -- how it decides -----------------------------------------------------------------------------------------
+
+    def _thin(self) -> None:
+        """Give up the one frame that leaves the smallest gap."""
+        inner = range(1, len(self._queue) - 1)
+        del self._queue[min(inner, key=lambda n: self._queue[n + 1].t - self._queue[n - 1].t)]
+        self._dropped[DropReason.TOO_MANY] += 1
 
     def _follow(self, late: float, now: float) -> None:
         """Have the delay follow the greatest lateness."""

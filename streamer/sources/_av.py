@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from streamer.core.errors import InputError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "Upright", "describe", "pick_video", "shown_size"]
 
 BOUNDS = {"max_pixels": "100000000"}
 """For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
@@ -27,7 +27,7 @@ _READ_ERRORS_IN_A_ROW = 16
 _SANE_ASPECT = (0.25, 4.0)
 """Shapes of pixels outside this range are mistakes of the program that wrote the file."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_WAITED_S = 0.003
+_WAITED_S = 0.006
 """A packet that had to be waited for so long is of the present."""
 _KEYS_CLOSE_S = 0.1
 """Where key frames come more often than this, hardly anything is lost by going on with one."""
@@ -51,9 +51,12 @@ class Decoder:
         *,
         limit_s: float | None = None,
         resume_at_key: bool = False,
+        unread: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._own = _seeing_alpha(stream)
         self._context = self._own or stream.codec_context
+        self._unread = unread
+        """Bytes that have come and were not read; None: not known."""
         self._spares = False
         """Frames that no other is built upon are left out."""
         self._resume_at_key = resume_at_key
@@ -108,9 +111,11 @@ class Decoder:
             asked = time.monotonic()
             packet = self._packet()
             waited_s = time.monotonic() - asked
-            self.waited_s += waited_s
             if packet is None:
                 return None
+            if (self._unread() or 0) > packet.size:  # it had not to wait for the network, but for the processor
+                waited_s = self.waited_s = 0.0
+            self.waited_s += waited_s
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
                 if self._skips(packet, waited_s):
                     self.skipped += 1
@@ -291,14 +296,28 @@ def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
     return (height, width) if _orientation(frame)[1] % 180 else (width, height)
 
 
-def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
-    """The frame as a person should see it: square pixels, turned as its metadata say."""
-    picture = Picture.from_av(frame)
-    if _aspect(frame, stream) != 1.0:
-        width = even(round(frame.width * _aspect(frame, stream)))
-        picture = picture.scaled(width, frame.height)
-    mirrored, quarter = _orientation(frame)
-    return (picture.mirrored() if mirrored else picture).rotated(quarter)
+class Upright:
+    """Frames of one stream as a person should see them: square pixels, turned as their metadata say.
+
+    PyAV frees a frame whose side data were looked at only when Python collects garbage. At 4K that came to a gigabyte.
+    So they are looked at where the angle is another than that of the frame before.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._angle: int | None = None
+        self._turn = False, 0
+
+    def __call__(self, frame: av.VideoFrame) -> Picture:
+        """The frame as a picture."""
+        if frame.rotation != self._angle:
+            self._angle, self._turn = frame.rotation, _orientation(frame)
+        picture = Picture.from_av(frame)
+        aspect = _aspect(frame, self._stream)
+        if aspect != 1.0:
+            picture = picture.scaled(even(round(frame.width * aspect)), frame.height)
+        mirrored, quarter = self._turn
+        return (picture.mirrored() if mirrored else picture).rotated(quarter)
 
 
 def describe(frame: av.VideoFrame, stream: VideoStream) -> str:

@@ -20,7 +20,7 @@ from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, Upright, describe, pick_video, shown_size
 
 if TYPE_CHECKING:
     import av
@@ -156,6 +156,7 @@ class FileSource:
         self._path = path
         self._container = container
         self._stream = stream
+        self._upright = Upright(stream)
         self._decoder = Decoder(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         self._interval_s = 1 / float(rate) if rate else 1 / _DEFAULT_FPS
@@ -232,7 +233,7 @@ class FileSource:
             if self._clock and late_before_s is not None and self._clock.missed(t, late_before_s):
                 skipped += 1
                 continue
-            picture = upright(frame, self._stream)
+            picture = self._upright(frame)
             if self._clock is None:
                 return Captured(t, picture)
             self._clock.wait(t, self._closing)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.core.channel import Channel, Closed
@@ -20,6 +18,7 @@ from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
 from streamer.core.types import Captured, Frame, SourceInfo
 from streamer.sources import Hurried, Source
+from streamer.tracking.cuts import Cuts
 from streamer.tracking.motion import CameraMotion
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
@@ -29,11 +28,10 @@ _SAME_TIME_S = 1e-4
 _DEFAULT_STEP_S = 1 / 25
 _FORGET = 1.01
 """With every picture, the least time to make one counts as so much longer: it may have become so."""
-_CUT_SAMPLES = 32, 18
-_CUT_DIFFERENCE = 18.0
-"""Mean difference of samples, in luma steps, below which it is the same scene."""
-_CUT_CORRELATION = 0.5
-"""Correlation of samples from which it is the same scene."""
+_SLOW_FOR_S = 10.0
+"""So long after a group was skipped the next one is skipped without waiting whether decoding catches up."""
+_READY_LATELY = 3
+"""One picture in so many that lay there already is enough: on a busy machine many a read takes long."""
 
 
 class CaptureOptions(PartOptions):
@@ -80,7 +78,7 @@ class _Scenes:
         self._stills = stills
         self._interrupted = False
         self._size: tuple[int, int] | None = None
-        self._cuts = _Cuts()
+        self._cuts = Cuts()
 
     def interrupt(self) -> None:
         """The next picture begins a scene, whatever is in it."""
@@ -131,7 +129,8 @@ class Framer:
         self._max_age_s = max_age_s if live and max_age_s is not None else math.inf
         self._kept_at = -math.inf
         self.behind_s = 0.0
-        """How old the last picture was, where it lay there already: about so much lies unread."""
+        """How old the last picture was, where pictures lie there already: about so much lies unread."""
+        self._lately_ready: deque[bool] = deque(maxlen=_READY_LATELY)
         self.left_out = DropReason.ABOVE_TARGET
         """Why the last frame was left out."""
 
@@ -160,8 +159,10 @@ class Framer:
         if moment.early and not self._paced:
             self.left_out = DropReason.OUT_OF_A_BURST
             return None
-        self.behind_s = max(0.0, now - moment.t) if moment.ready else 0.0
-        if self.behind_s > self._max_age_s and now - self._kept_at < self._max_age_s:
+        self._lately_ready.append(moment.ready)
+        age_s = max(0.0, now - moment.t)
+        self.behind_s = age_s if any(self._lately_ready) else 0.0
+        if moment.ready and age_s > self._max_age_s and now - self._kept_at < self._max_age_s:
             self.left_out = DropReason.TOO_OLD
             return None
         if self._thinner.leaves_out(moment.t):
@@ -184,28 +185,6 @@ class Framer:
     @property
     def _paced(self) -> bool:
         return isinstance(self._clock, LiveClock) and self._clock.paced
-
-
-class _Cuts:
-    """Notices when one picture has nothing to do with the one before it: both are reduced to a few blurred samples.
-
-    A cut that is missed makes the tracker connect faces of two scenes; one that is imagined costs two more detections.
-    """
-
-    def __init__(self) -> None:
-        self._last: NDArray[np.float32] | None = None
-
-    def is_cut(self, image: Picture) -> bool:
-        """Whether a new scene begins with this picture."""
-        luma = image.planes[0]
-        step = max(1, min(luma.shape) // (4 * _CUT_SAMPLES[1]))
-        samples = cv2.resize(luma[::step, ::step], _CUT_SAMPLES, interpolation=cv2.INTER_AREA).astype(np.float32)
-        last, self._last = self._last, samples
-        if last is None or float(np.abs(samples - last).mean()) < _CUT_DIFFERENCE:
-            return False
-        # A light that is switched on changes every sample and keeps the picture's pattern.
-        a, b = samples - samples.mean(), last - last.mean()
-        return float((a * b).mean()) < _CUT_CORRELATION * float(a.std() * b.std())
 
 
 class Capture:
@@ -237,6 +216,7 @@ class Capture:
         self._first_t: float | None = None
         self._least_work_s = 1.0
         """So long it takes to make a picture of what came, if nothing else is to be done."""
+        self._hurried_at = -math.inf
         self._old_since: float | None = None
         """Since then every picture has been too old."""
 
@@ -300,13 +280,15 @@ class Capture:
         """Have the source skip where too much lies unread.
 
         A stream of groups only when that lasts: after a hiccup decoding alone catches up, and a group is much to lose.
+        A machine that was too slow once in the last seconds is, however, taken to be too slow still.
         """
         if self._framer.behind_s <= self._options.max_age_s or self._source.info.segmented:
             self._old_since = None
             return
         self._old_since = now if self._old_since is None else self._old_since
+        patient = now - self._old_since <= self._options.max_age_s and now - self._hurried_at > _SLOW_FOR_S
         if isinstance(self._source, Hurried):
-            patient = now - self._old_since <= self._options.max_age_s
+            self._hurried_at = self._hurried_at if patient else now
             self._source.hurry(self._framer.behind_by_source_s, patient=patient)
 
     def _close(self) -> None:

@@ -23,6 +23,7 @@ from pydantic import Field
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.core.channel import Channel, Closed, Full
 from streamer.core.errors import redact
+from streamer.core.memory import affordable
 from streamer.core.options import PartOptions
 from streamer.core.reasons import DropReason, Emission, SinkState, SinkTrouble
 from streamer.core.run import RunContext
@@ -36,6 +37,8 @@ _POLL_S = 0.02
 """How often a window's keys are read when there is nothing to show."""
 _RECORD_PATIENCE_S = 1.5
 """A record waits this much longer than `stale_s` before it fills a gap: frames held for a slow detector still come."""
+_BUFFER_MB, _WAITING_MB = 50.0, 150.0
+"""Memory that frames of a live source may take that wait for an output; and those that wait for their moment."""
 _SLATE_EVERY_S = 1.0
 """A record gets that many slates in a gap: each stands until the next, and costs as much to encode as a picture."""
 
@@ -105,7 +108,9 @@ class SinkRunner:
         self._permission = permission
         self._on_command = on_command
         self._period_s = 1 / format.fps
-        capacity = max(2, round(options.buffer_s * format.fps)) if format.live else 4
+        size = format.width, format.height
+        buffered = min(affordable(size, _BUFFER_MB), max(2, round(options.buffer_s * format.fps)))
+        capacity = buffered if format.live else 4
         self.channel: Channel[AnonymizedFrame] = Channel(
             capacity,
             Full.DROP_OLDEST if format.live else Full.BLOCK,
@@ -114,11 +119,12 @@ class SinkRunner:
         self._words = Words.of(format.title, run.time_of_day) if format.live else Words()
         self._signal = run.signal
         self._play_out = PlayOut(
-            size=(format.width, format.height),
+            size=size,
             period_s=self._period_s,
             delay_s=options.delay_s,
             stale_s=options.stale_s,
             hold_s=options.hold_s,
+            most=affordable(size, _WAITING_MB),
             signal_at=lambda: run.signal.at,
             words=self._words,
         )

@@ -107,6 +107,7 @@ class Scheduler:
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
+    most_held: so many frames of a live source may wait, because large ones take much memory.
     verify: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
     """
 
@@ -119,6 +120,7 @@ class Scheduler:
         live: bool,
         stills: bool = False,
         verify: bool = False,
+        most_held: int = 1000,
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
@@ -126,6 +128,7 @@ class Scheduler:
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
         self._verify = verify and not stills
+        self._most_held = most_held
         back_s = options.look_back_s
         if back_s is None:
             back_s = 0.0 if live else _FILE_LOOK_BACK_S
@@ -145,6 +148,13 @@ class Scheduler:
     def full(self) -> bool:
         """Not live: enough frames are waiting; read no more until a detection has come back."""
         return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
+
+    def too_many(self, frame: Frame) -> bool:
+        """Live: whether this frame is to be left out, because so many wait. Every second one first, for even steps."""
+        if not self._live or (self._in_flight is None and not self._wanted):  # nothing is asked: no frame would leave
+            return False
+        held = len(self._held)
+        return held >= self._most_held or (held >= self._most_held / 2 and frame.seq % 2 == 1)
 
     @property
     def waits_for_identity(self) -> bool:

@@ -17,7 +17,7 @@ from streamer.anonymize.gate import Freshness, MaskOptions, seal
 from streamer.core.errors import SinkError
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.reasons import CoverReason, SinkState, SinkTrouble
+from streamer.core.reasons import CoverReason, DropReason, SinkState, SinkTrouble
 from streamer.core.run import RunContext
 from streamer.core.types import DetectionResult, Frame, Plan, Reveal, TrackBox
 from streamer.effects import solid
@@ -224,6 +224,16 @@ def test_a_short_delay_is_back_soon_after_a_stall() -> None:
     for n in range(25 * 11):
         out.offer(picture(n, n * 0.04), max(n * 0.04 + 0.1, 4.0 if n >= 50 else 0.0))
     assert out.delay_s < 0.3
+
+
+def test_frames_that_wait_are_thinned_evenly_where_they_are_too_many() -> None:
+    out = PlayOut(size=(64, 48), period_s=0.02, delay_s=0.5, stale_s=0.5, most=8)
+    for n in range(20):
+        out.offer(picture(n, n * 0.02), n * 0.02)
+    shown = [what.frame.seq for n in range(60) if (what := out.show(n * 0.02)) and what.kind == "frame"]
+    assert 8 <= len(shown) <= 9
+    assert max(b - a for a, b in itertools.pairwise(shown)) <= 4
+    assert {DropReason.TOO_MANY} <= {why for why, _ in out.take_dropped()}
 
 
 @pytest.mark.parametrize(
