@@ -25,6 +25,7 @@ from rich.text import Text
 
 from streamer.core.errors import printable
 from streamer.core.logs import StreamLog
+from streamer.core.reasons import Emission
 from streamer.core.types import SourceInfo
 from streamer.inference.models.store import Store
 from streamer.pipeline.pipeline import Status
@@ -231,5 +232,13 @@ def summary_line(summary: dict[str, Any]) -> str:
     return (
         f"{summary['input']['name']}: {frames} {'frame' if frames == 1 else 'frames'} in {summary['wall_s']:.1f} s "
         f"({summary['fps']:.1f} fps), faces hidden {summary['faces_hidden']}, "
-        f"frames covered whole {summary['covered']['total']}, dropped {summary['dropped']['total']} -> {outputs}"
+        f"frames covered whole {summary['covered']['total']}, dropped {summary['dropped']['total']}"
+        f"{_filled(summary)} -> {outputs}"
     )
+
+
+def _filled(summary: dict[str, Any]) -> str:
+    """What outputs got in place of frames, where they did: a picture again, a slate."""
+    words = {Emission.REPEAT: "shown again", Emission.SLATE: "slates"}
+    numbers = {kind: sum(taken.get(kind, 0) for taken in summary["emitted"].values()) for kind in words}
+    return "".join(f", {words[kind]} {number}" for kind, number in numbers.items() if number)

@@ -23,6 +23,8 @@ class Signal:
 
     at: float | None = None
     """When its last picture came, on the run's clock; also of pictures that are left out."""
+    frozen: bool = False
+    """It sends the same picture again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.channel import Channel, Full
 from streamer.core.memory import affordable
+from streamer.core.patience import Progress
 from streamer.core.types import DetectionRequest, Frame, IdentityRequest, Planned
 from streamer.stages.detect import DetectionOutcome
 from streamer.stages.embed import Answer
@@ -51,6 +52,8 @@ class Channels:
     """None: nobody asks whose faces these are."""
     changed: threading.Condition
     """Told whenever something happens that the scheduler takes in."""
+    progress: Progress = field(default_factory=Progress)
+    """The detector's."""
 
     @classmethod
     def make(

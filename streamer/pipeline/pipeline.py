@@ -269,7 +269,8 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, channels.requests, channels.results, self._stats, scope))
+        detecting = detector, channels.requests, channels.results, self._stats, scope, channels.progress
+        spawn("detector", lambda: detect.work(*detecting))
         if channels.identity is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:

@@ -39,7 +39,7 @@ _CHANGES = 4
 """Most changes between picture and slate in that time."""
 _CALM_S = 1.5
 """So long must frames come steadily before they end a slate that is not the first in that time."""
-_MARK = "slow"
+_SLOW, _FROZEN = "slow", "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class PlayOut:
     size: of the slate, until the first frame tells. period_s: time between two frames at the nominal rate. hold_s: the
     longest time that a picture is held because those after it are not examined in time. most: frames that may wait for
     their moment, because large ones take much memory. signal_at: when the source sent
-    a picture last, None when it never did or nobody knows.
+    a picture last, None when it never did or nobody knows. frozen: whether it sends the same one again and again.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class PlayOut:
         hold_s: float = 0.0,
         most: int = 1000,
         signal_at: Callable[[], float | None] = lambda: None,
+        frozen: Callable[[], bool] = lambda: False,
         words: Words | None = None,
     ) -> None:
         self._size = size
@@ -116,14 +117,15 @@ class PlayOut:
         self._hold_s = max(hold_s, stale_s)
         self._most = most
         self._signal_at = signal_at
+        self._frozen = frozen
         self._words = Words() if words is None else words
         self._queue: deque[AnonymizedFrame] = deque()
         self._lateness: deque[tuple[float, float]] = deque()
         self._delay_s = _MARGIN_S
         self._offered_at: float | None = None
         self._held: AnonymizedFrame | None = None
-        self._marked: AnonymizedFrame | None = None
-        """The held frame with the mark on it."""
+        self._marked: tuple[str, AnonymizedFrame] | None = None
+        """The held frame with that mark on it."""
         self._shown_at: float | None = None
         self._unexamined_at: float | None = None
         self._calm = _Calm()
@@ -232,11 +234,12 @@ class PlayOut:
         return self._hold_s if self._sends(now) or self._slow(now) else self._stale_s
 
     def _dressed(self, frame: AnonymizedFrame, *, slow: bool) -> AnonymizedFrame:
-        if not slow or frame.covered:
+        mark = _FROZEN if self._frozen() else _SLOW if slow else ""
+        if not mark or frame.covered:
             return frame
-        if self._marked is None:
-            self._marked = derive(frame, _with_mark)
-        return self._marked
+        if self._marked is None or self._marked[0] != mark:
+            self._marked = mark, derive(frame, lambda picture: _with_mark(picture, mark))
+        return self._marked[1]
 
     def _slate(self, now: float) -> AnonymizedFrame:
         words = self._words
@@ -284,11 +287,11 @@ def kind_of(frame: AnonymizedFrame) -> Emission:
     return Emission.COVERED if frame.covered else Emission.FRAME
 
 
-def _with_mark(picture: Picture) -> Picture:
+def _with_mark(picture: Picture, mark: str) -> Picture:
     """The picture with a small word in its upper right corner, on a dark panel."""
     picture = picture.canvas()
     scale = max(0.4, picture.height / 900)
-    (width, height), below = cv2.getTextSize(_MARK, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    (width, height), below = cv2.getTextSize(mark, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     margin = max(4, height // 2)
     rows, columns = height + below + 2 * margin, width + 2 * margin
     if rows >= picture.height or columns >= picture.width:
@@ -299,5 +302,5 @@ def _with_mark(picture: Picture) -> Picture:
         area[:] = 128 if shift else area // 4
     place = left + margin, height + margin
     for plane in (plane for plane, shift in zip(picture.planes, picture.shifts, strict=True) if not shift):
-        cv2.putText(plane, _MARK, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (220,), 1, cv2.LINE_AA)
+        cv2.putText(plane, mark, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (220,), 1, cv2.LINE_AA)
     return picture

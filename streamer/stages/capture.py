@@ -16,6 +16,7 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
+from streamer.core.stillness import Stillness
 from streamer.core.types import Captured, Frame, SourceInfo
 from streamer.sources import Hurried, Source
 from streamer.tracking.cuts import Cuts
@@ -44,6 +45,13 @@ class CaptureOptions(PartOptions):
         ge=0.1,
         le=30,
         description="live: older pictures are left out, to be back at the present; one in so long is kept",
+    )
+    freeze_s: float | None = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="live: a picture that stays the same to the last sample for this long is marked as frozen; after "
+        "three times as long the source is opened again, once; null: off",
     )
     retry_for_s: float | None = Field(
         None, gt=0, description="give up when a lost source stays away this long; null tries for ever"
@@ -216,6 +224,7 @@ class Capture:
         self._first_t: float | None = None
         self._least_work_s = 1.0
         """So long it takes to make a picture of what came, if nothing else is to be done."""
+        self._stillness = Stillness(options.freeze_s)
         self._hurried_at = -math.inf
         self._old_since: float | None = None
         """Since then every picture has been too old."""
@@ -238,14 +247,13 @@ class Capture:
             try:
                 with self._stats.timed("capture"):
                     captured = self._read()
+                if captured is None or not self._hand_on(captured):
+                    return
             except SourceLost as lost:
                 if not live:
                     raise
                 if not self._reconnect(lost):
                     return
-                continue
-            if captured is None or not self._hand_on(captured):
-                return
 
     def _read(self) -> Captured | None:
         asked = self._clock()
@@ -260,6 +268,7 @@ class Capture:
         now = self._signal.at = self._clock()
         for why, number in captured.left_out:
             self._stats.dropped("capture", why, number)
+        self._look_for_freeze(captured.image, now)
         frame = self._framer.frame(captured, now)
         self._catch_up(now)
         if frame is None:
@@ -275,6 +284,21 @@ class Capture:
         self._stats.captured(frame.seq, max(now, frame.t) if taken_at is not None else now, taken_at)
         self._raw.put(frame)
         return True
+
+    def _look_for_freeze(self, image: Picture, now: float) -> None:
+        """Tell of a picture that no longer changes. Raises SourceLost when that goes on."""
+        info = self._source.info
+        if not info.live or info.stills or info.frames is not None or info.duration_s is not None:
+            return  # what has an end may show what it likes
+        before = self._stillness.frozen
+        lost = self._stillness.look(image, now)
+        self._signal.frozen = self._stillness.frozen
+        if self._stillness.frozen and not before:
+            self._stats.note(
+                f"{info.name}: the picture has been the same for {self._options.freeze_s:g} s", stage="capture"
+            )
+        if lost:
+            raise SourceLost(f"{info.name} shows one and the same picture")
 
     def _catch_up(self, now: float) -> None:
         """Have the source skip where too much lies unread.

@@ -15,11 +15,12 @@ from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import DetectorError
 from streamer.core.geometry import center, side
+from streamer.core.patience import Progress
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult
 from streamer.core.view import View, Window
-from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, Verification, scores_of
+from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, Stepwise, Verification, scores_of
 
 __all__ = [
     "EVERYTHING", "SMALL_FACE_PX", "WINDOW_PX", "DetectionFailed", "DetectionOutcome", "Job", "Scope", "examine", "job",
@@ -303,8 +304,11 @@ def work(
     results: Channel[DetectionOutcome],
     stats: Stats,
     scope: Scope = EVERYTHING,
+    progress: Progress | None = None,
 ) -> None:
-    """The detector's thread; ends when `requests` is closed, and closes the detector."""
+    """The detector's thread; ends when `requests` is closed, and closes the detector. progress: told of every step."""
+    if progress is not None and isinstance(detector, Stepwise):
+        detector.on_step = progress.step
     for note in scope.notes():
         stats.note(note, warning=True)
     if scores_of(detector) is None:

@@ -126,6 +126,7 @@ class SinkRunner:
             hold_s=options.hold_s,
             most=affordable(size, _WAITING_MB),
             signal_at=lambda: run.signal.at,
+            frozen=lambda: run.signal.frozen,
             words=self._words,
         )
         self._health = SinkHealth(SinkState.STOPPED, run.clock())

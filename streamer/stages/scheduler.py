@@ -71,7 +71,10 @@ class SchedulerOptions(PartOptions):
         1.0, gt=0, le=5, description="live: a frame that has waited this long for the detector leaves covered whole"
     )
     pass_timeout_s: float = Field(
-        20.0, gt=0, le=600, description="a detector that does not answer for this long has failed; the run ends"
+        20.0,
+        gt=0,
+        le=600,
+        description="a detector without answer or progress for this long has failed; the run ends",
     )
 
 
