@@ -21,11 +21,13 @@ from streamer.core.align import ARCFACE_112, aligned
 from streamer.core.picture import Picture
 from streamer.core.types import Points5
 
-__all__ = ["View", "is_another", "same_view", "view_of"]
+__all__ = ["VIEWED_PX", "View", "is_another", "same_view", "view_in", "view_of"]
 
 View = NDArray[np.float32]
 """(48, 48): the luma of an upright face at one size, smoothed."""
 
+VIEWED_PX = 112
+"""Side of the crop, aligned to `ARCFACE_112`, in which a view is seen."""
 _VIEW_PX = 48
 _SAME = 0.98
 """Correlation from which two pictures that were brought together are one view."""
@@ -46,9 +48,13 @@ _FACE = _ellipse()
 def view_of(picture: Picture, landmarks: Points5) -> View | None:
     """The view of a face; None where its landmarks give none."""
     try:
-        crop = aligned(picture, landmarks, ARCFACE_112, 112)
+        return view_in(aligned(picture, landmarks, ARCFACE_112, VIEWED_PX))
     except ValueError:
         return None
+
+
+def view_in(crop: NDArray[np.uint8]) -> View:
+    """The view in a crop that is aligned already: (VIEWED_PX, VIEWED_PX, 3) BGR."""
     luma = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (_VIEW_PX, _VIEW_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0), np.float32)
 
