@@ -123,7 +123,7 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one view decides.
+    stills: every picture stands alone, so one view decides, and it must be better.
     counts: told what happened, for the report.
     """
 
@@ -139,7 +139,7 @@ class IdentityCache:
         counts: Counts | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds)
+        self._rules = Rules(options.who, thresholds, stills)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.

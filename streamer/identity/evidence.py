@@ -53,18 +53,19 @@ class IdentityOptions(PartOptions):
 class Rules:
     """Decide whether one crop is evidence for a person, or against everyone who may be seen.
 
-    thresholds: of the embedder's model.
+    thresholds: of the embedder's model. stills: every picture stands alone.
     """
 
     who: Who
     thresholds: Thresholds
+    stills: bool = False
 
     def speaks_for(self, likeness: Likeness, *, again: bool = False) -> str | None:
         """Name of the person who may be seen; empty for a stranger who may be seen; None without evidence.
 
         again: a decision exists, and the crop has to confirm it. A first decision takes more, and the more people are
-        enrolled, the more it takes; this holds for a single picture and for each view of a video. While nobody is
-        enrolled, nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
+        enrolled, the more it takes. A single picture takes more than each view of a video. While nobody is enrolled,
+        nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
         """
         if likeness.name is None or not math.isfinite(likeness.score):
             return None
@@ -72,7 +73,8 @@ class Rules:
             return "" if likeness.score < self.thresholds.reject else None
         if self.who == "all":
             return None
-        accept = self.thresholds.accept if again else self.thresholds.accept_among(likeness.people)
+        among = self.thresholds.accept_among(likeness.people, still=self.stills)
+        accept = self.thresholds.accept if again else among
         ahead = likeness.score - likeness.second_score
         return likeness.name if likeness.score >= accept and ahead >= self.thresholds.margin else None
 

@@ -40,6 +40,14 @@ def test_a_decision_takes_more_among_many_people(people: int, least: float) -> N
     assert RULES.speaks_for(like(0.7, people, second=0.61)) is None
 
 
+@pytest.mark.parametrize(("people", "least"), [(1, 0.55), (100, 0.55), (1000, 0.585)])
+def test_a_still_takes_more_than_each_view_of_a_video(people: int, least: float) -> None:
+    """No second view can correct the first."""
+    rules = Rules("unknown", RULES.thresholds, stills=True)
+    assert rules.speaks_for(like(least + 0.001, people)) == "Ann"
+    assert rules.speaks_for(like(least - 0.001, people)) is None
+
+
 def test_one_view_suffices_only_far_from_every_error() -> None:
     assert not RULES.suffices_alone(like(0.649))
     assert RULES.suffices_alone(like(0.65))
