@@ -99,9 +99,10 @@ class EmbedderOptions(PartOptions):
             return value
         least: float = getattr(cls.bounds, info.field_name)
         if value < least:
+            guess = "" if cls.measured else " (a strict guess, which no measurement of your own can lower)"
             raise ValueError(
-                f"must be at least {least:g} for this model, got {value:g}: below, strangers are shown; leave it out, "
-                "or measure your own people with: streamer evaluate calibrate --folder DIR"
+                f"must be at least {least:g} for this model{guess}, got {value:g}: below, strangers are shown; set "
+                f"{least:g} or more, or leave it out"
             )
         return value
 
