@@ -7,7 +7,8 @@ also for frames that are held, and all votes start anew:
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a detection result does not hold it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        its appearance is not at all that of the result before
+    changed        its appearance is not at all that of the result before; or its inner face jumped, and the next match
+                   is not so clear that it suffices alone
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
@@ -45,7 +46,7 @@ from streamer.core.types import (
 from streamer.embedders import Thresholds
 from streamer.identity.continuity import Observation, Sighting
 from streamer.identity.evidence import IdentityOptions, Rules
-from streamer.identity.known import Crop, Decided, Gathering, Known
+from streamer.identity.known import Ballot, Decided, Gathering, Known
 
 __all__ = ["Counts", "Identity", "IdentityCache", "hide_everyone"]
 
@@ -264,14 +265,19 @@ class IdentityCache:
 
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
-        name = self._rules.speaks_for(likeness, again=isinstance(known.opinion, Decided))
+        doubt = known.continuity.doubt_at(t)
+        # Nothing is confirmed while another face may be there: it has to be decided, and that takes more.
+        again = isinstance(known.opinion, Decided) and doubt is None
+        name = self._rules.speaks_for(likeness, again=again)
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
             return
-        crop = Crop(
-            name, t, likeness.score, likeness.view, likeness.another, alone=self._rules.suffices_alone(likeness)
-        )
-        if known.agree(crop, votes_needed=self._votes):
+        alone = self._rules.suffices_alone(likeness)
+        if doubt is not None and doubt.of_face and not known.may_go_on(alone=alone):
+            self._restart(known, HideReason.CHANGED)
+            return
+        ballot = Ballot(name, t, likeness.score, likeness.view, likeness.another, alone)
+        if known.agree(ballot, votes_needed=self._votes):
             self.counts.reveals += 1
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:

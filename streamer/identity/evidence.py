@@ -28,7 +28,7 @@ class IdentityOptions(PartOptions):
     key_file: Path | None = Field(
         None, description="file with the key of an encrypted gallery; null: the variable STREAMER_GALLERY_KEY"
     )
-    votes: int = Field(3, ge=2, le=20, description="matches in a row needed before a face is shown")
+    votes: int = Field(3, ge=2, le=20, description="matches of different views needed before a face is shown")
     min_face_px: int = Field(32, ge=24, le=512, description="smaller faces stay hidden: they cannot be told apart")
     max_turn_deg: float = Field(50, ge=10, le=80, description="faces turned further aside are not compared")
     recheck_s: float = Field(

@@ -20,7 +20,7 @@ from streamer.core.reasons import HideReason
 from streamer.core.views import View
 from streamer.identity.continuity import Continuity
 
-__all__ = ["Crop", "Decided", "Gathering", "Known"]
+__all__ = ["Ballot", "Decided", "Gathering", "Known"]
 
 _VOTE_SPACING_S = 0.08
 """Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
@@ -32,8 +32,8 @@ _REPEAT_MAX_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
-    """A good crop that is like somebody who may be seen."""
+class Ballot:
+    """What a good crop says that is like somebody who may be seen. It is a vote when it shows another view."""
 
     name: str
     t: float
@@ -51,7 +51,7 @@ class Gathering:
     """The face is hidden."""
 
     why: HideReason = HideReason.UNDECIDED
-    votes: tuple[Crop, ...] = ()
+    votes: tuple[Ballot, ...] = ()
     """All for the same person, each another view, oldest first."""
     last_t: float = -math.inf
     """Of the last crop, whether it was another view or not."""
@@ -97,26 +97,34 @@ class Known:
         """Those that were counted so far; None when it is decided."""
         return None if isinstance(self.opinion, Decided) else tuple(vote.view for vote in self.opinion.votes)
 
+    def may_go_on(self, *, alone: bool) -> bool:
+        """Whether a match after the inner face jumped may be added to what there is. alone: it suffices alone.
+
+        A lookalike has one match soon, and would inherit the decision; and votes before may be a lookalike's, whom the
+        person would uncover.
+        """
+        return alone if isinstance(self.opinion, Decided) else not self.opinion.votes
+
     def asked(self, t: float) -> None:
         """The embedder was asked about the face in the frame of time t."""
         self.asked_t = t
 
-    def agree(self, crop: Crop, *, votes_needed: int) -> bool:
+    def agree(self, ballot: Ballot, *, votes_needed: int) -> bool:
         """A crop is like the same person as those before it. Returns whether that decides it."""
         self.misses = 0
         before = self.opinion
         if isinstance(before, Decided):
-            self.continuity.settle(crop.t)
-            self.opinion = replace(before, name=crop.name, confirmed_t=crop.t, score=crop.score)
+            self.continuity.settle(ballot.t)
+            self.opinion = replace(before, name=ballot.name, confirmed_t=ballot.t, score=ballot.score)
             return False
-        if crop.t - before.last_t < _VOTE_SPACING_S:
+        if ballot.t - before.last_t < _VOTE_SPACING_S:
             return False
-        self.continuity.settle(crop.t)
-        self.opinion = now = _counted(before, crop)
+        self.continuity.settle(ballot.t)
+        self.opinion = now = _counted(before, ballot)
         if max(len(now.votes), now.alone) < votes_needed:
             return False
         # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
-        self.opinion = Decided(crop.name, now.votes[0].t, crop.t, crop.score)
+        self.opinion = Decided(ballot.name, now.votes[0].t, ballot.t, ballot.score)
         return True
 
     def miss(self, *, surely: bool) -> None:
@@ -150,12 +158,12 @@ class Known:
         return None if waited_s < self.wait_s(recheck_s) else min(waited_s, 1e3) * 100 + size_px
 
 
-def _counted(before: Gathering, crop: Crop) -> Gathering:
+def _counted(before: Gathering, ballot: Ballot) -> Gathering:
     """The votes with one crop more."""
     return replace(
         before,
-        votes=(*before.votes, crop) if crop.another else before.votes,
-        last_t=crop.t,
-        alone=before.alone + 1 if crop.alone else 0,
-        repeats=0 if crop.another else before.repeats + 1,
+        votes=(*before.votes, ballot) if ballot.another else before.votes,
+        last_t=ballot.t,
+        alone=before.alone + 1 if ballot.alone else 0,
+        repeats=0 if ballot.another else before.repeats + 1,
     )
