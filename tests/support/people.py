@@ -104,13 +104,18 @@ def hidden_share(box: Box, others: Sequence[Box]) -> float:
 
 @dataclass
 class Street:
-    """A source of drawn people. live: in real time. lose_at: frame numbers before which it breaks off once."""
+    """A source of drawn people. live: in real time, and like every live source of ours it says when a picture was taken.
+
+    lose_at: frame numbers before which it breaks off once. stall_at: before which nothing happens for half a second, and
+    then all at once what was missed.
+    """
 
     people: Sequence[Walker]
     frames: int = 100
     fps: float = 25.0
     live: bool = False
     lose_at: tuple[int, ...] = ()
+    stall_at: tuple[int, ...] = ()
     cut_at: tuple[int, ...] = ()
     """Frames with which another scene begins: the background changes wholly."""
     n: int = 0
@@ -162,8 +167,8 @@ class Street:
         if self.n >= self.frames:
             return None
         if self.live:
-            time.sleep(max(0.0, self._started + self.n / self.fps - time.monotonic()))
-        captured = Captured(None if self.live else self.n / self.fps, self.picture(self.n))
+            time.sleep(max(0.5 * (self.n in self.stall_at), self._started + self.n / self.fps - time.monotonic()))
+        captured = Captured(self.n / self.fps, self.picture(self.n))
         self.n += 1
         return captured
 
