@@ -1,12 +1,12 @@
 """Whether two pictures of a face are two views of it, or one view twice. Pure functions; no state, no clock.
 
-A still that is panned over, zoomed into, turned, faded or compressed is one view: brought to the same place and size, it
-is the same picture. A face that lives is not: it moves its eyes and mouth, and turns. What an embedder gets wrong about
-one view it gets wrong every time it is asked, so votes count only from different views.
+A still that is panned over, zoomed into, turned, faded or compressed is one view: brought to the same place and size,
+it is the same picture. A face that lives is not: it moves its eyes and mouth, and turns. What an embedder gets wrong
+about one view it gets wrong every time it is asked, so votes count only from different views.
 
-A still under other light or optics is several views: a reflection or the edge of a shadow moves over it, it is far out of
-focus, blurred by motion, or held aslant. Then it may have as many votes as a living face, and only the threshold of each
-vote protects. Local contrast does not tell the two apart; see docs/benchmarks/recognition.md.
+A still under other light or optics is several views: a reflection or the edge of a shadow moves over it, it is far out
+of focus, blurred by motion, or held aslant. Then it may have as many votes as a living face, and only the threshold of
+each vote protects. Local contrast does not tell the two apart; see docs/benchmarks/recognition.md.
 
 Of 72 clips of 62 frames that were made from stills (held, noisy, panned, zoomed, turned, faded; finely and coarsely
 compressed), 70 came to one view and two came to two. Living faces come to three within 0.2 to 1.5 s in nine of ten

@@ -3,7 +3,7 @@
 broken    the last result was ambiguous: nothing that was seen before it counts
 clear     every result since `Clear.since_t` found the face, beyond doubt the same
 doubted   clear, but the face or its appearance has changed somewhat: from `Doubt.from_t` on it takes a match; where the
-          inner face jumped, one that suffices alone
+          inner face jumped, one that suffices alone, or as many as for a decision
 
 broken  --follow(): sure, alone-->               clear
 clear   --follow(): a changed face-->            doubted
@@ -110,8 +110,13 @@ class Doubt:
     """The last result before the appearance changed."""
     since_t: float
     """The last result in which it had changed."""
-    of_face: bool
-    """Whether the inner face jumped: the same head may have another face."""
+    face_t: float
+    """The last result in which the inner face had jumped: the same head may have another face. -inf: in none."""
+
+    @property
+    def of_face(self) -> bool:
+        """Whether the inner face jumped."""
+        return self.face_t > -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +283,8 @@ class Continuity:
 def _doubt_from(clear: Clear, t: float, *, of_face: bool) -> Doubt:
     """The doubt when the result of time t has changed: it reaches back as far as the one before it."""
     before = clear.doubt
-    if before is None:
-        return Doubt(clear.until_t, t, of_face)
-    return Doubt(min(before.from_t, clear.until_t), t, of_face or before.of_face)
+    face_t = t if of_face else -math.inf if before is None else before.face_t
+    return Doubt(clear.until_t if before is None else min(before.from_t, clear.until_t), t, face_t)
 
 
 def _least_alike(seen: Observation) -> float:

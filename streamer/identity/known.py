@@ -8,6 +8,7 @@ the embedder errs about all of them alike. Only crops that are far above every e
 
 gathering --agree(): the last vote needed--> decided
 decided   --agree(): one match more-->       decided, confirmed anew
+decided   --vote_anew(): the inner face jumped, and this match does not suffice alone--> decided, and doubted
 any       --restart()-->                     gathering, without votes, for this reason
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from streamer.core.reasons import HideReason
 from streamer.core.views import View
-from streamer.identity.continuity import Continuity
+from streamer.identity.continuity import Continuity, Doubt
 
 __all__ = ["Ballot", "Decided", "Gathering", "Known"]
 
@@ -70,6 +71,8 @@ class Decided:
     """Of its first vote."""
     confirmed_t: float
     score: float
+    anew: tuple[Ballot, ...] = ()
+    """Votes since the inner face jumped, each another view: until they are enough, the face is doubted."""
 
 
 @dataclass(slots=True)
@@ -94,16 +97,11 @@ class Known:
 
     @property
     def views(self) -> tuple[View | None, ...] | None:
-        """Those that were counted so far; None when it is decided."""
-        return None if isinstance(self.opinion, Decided) else tuple(vote.view for vote in self.opinion.votes)
-
-    def may_go_on(self, *, alone: bool) -> bool:
-        """Whether a match after the inner face jumped may be added to what there is. alone: it suffices alone.
-
-        A lookalike has one match soon, and would inherit the decision; and votes before may be a lookalike's, whom the
-        person would uncover.
-        """
-        return alone if isinstance(self.opinion, Decided) else not self.opinion.votes
+        """Those that were counted so far; None when it is decided, and nothing is doubted."""
+        if isinstance(self.opinion, Gathering):
+            return tuple(vote.view for vote in self.opinion.votes)
+        doubt = self.continuity.doubt_at(math.inf)
+        return None if doubt is None else tuple(vote.view for vote in _since(doubt, self.opinion.anew))
 
     def asked(self, t: float) -> None:
         """The embedder was asked about the face in the frame of time t."""
@@ -126,6 +124,25 @@ class Known:
         # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
         self.opinion = Decided(ballot.name, now.votes[0].t, ballot.t, ballot.score)
         return True
+
+    def vote_anew(self, ballot: Ballot, doubt: Doubt, *, votes_needed: int) -> None:
+        """A decided face whose inner face jumped is like the same person, and not so clearly that one view suffices.
+
+        A lookalike has one such match soon. Only as many votes as for a decision settle the doubt.
+        """
+        before = self.opinion
+        if not isinstance(before, Decided) or ballot.t < doubt.face_t:  # it jumped once more since
+            return
+        anew = _since(doubt, before.anew)
+        if not anew or (ballot.another and ballot.t - anew[-1].t >= _VOTE_SPACING_S):
+            anew = (*anew, ballot)
+        self.opinion = replace(before, anew=anew)
+        if len(anew) >= votes_needed:
+            self.agree(ballot, votes_needed=votes_needed)
+
+    def is_older_than(self, doubt: Doubt) -> bool:
+        """Whether the votes begin before the inner face jumped."""
+        return isinstance(self.opinion, Gathering) and any(vote.t < doubt.face_t for vote in self.opinion.votes)
 
     def miss(self, *, surely: bool) -> None:
         """A crop is not like the person before. surely: it is like nobody who may be seen."""
@@ -156,6 +173,11 @@ class Known:
             return 1e6 + size_px
         waited_s = math.inf if self.asked_t is None else t - self.asked_t
         return None if waited_s < self.wait_s(recheck_s) else min(waited_s, 1e3) * 100 + size_px
+
+
+def _since(doubt: Doubt, votes: tuple[Ballot, ...]) -> tuple[Ballot, ...]:
+    """Those of the face that is there since it jumped last."""
+    return tuple(vote for vote in votes if vote.t >= doubt.face_t)
 
 
 def _counted(before: Gathering, ballot: Ballot) -> Gathering:

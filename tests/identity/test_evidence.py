@@ -12,6 +12,7 @@ from fakes import face
 from streamer.core.types import Likeness
 from streamer.core.views import View, is_another
 from streamer.embedders import Thresholds
+from streamer.identity.continuity import Clear, Continuity, Doubt
 from streamer.identity.evidence import Rules
 from streamer.identity.known import Ballot, Decided, Known
 
@@ -97,6 +98,23 @@ def test_a_decision_reaches_back_to_the_first_vote() -> None:
         agree(known, ballot)
     assert isinstance(known.opinion, Decided)
     assert (known.opinion.since_t, known.opinion.confirmed_t) == pytest.approx((0.0, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("views", "first_t", "settled"), [([1, 2, 3], 2.0, True), ([1, 1, 1], 2.0, False), ([1, 2, 3], 1.9, False)]
+)
+def test_a_face_that_jumped_is_settled_by_as_many_votes_as_a_decision(
+    views: list[int], first_t: float, settled: bool
+) -> None:
+    """Of other views, and all of the face since it jumped."""
+    doubt = Doubt(1.0, 2.0, 2.0)
+    known = Known(Continuity(Clear(0.0, 3.0, False, doubt)), Decided("Ann", 0.0, 1.0, 0.7))
+    for ballot in ballots(views):
+        another = is_another(ballot.view, known.views or ())
+        known.vote_anew(replace(ballot, t=first_t + ballot.t, another=another), doubt, votes_needed=3)
+    assert known.continuity.is_doubted != settled
+    assert isinstance(known.opinion, Decided)
+    assert known.opinion.since_t == 0.0
 
 
 def test_who_does_not_move_is_asked_about_less_and_less_often() -> None:

@@ -104,10 +104,11 @@ def hidden_share(box: Box, others: Sequence[Box]) -> float:
 
 @dataclass
 class Street:
-    """A source of drawn people. live: in real time, and like every live source of ours it says when a picture was taken.
+    """A source of drawn people.
 
-    lose_at: frame numbers before which it breaks off once. stall_at: before which nothing happens for half a second, and
-    then all at once what was missed.
+    live: in real time; like every live source of the program it says when a picture was taken. lose_at: frame numbers
+    before which it breaks off once. stall_at: before which nothing happens for half a second, and then all at once what
+    was missed.
     """
 
     people: Sequence[Walker]
