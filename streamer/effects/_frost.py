@@ -50,8 +50,8 @@ _PATTERN = (
     (50, 16, 57, 1, 46, 4, 53, 33),
     (6, 62, 32, 29, 47, 40, 21, 20),
 )
-"""How light the blocks are, the same for every face: each number once, so arranged that neighbours on all sides differ
-and neither stripes nor a checker appear."""
+"""How light the blocks are, the same for every face: each number once, arranged by chance: neither stripes nor a
+checker appear."""
 _FINEST = 8
 """Steps from the middle of one cell to the next."""
 _FACES_KEPT = 1024
@@ -95,7 +95,7 @@ class Frost:
             place = seen[patch.track_id] = seen.get(patch.track_id, -1) + 1
             luma = self._luma(patch, self._grid((patch.track_id, place), patch))
             for mask, samples, shift in zip(patch.masks, patch.samples, patch.shifts, strict=True):
-                lay(_neutral(samples.shape) if shift else luma, mask, samples)
+                lay(np.full_like(samples, _NEUTRAL) if shift else luma, mask, samples)
 
     def _grid(self, key: tuple[int, int], patch: Patch) -> _Grid:
         """The grid of a face, moved along with it. A function of where the face is, and was, alone."""
@@ -163,7 +163,7 @@ def _continued(cells: Cells) -> NDArray[np.float32]:
     return np.asarray(luma * (255 * _CONTRAST) / seen + flat, np.float32)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _kernel(length: int) -> NDArray[np.float32]:
     """(length, length), symmetric: weight of cell j in the luma of cell i."""
     apart = np.arange(length)[:, None] - np.arange(length)[None]
@@ -172,17 +172,11 @@ def _kernel(length: int) -> NDArray[np.float32]:
     return np.exp(-(apart**2) / (2 * sigma**2)).astype(np.float32)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _textured(rows: int, columns: int, row: int, column: int, height: float) -> NDArray[np.float32]:
     """The pattern from this place on, between `-height` and `height`."""
     pattern = np.asarray(_PATTERN, np.float32) * (2 * height / 63) - height
     return pattern[np.ix_((np.arange(rows) + row) % 8, (np.arange(columns) + column) % 8)]
-
-
-@lru_cache(maxsize=64)
-def _neutral(shape: tuple[int, int]) -> Plane:
-    """Chroma of grey."""
-    return np.full(shape, _NEUTRAL, np.uint8)
 
 
 def _enlarged(cells: Plane, side: int, x: int, y: int, shape: tuple[int, ...]) -> Plane:

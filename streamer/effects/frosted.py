@@ -19,7 +19,7 @@ class Options(PartOptions):
     """Settings of the effect. None of them lets anything of the face be seen."""
 
     strength: Strength = Field("medium", description=f"7.5 blocks across the face to 3.8: {STRENGTH}")
-    smooth: bool = Field(False, description="soft transitions between the blocks; detectors see faces there more often")
+    smooth: bool = Field(False, description="soft transitions between the blocks")
     texture: int = Field(
         TEXTURE, ge=0, le=20, description="contrast of the blocks in grey levels; it tells people that a face is hidden"
     )

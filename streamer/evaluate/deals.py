@@ -4,7 +4,7 @@ A query is one picture in one deal: of every person some pictures are drawn and 
 with, and that twenty times. The same deals are made for every effect and attack, so that query by query they compare.
 
 The attacker has all pictures that are asked with. So the cosines of each person are normalised over them to the same
-mean and deviation ("test normalisation": Auckenthaler, Carey, Lloyd-Thomas: "Score Normalization for Text-Independent
+mean and deviation ("Z-norm", as in Auckenthaler, Carey, Lloyd-Thomas: "Score Normalization for Text-Independent
 Speaker Verification Systems", Digital Signal Processing 10, 2000). Without it a few people whose template lies near the
 middle of all hidden faces are named for nearly every picture, and a rate says more about these few than about the
 effect.
@@ -26,7 +26,7 @@ SPLITS = 20
 """How often the pictures of each person are dealt anew."""
 _SEED = 0
 _LEAST_SPREAD = 1e-6
-"""Smaller deviations of scores are rounding."""
+"""Smaller deviations of cosines are rounding."""
 
 Owners = NDArray[np.int64]
 """(N,): the number of the person on each picture."""
@@ -71,11 +71,14 @@ def verdicts(scores: Callable[[Chosen], NDArray[np.floating]], owner: Owners, en
     """Ask with every picture that is not enrolled.
 
     scores: enrolled ones -> (queries, people), higher is more alike; people in the order of their numbers.
+    ValueError where a score is not finite.
     """
     names = np.unique(owner)
     right, picture = [], []
     for chosen in deals(owner, enrol):
         table = scores(chosen)
+        if not np.isfinite(table).all():
+            raise ValueError("an attack gave scores that are not finite")
         best = table >= table.max(axis=1, keepdims=True)
         own = np.searchsorted(names, owner[~chosen])
         right.append(best[np.arange(len(own)), own] / best.sum(axis=1))
@@ -88,9 +91,7 @@ def _normalised(table: NDArray[np.floating]) -> NDArray[np.floating]:
     """Every person's column with the same mean and deviation. A column without any tells nothing and stays so."""
     table = table - table.mean(axis=0)
     spread = table.std(axis=0)
-    return np.where(
-        spread > _LEAST_SPREAD * max(float(spread.max()), _LEAST_SPREAD), table / np.maximum(spread, 1e-30), 0
-    )
+    return np.where(spread > _LEAST_SPREAD, table / np.maximum(spread, _LEAST_SPREAD), 0)
 
 
 def by_cosine(enrolled: Vectors, asked: Vectors, owner: Owners) -> Callable[[Chosen], NDArray[np.floating]]:

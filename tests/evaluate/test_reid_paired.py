@@ -99,6 +99,13 @@ def test_of_several_best_people_a_share_is_right() -> None:
     assert 8 < len(np.unique(found.picture)) <= 20
 
 
+def test_scores_that_are_not_finite_are_an_error() -> None:
+    """A maximum over them would call the attack harmless."""
+    owner = np.repeat(np.arange(4), 5)
+    with pytest.raises(ValueError, match="not finite"):
+        verdicts(lambda chosen: np.full((int((~chosen).sum()), 4), np.nan), owner, 3)
+
+
 def test_somebody_whom_everybody_resembles_is_not_named_every_time() -> None:
     """All pictures resemble the first person most: normalised, the right person is found nevertheless."""
     owner = np.repeat(np.arange(4), 20)
