@@ -160,4 +160,4 @@ def test_an_unplugged_webcam_is_a_slate_then_back_then_an_error(exchange: Path, 
     assert any(shown[away:]), "it came back"
     assert not shown[-1]
     assert len(read.pictures) == sum(recorded.values())
-    assert np.diff(read.times).max() < 1.0  # no hole in the record
+    assert np.diff(read.times).max() < 1.1  # no hole in the record: a slate a second
