@@ -168,6 +168,7 @@ class Scheduler:
         """A frame was captured."""
         if frame.epoch not in self._epochs:
             self._begin_epoch(frame)
+        self._close_gap(frame)
         self._held.append(_Held(frame, now))
         due = self._is_due(frame)
         self._newest = frame
@@ -245,6 +246,18 @@ class Scheduler:
         last = self._held[-1].frame if self._held else None
         if last is not None and last is not self._last_wanted:
             self._want(last, keep_others=True)
+
+    def _close_gap(self, frame: Frame) -> None:
+        """Files: what stands still until this frame comes is examined, because it is looked at for so long.
+
+        Recorders write no frame while nothing moves. Without a detection of its own, the last one before such a pause
+        would be too far from the next detection, and leave covered whole.
+        """
+        last = self._newest
+        if self._live or last is None or last is self._last_wanted or last.epoch != frame.epoch:
+            return
+        if frame.t - last.t > self._options.max_gap_s + _SLACK_S:
+            self._want(last)
 
     def _is_due(self, frame: Frame) -> bool:
         if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:
