@@ -52,8 +52,12 @@ class View:
         image = image.scaled(max(1, round(part[0] * scale)), max(1, round(part[1] * scale)))
         if full_color and image.format != "bgrp":
             image = Picture.from_bgr(image.bgr(), format="bgrp")
-        image = image.rotated(90 * turns)
-        return cls(image.mirrored() if mirrored else image, origin, part, turns, mirrored)
+        return cls(image, origin, part).other_way(turns, mirrored=mirrored)
+
+    def other_way(self, turns: int, *, mirrored: bool) -> View:
+        """The same part, turned and mirrored; of a view that is neither."""
+        image = self.image.rotated(90 * turns)
+        return View(image.mirrored() if mirrored else image, self.origin, self.part, turns, mirrored)
 
     def square(self, box: Box) -> Box:
         """Where a box of the picture is in the view, as a square of the same size."""

@@ -62,7 +62,8 @@ def _plan(frame: Frame, detector: Detector, config: Config) -> Plan | None:
     options = detector_options(config)
     scope = detect.Scope.of(config.zones, options)
     tracker = Tracker(config.track, options.threshold)
-    scheduler = Scheduler(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
+    verify = getattr(options, "confirm", False)
+    scheduler = Scheduler(config.detect, lambda: tracker, hide_everyone, live=False, stills=True, verify=verify)
     planned = scheduler.offer(frame, 0.0)
     while (request := scheduler.next_request()) is not None:
         result = detect.examine(detector, request, scope)

@@ -107,7 +107,7 @@ class Scheduler:
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
-    verify: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
+    verify: large, doubtful, new faces have to be seen twice; on stills every doubtful face.
     """
 
     def __init__(
@@ -125,7 +125,8 @@ class Scheduler:
         self._identity = identity
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
-        self._verify = verify and not stills
+        self._verify = verify
+        self._stills = stills
         back_s = options.look_back_s
         if back_s is None:
             back_s = 0.0 if live else _FILE_LOOK_BACK_S
@@ -185,7 +186,8 @@ class Scheduler:
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
         watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
-        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, self._verify)
+        more = {"verify": self._verify, "still": self._stills}
+        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, **more)
 
     def detected(self, result: DetectionResult, now: float) -> list[Planned]:
         """The detector has examined the frame asked for."""

@@ -1,0 +1,208 @@
+"""A picture that stands alone: examined in four orientations, and every face that is not beyond doubt is seen again.
+
+In a video the next detection corrects the last one; a still has one chance. Its orientation may be lost, people may lie
+down, and a large photograph is examined in many parts, of which each may hold something that passes for a face. So what
+was found in any orientation is a candidate. In enlarged windows around it, at two sizes and mirrored, it has to score
+as faces do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from streamer.core.geometry import hull, iou, side, stack
+from streamer.core.picture import Picture
+from streamer.core.types import Detection
+from streamer.core.view import View, Window
+from streamer.detection import Found, Step
+from streamer.detection.boxes import is_face, window_around
+from streamer.detectors import Scores, StillScores
+
+__all__ = ["faces_of_still", "finest_scale"]
+
+_VIEWS = ((3.0, 160), (5.0, 224))
+"""Side of the window in faces, and longer side as the detector sees it."""
+_TURNS = (0, 1, 2, 3)
+_TOGETHER = 8
+"""Candidates that are seen again at once: bounds the memory."""
+_MOST_CANDIDATES = 256
+"""What else was found counts as it is."""
+_SAME_IOU = 0.3
+"""Overlap from which on two detections are one face, as within one orientation."""
+_SAME_PLACE_IOU = 0.5
+"""Overlap from which on the landmarks of an enlarged view are those of the candidate."""
+_LEAST_LIFTED_PX = 16
+"""Below it nobody can be recognised, and specks score as faces do."""
+_WORTH_TURNING = 0.25
+"""Mean score in its own orientation from which on a weak candidate is seen in the others, too."""
+_SCALES = (2 / 3, 1 / 2, 1 / 3, 1 / 4)
+_BLOCK_PX = 16
+_LOST_SHARE = 0.09
+"""A picture is reduced while no block of it loses more than this share of the picture's deviation. Photographs as
+taken lose 0.14 and more at 2/3; the same enlarged to 2400 and 4000 pixels 0.08 and less at 1/2."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    face: Detection
+    turns: int
+    """The orientation in which it was found, in quarters."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the views of one candidate showed, by orientation."""
+
+    scores: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    best: Detection | None = None
+    """The best detection in the picture's pixels."""
+
+    def add(self, turns: int, face: Detection | None) -> None:
+        """What one view showed; None: nothing in the candidate's place."""
+        self.scores[turns].append(face.score if face is not None else 0.0)
+        if face is not None and (self.best is None or face.score > self.best.score):
+            self.best = face
+
+    @property
+    def score(self) -> float:
+        """Mean of the views in the best orientation: what is no face is seen in one view, and not in the next."""
+        return max((sum(scores) / len(scores) for scores in self.scores.values()), default=0.0)
+
+
+def finest_scale(image: Picture) -> float:
+    """By how much a picture can be reduced without losing detail; 1 when not at all.
+
+    In an enlarged photograph nothing more is to be found than in the original, but the more parts it is examined in,
+    the more pass for faces.
+    """
+    luma = image.planes[0][: image.height, : image.width]
+    deviation = float(luma.std())
+    finest = 1.0
+    for scale in _SCALES:
+        size = round(image.width * scale), round(image.height * scale)
+        if min(size) < _BLOCK_PX:
+            break
+        small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+        back = cv2.resize(small, (image.width, image.height), interpolation=cv2.INTER_CUBIC)
+        lost = cv2.absdiff(luma, np.asarray(back, np.uint8)).astype(np.float32) ** 2
+        blocks = image.width // _BLOCK_PX, image.height // _BLOCK_PX
+        worst = float(cv2.resize(lost, blocks, interpolation=cv2.INTER_AREA).max()) ** 0.5
+        if worst > _LOST_SHARE * deviation:
+            break
+        finest = scale
+    return finest
+
+
+def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, verify: bool) -> Step:
+    """The faces in a window of a picture (None: in all of it).
+
+    verify: leave out what does not score as faces do when it is seen again. Without, and of a detector of which it is
+    not known how faces score then, everything counts that was found upright, and in other orientations what is sure.
+    """
+    known = scores.still
+    candidates = yield from _candidates(image, window, finest_scale(image))
+    if known is None:
+        return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
+    seen = yield from _seen_again(image, candidates, known)
+    judged = [_judged(one, seen.get(number), known, verify=verify) for number, one in enumerate(candidates)]
+    return [face for face in judged if face is not None]
+
+
+def _candidates(
+    image: Picture, window: Window | None, scale: float
+) -> Generator[list[Picture], Found, list[_Candidate]]:
+    """What was found in four orientations, the best first; of what overlaps, the best."""
+    found = []
+    for turns in _TURNS:
+        view = View.of(image, window, scale=scale, turns=turns)
+        (faces,) = yield [view.image]
+        found += [_Candidate(view.back(face), turns) for face in faces]
+    found.sort(key=lambda one: -one.face.score)
+    overlaps = iou(*[stack([one.face.box for one in found])] * 2) if found else np.zeros((0, 0))
+    left: list[int] = []
+    for number in range(len(found)):
+        if not any(overlaps[number, other] >= _SAME_IOU for other in left):
+            left.append(number)
+    return [found[number] for number in left]
+
+
+def _seen_again(
+    image: Picture, candidates: list[_Candidate], known: StillScores
+) -> Generator[list[Picture], Found, dict[int, _Seen]]:
+    """Number of each candidate that is in doubt -> what its views showed.
+
+    First in the orientation in which it was found. Only where that does not settle it, in the others.
+    """
+    seen = {number: _Seen() for number, one in enumerate(candidates[:_MOST_CANDIDATES]) if one.face.score < known.sure}
+    numbers = list(seen)
+    for start in range(0, len(numbers), _TOGETHER):
+        together = numbers[start : start + _TOGETHER]
+        parts = {number: _enlarged(image, candidates[number].face) for number in together}
+        own = [(number, (candidates[number].turns,)) for number in together]
+        yield from _look(parts, candidates, own, seen)
+        others = [
+            (number, tuple(turns for turns in _TURNS if turns != candidates[number].turns))
+            for number in together
+            if _is_open(candidates[number].face, seen[number], known)
+        ]
+        if others:
+            yield from _look(parts, candidates, others, seen)
+    return seen
+
+
+def _is_open(face: Detection, seen: _Seen, known: StillScores) -> bool:
+    """Whether other orientations can tell more of a candidate."""
+    return seen.score < known.lifted and (face.score >= known.least or seen.score >= _WORTH_TURNING)
+
+
+def _look(
+    parts: dict[int, list[View]],
+    candidates: list[_Candidate],
+    wanted: Sequence[tuple[int, tuple[int, ...]]],
+    seen: dict[int, _Seen],
+) -> Generator[list[Picture], Found, None]:
+    """Look at candidates in enlarged views and note what is there. wanted: number, and orientations.
+
+    Of one orientation alone, in both ways round.
+    """
+    views = [
+        (number, part.other_way(turns, mirrored=mirrored))
+        for number, orientations in wanted
+        for turns in orientations
+        for part in parts[number]
+        for mirrored in ((False, True) if len(orientations) == 1 else (False,))
+    ]
+    answers = yield [view.image for _, view in views]
+    boxes = [one.face.box for one in candidates]
+    for (number, view), faces in zip(views, answers, strict=True):
+        place = view.square(boxes[number])
+        others = [view.square(box) for other, box in enumerate(boxes) if other != number]
+        there = [face for face in faces if is_face(face.box, place, others)]
+        best = max(there, key=lambda face: face.score, default=None)
+        seen[number].add(view.turns, None if best is None else view.back(best))
+
+
+def _enlarged(image: Picture, face: Detection) -> list[View]:
+    """The windows around one candidate, upright; none when it lies outside the picture."""
+    windows = [(window_around(face.box, image, faces), px) for faces, px in _VIEWS]
+    return [View.of(image, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
+
+
+def _judged(one: _Candidate, seen: _Seen | None, known: StillScores, *, verify: bool) -> Detection | None:
+    """The face that a candidate is; None when it is none."""
+    face = one.face
+    if seen is None:
+        return face
+    lifted = seen.score >= known.lifted and side(face.box) >= _LEAST_LIFTED_PX
+    counts = seen.score >= known.kept if face.score >= known.least else lifted
+    if not counts:
+        return None if verify or one.turns else face
+    best = seen.best
+    if best is not None and float(iou(stack([best.box]), stack([face.box]))[0, 0]) >= _SAME_PLACE_IOU:
+        face = replace(face, box=hull(face.box, best.box), landmarks=best.landmarks or face.landmarks)
+    return replace(face, score=max(face.score, seen.score))
