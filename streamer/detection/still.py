@@ -8,6 +8,7 @@ as faces do.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,8 +37,8 @@ _SAME_IOU = 0.3
 """Overlap from which on two detections are one face, as within one orientation."""
 _SAME_PLACE_IOU = 0.5
 """Overlap from which on the landmarks of an enlarged view are those of the candidate."""
-_LEAST_LIFTED_PX = 16
-"""Below it nobody can be recognised, and specks score as faces do."""
+_LEAST_PX = 16
+"""Below it nobody can be recognised, and specks score as faces do. In a picture without needless pixels."""
 _WORTH_TURNING = 0.25
 """Mean score in its own orientation from which on a weak candidate is seen in the others, too."""
 _SCALES = (2 / 3, 1 / 2, 1 / 3, 1 / 4)
@@ -69,9 +70,18 @@ class _Seen:
             self.best = face
 
     @property
+    def turns(self) -> int:
+        """The best orientation."""
+        return max(self.scores, key=self._mean, default=0)
+
+    @property
     def score(self) -> float:
         """Mean of the views in the best orientation: what is no face is seen in one view, and not in the next."""
-        return max((sum(scores) / len(scores) for scores in self.scores.values()), default=0.0)
+        return self._mean(self.turns)
+
+    def _mean(self, turns: int) -> float:
+        scores = self.scores.get(turns, [0.0])
+        return sum(scores) / len(scores)
 
 
 def finest_scale(image: Picture) -> float:
@@ -105,12 +115,22 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
     not known how faces score then, everything counts that was found upright, and in other orientations what is sure.
     """
     known = scores.still
-    candidates = yield from _candidates(image, window, finest_scale(image))
+    scale = finest_scale(image)
+    candidates = yield from _candidates(image, window, scale)
     if known is None:
         return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
     seen = yield from _seen_again(image, candidates, known)
-    judged = [_judged(one, seen.get(number), known, verify=verify) for number, one in enumerate(candidates)]
-    return [face for face in judged if face is not None]
+    usual = {0, *(one.turns for one in candidates if one.face.score >= known.sure)}
+    faces = []
+    for number, one in enumerate(candidates):
+        if number not in seen:
+            faces.append(one.face)
+            continue
+        face = _judged(one, seen[number], _least(one, seen[number], usual, scale, known))
+        if face is None and not verify and not one.turns:
+            face = one.face
+        faces += [face] if face is not None else []
+    return faces
 
 
 def _candidates(
@@ -193,16 +213,22 @@ def _enlarged(image: Picture, face: Detection) -> list[View]:
     return [View.of(image, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
 
 
-def _judged(one: _Candidate, seen: _Seen | None, known: StillScores, *, verify: bool) -> Detection | None:
-    """The face that a candidate is; None when it is none."""
-    face = one.face
-    if seen is None:
-        return face
-    lifted = seen.score >= known.lifted and side(face.box) >= _LEAST_LIFTED_PX
-    counts = seen.score >= known.kept if face.score >= known.least else lifted
-    if not counts:
-        return None if verify or one.turns else face
-    best = seen.best
+def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
+    """The face that a candidate is; None when it is none. least: mean score from which on it is one."""
+    face, best = one.face, seen.best
+    if seen.score < least:
+        return None
     if best is not None and float(iou(stack([best.box]), stack([face.box]))[0, 0]) >= _SAME_PLACE_IOU:
         face = replace(face, box=hull(face.box, best.box), landmarks=best.landmarks or face.landmarks)
     return replace(face, score=max(face.score, seen.score))
+
+
+def _least(one: _Candidate, seen: _Seen, usual: set[int], scale: float, known: StillScores) -> float:
+    """From which mean score on a candidate is a face. usual: orientations in which faces are beyond doubt."""
+    weak = one.face.score < known.least
+    unusual = seen.turns not in usual
+    if (weak or unusual) and scale * side(one.face.box) < _LEAST_PX:
+        return math.inf
+    if unusual:
+        return known.turned
+    return known.lifted if weak or seen.turns != one.turns else known.kept

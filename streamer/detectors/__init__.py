@@ -154,7 +154,9 @@ class StillScores:
     kept: float
     """Least mean score in enlarged views, both ways round, in one orientation."""
     lifted: float
-    """The same for what scored less than `least`."""
+    """The same for what scored less than `least`, or is a face in another orientation than it was found in."""
+    turned: float
+    """The same for what is turned in a picture in which no face beyond doubt is turned so."""
 
 
 @dataclass(frozen=True, slots=True)
