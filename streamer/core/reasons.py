@@ -52,6 +52,9 @@ class DropReason(StrEnum):
     """Why a frame was given up."""
 
     ABOVE_TARGET = "above target_fps"
+    OUT_OF_A_BURST = "out of a burst, not the newest"
+    NOT_DECODED = "too old, not decoded"
+    TOO_OLD = "too old"
     PIPELINE_BUSY = "pipeline busy"
     TOO_SLOW = "too slow"
     """The output was."""

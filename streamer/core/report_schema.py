@@ -99,7 +99,10 @@ class RunReport(_Part):
     faces_hidden: int = Field(description="faces hidden, summed over all frames")
     detector_passes: int = Field(description="frames that the detector examined")
     emitted: dict[str, dict[str, int]] = Field(description=f"per output, what it took: {_listed(Emission)}")
-    latency_ms: dict[str, _Percentiles] = Field(description="per output, the time from capture to output")
+    latency_ms: dict[str, _Percentiles] = Field(
+        description="per output, the time from capture to output; live: from capture by the source's clock, as if the "
+        "least delayed picture had come at once"
+    )
     stage_ms: dict[str, _Stage] = Field(description="per step, its time")
     other: dict[str, int] = Field(
         description="what seldom happens, where it did: `lost` and `reconnected` live inputs, `embeddings`, "

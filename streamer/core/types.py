@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.picture import Picture
-from streamer.core.reasons import CoverReason, HideReason
+from streamer.core.reasons import CoverReason, DropReason, HideReason
 
 __all__ = [
     "Box",
@@ -59,6 +59,8 @@ class SourceInfo:
     stills: bool = False
     """True: every picture stands by itself; nothing learned on one serves the next."""
     has_sound: bool = False
+    segmented: bool = False
+    """Live: it sends several seconds at once (HLS, DASH), so that pictures come long before the next ones are due."""
     detail: str = ""
     """For people: codec, pixel format, what the camera really gave."""
 
@@ -72,6 +74,10 @@ class Captured:
     image: Picture
     name: str | None = None
     """Stills: the picture's path relative to the input, with `/`; None otherwise."""
+    waited_s: float | None = None
+    """Live: how long the source had to be waited for; hardly at all for what lay there already. None: not known."""
+    left_out: tuple[tuple[DropReason, int], ...] = ()
+    """Live: so many pictures before this one the source left out, and why."""
 
 
 @dataclass(frozen=True, slots=True)

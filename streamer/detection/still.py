@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-import cv2
 import numpy as np
 
 from streamer.core.geometry import hull, iou, side, stack
@@ -22,9 +21,10 @@ from streamer.core.types import Detection
 from streamer.core.view import View, Window
 from streamer.detection import Found, Step
 from streamer.detection.boxes import is_face, window_around
+from streamer.detection.condition import Condition, condition_of
 from streamer.detectors import Scores, StillScores
 
-__all__ = ["faces_of_still", "finest_scale"]
+__all__ = ["faces_of_still"]
 
 _VIEWS = ((3.0, 160), (5.0, 224))
 """Side of the window in faces, and longer side as the detector sees it."""
@@ -39,13 +39,10 @@ _SAME_PLACE_IOU = 0.5
 """Overlap from which on the landmarks of an enlarged view are those of the candidate."""
 _LEAST_PX = 16
 """Below it nobody can be recognised, and specks score as faces do. In a picture without needless pixels."""
+_KEPT_SLOPE = 1 / 4
+"""The more a face scored in the whole picture, the less it has to when it is seen again."""
 _WORTH_TURNING = 0.25
 """Mean score in its own orientation from which on a weak candidate is seen in the others, too."""
-_SCALES = (2 / 3, 1 / 2, 1 / 3, 1 / 4)
-_BLOCK_PX = 16
-_LOST_SHARE = 0.09
-"""A picture is reduced while no block of it loses more than this share of the picture's deviation. Photographs as
-taken lose 0.14 and more at 2/3; the same enlarged to 2400 and 4000 pixels 0.08 and less at 1/2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,9 @@ class _Candidate:
     face: Detection
     turns: int
     """The orientation in which it was found, in quarters."""
+    picture: Picture
+    """In which it was found: the picture itself, or mended."""
+    scale: float
 
 
 @dataclass(slots=True)
@@ -84,30 +84,6 @@ class _Seen:
         return sum(scores) / len(scores)
 
 
-def finest_scale(image: Picture) -> float:
-    """By how much a picture can be reduced without losing detail; 1 when not at all.
-
-    In an enlarged photograph nothing more is to be found than in the original, but the more parts it is examined in,
-    the more pass for faces.
-    """
-    luma = image.planes[0][: image.height, : image.width]
-    deviation = float(luma.std())
-    finest = 1.0
-    for scale in _SCALES:
-        size = round(image.width * scale), round(image.height * scale)
-        if min(size) < _BLOCK_PX:
-            break
-        small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-        back = cv2.resize(small, (image.width, image.height), interpolation=cv2.INTER_CUBIC)
-        lost = cv2.absdiff(luma, np.asarray(back, np.uint8)).astype(np.float32) ** 2
-        blocks = image.width // _BLOCK_PX, image.height // _BLOCK_PX
-        worst = float(cv2.resize(lost, blocks, interpolation=cv2.INTER_AREA).max()) ** 0.5
-        if worst > _LOST_SHARE * deviation:
-            break
-        finest = scale
-    return finest
-
-
 def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, verify: bool) -> Step:
     """The faces in a window of a picture (None: in all of it).
 
@@ -115,33 +91,34 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
     not known how faces score then, everything counts that was found upright, and in other orientations what is sure.
     """
     known = scores.still
-    scale = finest_scale(image)
-    candidates = yield from _candidates(image, window, scale)
+    condition = condition_of(image)
+    candidates = yield from _candidates(condition.passes, window)
     if known is None:
         return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
-    seen = yield from _seen_again(image, candidates, known)
+    seen = yield from _seen_again(candidates, known)
     usual = {0, *(one.turns for one in candidates if one.face.score >= known.sure)}
     faces = []
     for number, one in enumerate(candidates):
         if number not in seen:
             faces.append(one.face)
             continue
-        face = _judged(one, seen[number], _least(one, seen[number], usual, scale, known))
-        if face is None and not verify and not one.turns:
-            face = one.face
+        face = _judged(one, seen[number], _least(one, seen[number], usual, known))
+        if face is None and not one.turns:
+            face = _doubted(one.face, condition, known, verify=verify)
         faces += [face] if face is not None else []
     return faces
 
 
 def _candidates(
-    image: Picture, window: Window | None, scale: float
+    passes: Sequence[tuple[Picture, float]], window: Window | None
 ) -> Generator[list[Picture], Found, list[_Candidate]]:
     """What was found in four orientations, the best first; of what overlaps, the best."""
     found = []
-    for turns in _TURNS:
-        view = View.of(image, window, scale=scale, turns=turns)
-        (faces,) = yield [view.image]
-        found += [_Candidate(view.back(face), turns) for face in faces]
+    for picture, scale in passes:
+        for turns in _TURNS:
+            view = View.of(picture, window, scale=scale, turns=turns)
+            (faces,) = yield [view.image]
+            found += [_Candidate(view.back(face), turns, picture, scale) for face in faces]
     found.sort(key=lambda one: -one.face.score)
     overlaps = iou(*[stack([one.face.box for one in found])] * 2) if found else np.zeros((0, 0))
     left: list[int] = []
@@ -151,9 +128,7 @@ def _candidates(
     return [found[number] for number in left]
 
 
-def _seen_again(
-    image: Picture, candidates: list[_Candidate], known: StillScores
-) -> Generator[list[Picture], Found, dict[int, _Seen]]:
+def _seen_again(candidates: list[_Candidate], known: StillScores) -> Generator[list[Picture], Found, dict[int, _Seen]]:
     """Number of each candidate that is in doubt -> what its views showed.
 
     First in the orientation in which it was found. Only where that does not settle it, in the others.
@@ -162,7 +137,7 @@ def _seen_again(
     numbers = list(seen)
     for start in range(0, len(numbers), _TOGETHER):
         together = numbers[start : start + _TOGETHER]
-        parts = {number: _enlarged(image, candidates[number].face) for number in together}
+        parts = {number: _enlarged(candidates[number]) for number in together}
         own = [(number, (candidates[number].turns,)) for number in together]
         yield from _look(parts, candidates, own, seen)
         others = [
@@ -207,10 +182,10 @@ def _look(
         seen[number].add(view.turns, None if best is None else view.back(best))
 
 
-def _enlarged(image: Picture, face: Detection) -> list[View]:
+def _enlarged(one: _Candidate) -> list[View]:
     """The windows around one candidate, upright; none when it lies outside the picture."""
-    windows = [(window_around(face.box, image, faces), px) for faces, px in _VIEWS]
-    return [View.of(image, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
+    windows = [(window_around(one.face.box, one.picture, faces), px) for faces, px in _VIEWS]
+    return [View.of(one.picture, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
 
 
 def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
@@ -223,12 +198,22 @@ def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
     return replace(face, score=max(face.score, seen.score))
 
 
-def _least(one: _Candidate, seen: _Seen, usual: set[int], scale: float, known: StillScores) -> float:
+def _least(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> float:
     """From which mean score on a candidate is a face. usual: orientations in which faces are beyond doubt."""
     weak = one.face.score < known.least
     unusual = seen.turns not in usual
-    if (weak or unusual) and scale * side(one.face.box) < _LEAST_PX:
+    if (weak or unusual) and one.scale * side(one.face.box) < _LEAST_PX:
         return math.inf
     if unusual:
         return known.turned
-    return known.lifted if weak or seen.turns != one.turns else known.kept
+    if weak or seen.turns != one.turns:
+        return known.lifted
+    return known.kept - _KEPT_SLOPE * (one.face.score - known.least)
+
+
+def _doubted(face: Detection, condition: Condition, known: StillScores, *, verify: bool) -> Detection | None:
+    """What to make of a face that was found upright and was not seen again; None: it is none."""
+    overexposed = condition.overexposed and face.score >= known.overexposed
+    if overexposed or (condition.moved and face.score >= known.moved):
+        return replace(face, score=max(face.score, known.least))
+    return None if verify else face

@@ -157,6 +157,9 @@ class StillScores:
     """The same for what scored less than `least`, or is a face in another orientation than it was found in."""
     turned: float
     """The same for what is turned in a picture in which no face beyond doubt is turned so."""
+    overexposed: float
+    moved: float
+    """In a picture that is overexposed, or blurred by motion, what scores this much upright is a face."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,9 +276,9 @@ class Pipeline:
         spawn("capture", capture.work)
 
     def _capture(self, source: Source, channels: Channels, info: SourceInfo) -> Capture:
-        target_fps = self._config.run.target_fps
-        framer = Framer(live=info.live, stills=info.stills, fps=info.fps, target_fps=target_fps)
-        return Capture(source, self._parts.source, framer, channels.raw, self._config.capture, self._run)
+        options = self._config.capture
+        framer = Framer.of(info, target_fps=self._config.run.target_fps, max_age_s=options.max_age_s)
+        return Capture(source, self._parts.source, framer, channels.raw, options, self._run)
 
     def _scheduler(self, info: SourceInfo) -> Scheduler:
         config = self._config

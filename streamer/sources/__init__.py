@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streamer.core.types import Captured, SourceInfo
 
-__all__ = ["Source"]
+__all__ = ["Hurried", "Source"]
 
 
 class Source(Protocol):
@@ -30,4 +30,17 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Free everything; calling it twice is fine."""
+        ...
+
+
+@runtime_checkable
+class Hurried(Protocol):
+    """A live source that can leave out pictures without decoding them."""
+
+    def hurry(self, behind_s: float, *, patient: bool) -> None:
+        """So much lies unread, in seconds of the source's own clock: go on with what is new.
+
+        patient: only where that is no great loss, because every picture stands by itself. How many were left out stands
+        in the next picture's `left_out`.
+        """
         ...

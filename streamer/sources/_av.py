@@ -27,6 +27,12 @@ _READ_ERRORS_IN_A_ROW = 16
 _SANE_ASPECT = (0.25, 4.0)
 """Shapes of pixels outside this range are mistakes of the program that wrote the file."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_WAITED_S = 0.003
+"""A packet that had to be waited for so long is of the present."""
+_KEYS_CLOSE_S = 0.1
+"""Where key frames come more often than this, hardly anything is lost by going on with one."""
+_KEYS_SOON_S = 5.0
+"""Where key frames come less often than this, waiting for one would be worse than being late."""
 _JUMP_BACK_S = 1.0
 """Times that go back by more than this are a new clock (joined recordings), not a stray frame."""
 
@@ -62,6 +68,17 @@ class Decoder:
         """Packets that could not be decoded and frames left out because they were damaged."""
         self.cut = False
         """The last packet was incomplete: the container ends before its time."""
+        self.skipped = 0
+        """Packets that were not decoded, to be back at the present."""
+        self._skip_to_s: float | None = None
+        """Skipping, to a key frame from this time stamp on."""
+        self._keys = _Keys()
+        self._patience_s = 0.0
+        """While skipping, so much longer than `limit_s` may it take."""
+        self._last_s = 0.0
+        """Time stamp of the last packet decoded."""
+        self.waited_s = 0.0
+        """How long the last frame was waited for: hardly at all when it lay there already."""
 
     def _demux(self) -> Iterator[Packet[Any]]:
         # With a limit, packets of sound are seen too: where only they come, the limit must still be noticed.
@@ -75,6 +92,7 @@ class Decoder:
         from av.video.frame import PictureType
 
         deadline = None if self.limit_s is None else time.monotonic() + self.limit_s
+        self.waited_s = 0.0
         while True:
             while self._ready:
                 frame = self._ready.pop(0)
@@ -84,13 +102,47 @@ class Decoder:
                     self._smeared = False
                     return frame
                 self.damaged += 1
+            asked = time.monotonic()
             packet = self._packet()
+            waited_s = time.monotonic() - asked
+            self.waited_s += waited_s
             if packet is None:
                 return None
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
-                self._decode(packet)
-            if deadline is not None and not self._ready and time.monotonic() > deadline:
+                if self._skips(packet, waited_s):
+                    self.skipped += 1
+                    self.waited_s = 0.0
+                else:
+                    self._decode(packet)
+            if deadline is not None and not self._ready and time.monotonic() > deadline + self._patience_s:
                 raise TimeoutError(f"no frame within {self.limit_s} s")
+
+    def skip_to_present(self, behind_s: float, *, patient: bool = False) -> None:
+        """So much lies unread, by time stamps: decode nothing more before a key frame of the present.
+
+        Nothing is skipped where key frames are rare, or were not seen to come again. patient: nor where they do not
+        follow each other closely.
+        """
+        step_s = self._keys.step_s
+        if self._skip_to_s is None and step_s is not None and step_s <= (_KEYS_CLOSE_S if patient else _KEYS_SOON_S):
+            # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
+            self._skip_to_s = self._last_s + behind_s - step_s
+            self._patience_s = step_s
+
+    def _skips(self, packet: Packet[Any], waited_s: float) -> bool:
+        """Whether this packet is left out."""
+        at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
+        if packet.is_keyframe:
+            self._keys.saw(at_s)
+        if self._skip_to_s is not None and packet.size:
+            if waited_s >= _WAITED_S:  # nothing lies unread any more, whatever the stamps say
+                self._skip_to_s = -math.inf
+            if not packet.is_keyframe or (at_s is not None and at_s < self._skip_to_s):
+                return True
+            self._skip_to_s, self._patience_s = None, 0.0
+            (self._own or self._stream.codec_context).flush_buffers()
+        self._last_s = self._last_s if at_s is None else at_s
+        return False
 
     def _packet(self) -> Packet[Any] | None:
         import av
@@ -124,6 +176,21 @@ class Decoder:
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
             self.damaged += 1
             self._smeared = self._resume_at_key
+
+
+class _Keys:
+    """How often key frames come."""
+
+    def __init__(self) -> None:
+        self.step_s: float | None = None
+        """The longest time between two of them; None when that is not known."""
+        self._last_s: float | None = None
+
+    def saw(self, at_s: float | None) -> None:
+        """A key frame came, of that time stamp."""
+        if at_s is not None and self._last_s is not None and at_s > self._last_s:
+            self.step_s = max(self.step_s or 0.0, at_s - self._last_s)
+        self._last_s = at_s
 
 
 def _seeing_alpha(stream: VideoStream) -> VideoCodecContext | None:

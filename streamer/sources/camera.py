@@ -242,9 +242,10 @@ class CameraSource:
 
     def _next(self, within_s: float) -> Captured | None:
         """The next whole picture; None when none came in time."""
-        deadline = time.monotonic() + within_s
-        while (left := deadline - time.monotonic()) > 0:
+        asked = time.monotonic()
+        while (left := asked + within_s - time.monotonic()) > 0:
             raw = self._device.read(left)
+            waited_s = time.monotonic() - asked
             if raw is None:
                 return None
             self._count(raw)
@@ -252,7 +253,7 @@ class CameraSource:
                 continue
             image = None if raw.damaged else self._samples.picture(raw.data)
             if image is not None:
-                return Captured(raw.t, image)
+                return Captured(raw.t, image, waited_s=waited_s)
             self._damaged += 1
         return None
 

@@ -94,7 +94,8 @@ class DemoSource:
         if self._closing.is_set() or (self._drawn.frames is not None and self._n >= self._drawn.frames):
             return None
         n, self._n = self._n, self._n + 1
-        return Captured(n / self._drawn.fps, self._drawn.picture(n))
+        waited_s = math.inf if self._realtime else None  # nothing lies ready, as nothing lies ready in a camera
+        return Captured(n / self._drawn.fps, self._drawn.picture(n), waited_s=waited_s)
 
     def _wait(self) -> None:
         """Sleep until the next frame is due; frames that nobody fetched in time are gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
@@ -15,6 +16,7 @@ from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
+from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
@@ -151,8 +153,6 @@ class FileSource:
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream, *, realtime: bool) -> None:
         self.warnings: list[str] = []
         """What a person should know about this file; complete at the end."""
-        self.skipped = 0
-        """Frames that nobody fetched in time; only in real time."""
         self._path = path
         self._container = container
         self._stream = stream
@@ -220,6 +220,7 @@ class FileSource:
 
     def _read(self) -> Captured | None:
         late_before_s = self._clock.asked() if self._clock else None
+        skipped = 0
         while not self._closing.is_set():
             frame = self._next_frame()
             if frame is None:
@@ -229,12 +230,15 @@ class FileSource:
             self._start_s = t if self._start_s is None else self._start_s
             self._end_s = t + self._interval_s
             if self._clock and late_before_s is not None and self._clock.missed(t, late_before_s):
-                self.skipped += 1
+                skipped += 1
                 continue
             picture = upright(frame, self._stream)
-            if self._clock:
-                self._clock.wait(t, self._closing)
-            return Captured(t, picture)
+            if self._clock is None:
+                return Captured(t, picture)
+            self._clock.wait(t, self._closing)
+            left_out = ((DropReason.TOO_OLD, skipped),) if skipped else ()
+            # Nothing lies ready, as nothing lies ready in a camera.
+            return Captured(t, picture, waited_s=math.inf, left_out=left_out)
         return None
 
     def _next_frame(self) -> av.VideoFrame | None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from streamer.core.addresses import SCHEME, Claim
 from streamer.core.errors import InputError, SourceLost, redact
 from streamer.core.options import Context, PartOptions
+from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
@@ -39,8 +40,12 @@ _LOOKED_AT = 4
 """Pictures looked at to find the rate of a stream that names none."""
 _END_S = 1.0
 """A recording that ends within this of its stated length has ended, not broken off."""
-_OLDEST_S = 10.0
-"""So much of a live stream is left out at its beginning at most."""
+_SEGMENTED = ("hls", "dash")
+"""Formats of FFmpeg that fetch several seconds at once."""
+_OLDEST_S = 3.0
+"""For so long a live stream is read without showing it, until it has to be waited for."""
+_WAITED_S, _WAITED_SHARE, _WAITED_IN_A_ROW = 0.002, 0.25, 2
+"""A picture was waited for if that took so long, and such a share of the time to get it."""
 
 FORMS = "rtsp:// rtsps:// rtmp:// http:// https://"
 
@@ -147,6 +152,7 @@ class NetworkSource:
             fps=rate,
             duration_s=duration_s,
             has_sound=bool(container.streams.audio),
+            segmented=container.format.name in _SEGMENTED,
             detail=", ".join(
                 [describe(first, stream), *([f"over {options.transport}"] if address.scheme[:4] == "rtsp" else [])]
             ),
@@ -209,7 +215,7 @@ class NetworkSource:
         import av
 
         try:
-            frame = self._next_frame()
+            frame, waited_s = self._next_frame()
         except av.error.ExitError:
             raise SourceLost(f"{self._address} sent nothing for {self._read_timeout_s:g} s") from None
         except TimeoutError:
@@ -222,26 +228,48 @@ class NetworkSource:
                 return None
             # A server that is killed ends the stream in good order; a live one has no end.
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
-        t = self._timeline.place(frame.time if frame.pts is not None else None)
-        self._last_s = t
+        stamp = frame.time if frame.pts is not None else None
+        if self.info.live:  # whether it stands still, jumps or runs backwards, is seen only in the stamps as they are
+            return Captured(stamp, upright(frame, self._stream), waited_s=waited_s, left_out=self._left_out())
+        self._last_s = t = self._timeline.place(stamp)
         return Captured(t, upright(frame, self._stream))
 
-    def _next_frame(self) -> av.VideoFrame | None:
-        frame = self._ready.pop(0) if self._ready else self._decoder.frame()
-        if self._caught_up or not self.info.live:
-            return frame
+    def _left_out(self) -> tuple[tuple[DropReason, int], ...]:
+        """What was left out since this was asked last."""
+        skipped, self._decoder.skipped = self._decoder.skipped, 0
+        return ((DropReason.NOT_DECODED, skipped),) if skipped else ()
+
+    def _next_frame(self) -> tuple[av.VideoFrame | None, float | None]:
+        """The next picture, and how long it had to be waited for."""
+        frame, waited_s = self._one()
+        if self._caught_up or not self.info.live or self.info.segmented:
+            return frame, waited_s
         # What came in while this stream and the rest of the program were made ready is old, and so is what some servers
-        # send first, to be quick. It comes at once; for the present one has to wait.
+        # send first, to be quick. It comes at once; for the present one has to wait. The run begins with that.
         self._caught_up = True
-        for _ in range(round(_OLDEST_S / self._interval_s)):
+        began, in_a_row = time.monotonic(), 0
+        while in_a_row < _WAITED_IN_A_ROW and time.monotonic() - began < _OLDEST_S:
             asked = time.monotonic()
-            newer = self._ready.pop(0) if self._ready else self._decoder.frame()
+            newer, waited_s = self._one()
             if newer is None:
                 break
             frame = newer
-            if time.monotonic() - asked > self._interval_s / 2:
+            # A share of the time that passed, as streams come at other rates than they name. Busy machines make
+            # everybody wait once.
+            waited = (waited_s or 0.0) > max(_WAITED_S, _WAITED_SHARE * (time.monotonic() - asked))
+            in_a_row = in_a_row + 1 if waited else 0
+            if (waited_s or 0.0) > self._interval_s / 2:
                 break
-        return frame
+        return frame, waited_s
+
+    def _one(self) -> tuple[av.VideoFrame | None, float | None]:
+        if self._ready:
+            return self._ready.pop(0), None
+        return self._decoder.frame(), self._decoder.waited_s
+
+    def hurry(self, behind_s: float, *, patient: bool) -> None:
+        """See `Hurried.hurry`: it goes on with the next key frame of the present."""
+        self._decoder.skip_to_present(behind_s, patient=patient)
 
     def close(self) -> None:
         """Free everything. While another thread reads, its read ends within its limit and frees it."""

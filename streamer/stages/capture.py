@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,21 +12,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.core.channel import Channel, Closed
+from streamer.core.clock import FileClock, LiveClock
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
-from streamer.core.types import Captured, Frame
-from streamer.sources import Source
+from streamer.core.types import Captured, Frame, SourceInfo
+from streamer.sources import Hurried, Source
 from streamer.tracking.motion import CameraMotion
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
 
-_CLOCK_SLIP_S = 0.5
-"""Live: a frame that arrives later than this, by its source's clock, is late."""
-_LATE_FOR_GOOD_S = 5.0
-"""Live: when all frames are late for so long, the source's clock runs slower than ours or stood still."""
 _SAME_TIME_S = 1e-4
 """Steps of time smaller than this are none."""
 _DEFAULT_STEP_S = 1 / 25
@@ -43,100 +39,15 @@ class CaptureOptions(PartOptions):
 
     retry_first_s: float = Field(0.25, gt=0, le=60, description="wait before the first attempt to open a lost source")
     retry_max_s: float = Field(1.0, gt=0, le=600, description="longest wait between attempts; it doubles up to this")
+    max_age_s: float = Field(
+        0.5,
+        ge=0.1,
+        le=30,
+        description="live: older pictures are left out, to be back at the present; one in so long is kept",
+    )
     retry_for_s: float | None = Field(
         None, gt=0, description="give up when a lost source stays away this long; null tries for ever"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """When a picture was captured, and what its source's clock did."""
-
-    t: float
-    """Capture time, seconds on the pipeline's clock."""
-    went_back: bool
-    """By its source's clock it is no later than the one before it."""
-    clock_broke: bool
-    """A live source's clock was set anew: nothing says how far apart the two pictures are."""
-
-
-class _Clock:
-    """The source's times -> the pipeline's time, which never runs backwards.
-
-    step_s: between two pictures, where the source does not say.
-    """
-
-    def __init__(self, *, live: bool, step_s: float) -> None:
-        self._live = live
-        self._step_s = step_s
-        self._last_t: float | None = None
-        """Of the last frame that was kept."""
-        self._offset: float | None = None
-        """The pipeline's time less the source's."""
-        self._last_source_t: float | None = None
-        self._late_since: float | None = None
-        self._least_late = 0.0
-
-    def restart(self) -> None:
-        """The source was opened again: its clock may be another."""
-        self._offset = self._last_source_t = self._late_since = None
-
-    def kept(self, t: float) -> None:
-        """The frame of that time was kept; later ones come after it."""
-        self._last_t = t
-
-    def read(self, source_t: float | None, now: float) -> _Moment:
-        """When a picture was captured that arrived now."""
-        broke = False
-        if self._live and source_t is not None:
-            broke = self._set_anew(source_t, now)
-            t = source_t + (self._offset or 0.0)
-        elif self._live:
-            t = now
-        elif source_t is not None:
-            t = source_t + (self._offset or 0.0)
-        else:
-            t = 0.0 if self._last_t is None else self._last_t + self._step_s
-        if self._last_t is None or t >= self._last_t + _SAME_TIME_S:
-            return _Moment(t, False, broke)
-        return _Moment(self._moved_on(self._last_t, t, now), True, broke)
-
-    def _moved_on(self, last_t: float, t: float, now: float) -> float:
-        """Whatever the source says, the pipeline's time moves on, and stays moved.
-
-        A live source whose clock stands still says nothing: then arrival counts, or time would run slower than the
-        pictures, and looks seem nearer than they are.
-        """
-        onward = max(last_t + self._step_s, now if self._live else -math.inf)
-        self._offset = (self._offset or 0.0) + onward - t
-        return onward
-
-    def _set_anew(self, source_t: float, now: float) -> bool:
-        """Set a live source's clock by its least delayed frame: none can be newer than its arrival.
-
-        Being late is no reason to set it anew: on a busy machine that would bend time against what the pictures show,
-        and masks follow time. Only a clock that ran backwards, or lateness that stays, breaks it: True.
-        """
-        backwards = self._last_source_t is not None and source_t < self._last_source_t
-        if self._offset is None or backwards:
-            self._offset, self._late_since = now - source_t, None
-        self._last_source_t = source_t
-        self._offset = min(self._offset, now - source_t)
-        late = now - source_t - self._offset
-        if self._late_for_good(late, now):
-            self._offset, self._late_since = self._offset + self._least_late, None
-            return True
-        return backwards
-
-    def _late_for_good(self, late: float, now: float) -> bool:
-        if late <= _CLOCK_SLIP_S:
-            self._late_since = None
-            return False
-        if self._late_since is None:
-            self._late_since, self._least_late = now, late
-            return False
-        self._least_late = min(self._least_late, late)
-        return now - self._late_since > _LATE_FOR_GOOD_S
 
 
 class _Thinner:
@@ -184,22 +95,55 @@ class _Scenes:
 class Framer:
     """Captured pictures -> numbered frames on the pipeline's clock. Pure: `now` comes in.
 
-    A live frame's time is its arrival, smoothed by the source's own clock: that gives regular steps, never lies in the
-    future, and follows when the source's clock jumps. A file's time is its own. A new epoch begins with a
-    (re)connection, another size, a cut to another scene, time that runs backwards, and with every still.
+    A live frame's time is what `LiveClock` makes of its source's clock and its arrival; a file's time is its own. A new
+    epoch begins with a (re)connection, another size, a cut to another scene, a clock that says nothing about the step
+    from the frame before, and with every still.
 
-    target_fps: frames above this rate are left out, evenly; None keeps all.
+    target_fps: frames above this rate are left out, evenly; None keeps all. segmented: the source sends several seconds
+    at once; frames may come out before their time, and are to be held until then. max_age_s: live frames that are older
+    are left out, but for one in so long; None keeps all.
+
+    Only pictures that lay there already can be too old. One that was waited for is as new as any that can be had: when
+    it seems old, the source's clock is wrong, or the way is long, and leaving it out would make nothing newer.
     """
 
-    def __init__(self, *, live: bool, stills: bool, fps: float | None, target_fps: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        live: bool,
+        stills: bool,
+        fps: float | None,
+        target_fps: float | None,
+        segmented: bool = False,
+        max_age_s: float | None = None,
+    ) -> None:
         self._live = live
         self._stills = stills
         self._seq = -1
         self._epoch = 0
-        self._clock = _Clock(live=live, step_s=1 / fps if fps else _DEFAULT_STEP_S)
+        step_s = 1 / fps if fps else _DEFAULT_STEP_S
+        self._clock = LiveClock(step_s=step_s, paced=segmented) if live else FileClock(step_s=step_s)
         self._thinner = _Thinner(None if stills else target_fps)
         self._scenes = _Scenes(stills=stills)
         self._camera = CameraMotion()
+        self._max_age_s = max_age_s if live and max_age_s is not None else math.inf
+        self._kept_at = -math.inf
+        self.behind_s = 0.0
+        """How old the last picture was, where it lay there already: about so much lies unread."""
+        self.left_out = DropReason.ABOVE_TARGET
+        """Why the last frame was left out."""
+
+    @classmethod
+    def of(cls, info: SourceInfo, *, target_fps: float | None, max_age_s: float) -> Framer:
+        """The one for a source."""
+        return cls(
+            live=info.live,
+            stills=info.stills,
+            fps=info.fps,
+            target_fps=target_fps,
+            segmented=info.segmented,
+            max_age_s=None if info.segmented else max_age_s,  # it has its own rhythm
+        )
 
     def reconnected(self) -> None:
         """The source was opened again: nothing learned so far holds."""
@@ -207,20 +151,37 @@ class Framer:
         self._clock.restart()
 
     def frame(self, captured: Captured, now: float) -> Frame | None:
-        """The next frame; None when it is left out to keep the target rate."""
-        moment = self._clock.read(captured.t, now)
+        """The next frame; None when it is left out: `left_out` says why."""
+        moment = self._clock.read(captured.t, now, captured.waited_s)
         if moment.clock_broke:  # also when this frame is left out: then the next one begins a scene
             self._scenes.interrupt()
+        if moment.early and not self._paced:
+            self.left_out = DropReason.OUT_OF_A_BURST
+            return None
+        self.behind_s = max(0.0, now - moment.t) if moment.ready else 0.0
+        if self.behind_s > self._max_age_s and now - self._kept_at < self._max_age_s:
+            self.left_out = DropReason.TOO_OLD
+            return None
         if self._thinner.leaves_out(moment.t):
+            self.left_out = DropReason.ABOVE_TARGET
             return None
         if moment.went_back and not self._live:
             self._scenes.interrupt()
+        self._kept_at = now
         new = self._scenes.begins(captured.image)
-        self._clock.kept(moment.t)
         self._epoch += 1 if new and self._seq >= 0 else 0
         self._seq += 1
         shift = (0.0, 0.0) if self._stills else self._camera.shift(captured.image, new_scene=new)
         return Frame(self._seq, self._epoch, moment.t, captured.image, captured.name, shift)
+
+    @property
+    def behind_by_source_s(self) -> float:
+        """The same on the source's own clock, which may be slow or fast."""
+        return self.behind_s / self._clock.rate if isinstance(self._clock, LiveClock) else self.behind_s
+
+    @property
+    def _paced(self) -> bool:
+        return isinstance(self._clock, LiveClock) and self._clock.paced
 
 
 class _Cuts:
@@ -271,6 +232,8 @@ class Capture:
         self._duration_s = run.duration_s
         self._ends_at: float | None = None
         self._first_t: float | None = None
+        self._old_since: float | None = None
+        """Since then every picture has been too old."""
 
     def work(self) -> None:
         """The thread. Raises SourceLost when a lost source cannot be had again, or was no live one."""
@@ -302,17 +265,35 @@ class Capture:
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
         now = self._clock()
+        for why, number in captured.left_out:
+            self._stats.dropped("capture", why, number)
         frame = self._framer.frame(captured, now)
+        self._catch_up(now)
         if frame is None:
-            self._stats.dropped("capture", DropReason.ABOVE_TARGET)
+            self._stats.dropped("capture", self._framer.left_out)
             return True
+        if frame.t > now and self._wait(min(frame.t - now, self._left_s())):  # out of a segment: it is not its time yet
+            return False
         self._first_t = frame.t if self._first_t is None else self._first_t
         # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
         if self._duration_s is not None and frame.t - self._first_t >= self._duration_s - _SAME_TIME_S:
             return False
-        self._stats.captured(frame.seq, now)
+        self._stats.captured(frame.seq, frame.t if self._source.info.live else now)
         self._raw.put(frame)
         return True
+
+    def _catch_up(self, now: float) -> None:
+        """Have the source skip where too much lies unread.
+
+        A stream of groups only when that lasts: after a hiccup decoding alone catches up, and a group is much to lose.
+        """
+        if self._framer.behind_s <= self._options.max_age_s or self._source.info.segmented:
+            self._old_since = None
+            return
+        self._old_since = now if self._old_since is None else self._old_since
+        if isinstance(self._source, Hurried):
+            patient = now - self._old_since <= self._options.max_age_s
+            self._source.hurry(self._framer.behind_by_source_s, patient=patient)
 
     def _close(self) -> None:
         self._source.close()

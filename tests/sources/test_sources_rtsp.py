@@ -325,6 +325,27 @@ def test_what_is_built_upon_damage_is_left_out_too(tmp_path: Path, resume_at_key
         assert decoder.damaged == len(missing)
 
 
+def test_goes_on_with_a_key_frame_of_the_present(tmp_path: Path) -> None:
+    import av
+
+    options = {"preset": "ultrafast", "tune": "zerolatency", "g": "10", "sc_threshold": "0"}
+    path = make_clip(tmp_path / "a.mp4", size=(320, 240), frames=100, codec_options=options)
+    with av.open(str(path)) as container:
+        decoder = Decoder(container, container.streams.video[0], resume_at_key=True)
+        numbers: list[int] = []
+        while (frame := decoder.frame()) is not None:
+            numbers.append(round(frame.time * 25))
+            if numbers[-1] == 5:
+                decoder.skip_to_present(1.0)  # key frames were not seen to come again
+            if numbers[-1] == 33:
+                decoder.skip_to_present(1.0, patient=True)  # a group is too much to lose
+                assert decoder.skipped == 0
+                decoder.skip_to_present(1.0)  # the present is picture 58; the group before it is young enough
+        assert decoder.skipped == 16
+        assert numbers == [*range(34), *range(50, 100)]
+        assert decoder.damaged == 0
+
+
 def test_begins_with_the_present(server: RtspServer) -> None:
     source = opened(server.url())
     try:

@@ -14,6 +14,7 @@ from fakes import MovingFace
 from streamer.core.channel import Channel, Full
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.picture import Picture
+from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Captured, Frame
@@ -140,6 +141,34 @@ def test_target_rate_is_held_evenly(fps: int, target: int, expected: int) -> Non
     assert len(made) == pytest.approx(expected * 4, abs=1)
     steps = [b.t - a.t for a, b in itertools.pairwise(made)]
     assert max(steps) <= 2 / min(fps, target)
+
+
+def test_old_frames_are_left_out_but_for_one_in_so_long() -> None:
+    """After a stall of 3 s everything comes at once; and a machine that is always late still shows something."""
+    machine = Framer(live=True, stills=False, fps=25, target_fps=None, max_age_s=0.5)
+    made, left_out = [], set()
+    for n in range(150):
+        late = 3.0 if n > 100 else max(0.0, 3.0 - n / 25 + 1) if n > 25 else 0.0
+        frame = machine.frame(Captured(n / 25, SMALL, waited_s=0.0), 100 + n / 25 + late)
+        if frame is None:
+            left_out.add(machine.left_out)
+        else:
+            made.append((n, machine.behind_s))
+    assert left_out == {DropReason.TOO_OLD}
+    assert [n for n, _ in made[:26]] == list(range(26))
+    assert all(behind <= 0.5 for n, behind in made if 88 < n <= 100)
+    assert [n for n, _ in made if 88 <= n <= 100] == list(range(88, 101))
+    assert 2 <= sum(n > 100 for n, _ in made) <= 6  # 49 pictures, all of them 3 s late
+
+
+@pytest.mark.parametrize("says", [10, 12, 20, 40, 60, 0])
+def test_a_clock_that_is_wrong_loses_no_picture(says: int) -> None:
+    """25 pictures a second that say they are more, or fewer, or all of the same moment; then they come 2 s later."""
+    machine = Framer(live=True, stills=False, fps=25, target_fps=None, max_age_s=0.5)
+    for n in range(200):
+        now = 100 + n / 25 + (2.0 if n > 100 else 0.0)
+        assert machine.frame(Captured(n / says if says else 7.0, SMALL, waited_s=0.03 if n != 101 else 2.0), now)
+        assert machine.behind_s == 0
 
 
 class Lossy:
