@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from streamer.core.geometry import hull, iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Detection
@@ -106,7 +104,7 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
         if face is None and not one.turns:
             face = _doubted(one.face, condition, known, verify=verify)
         faces += [face] if face is not None else []
-    return faces
+    return [faces[number] for number in _best(faces)]
 
 
 def _candidates(
@@ -119,13 +117,22 @@ def _candidates(
             view = View.of(picture, window, scale=scale, turns=turns)
             (faces,) = yield [view.image]
             found += [_Candidate(view.back(face), turns, picture, scale) for face in faces]
-    found.sort(key=lambda one: -one.face.score)
-    overlaps = iou(*[stack([one.face.box for one in found])] * 2) if found else np.zeros((0, 0))
+    upright = [one for one in found if not one.turns]
+    # What passes for a face upright is not given up for something turned: that may turn out to be none.
+    apart = _best([one.face for one in upright]), _best([one.face for one in found])
+    kept = [upright[number] for number in apart[0]] + [found[number] for number in apart[1] if found[number].turns]
+    return sorted(kept, key=lambda one: -one.face.score)
+
+
+def _best(faces: list[Detection]) -> list[int]:
+    """The numbers of the best of those that overlap, the best first."""
+    boxes = stack([face.box for face in faces])
+    overlaps = iou(boxes, boxes)
     left: list[int] = []
-    for number in range(len(found)):
+    for number in sorted(range(len(faces)), key=lambda number: -faces[number].score):
         if not any(overlaps[number, other] >= _SAME_IOU for other in left):
             left.append(number)
-    return [found[number] for number in left]
+    return left
 
 
 def _seen_again(candidates: list[_Candidate], known: StillScores) -> Generator[list[Picture], Found, dict[int, _Seen]]:
@@ -174,9 +181,11 @@ def _look(
     ]
     answers = yield [view.image for _, view in views]
     boxes = [one.face.box for one in candidates]
+    # One face may be two candidates, found upright and turned: neither takes from the other what is seen.
+    same = iou(stack(boxes), stack(boxes)) >= _SAME_IOU
     for (number, view), faces in zip(views, answers, strict=True):
         place = view.square(boxes[number])
-        others = [view.square(box) for other, box in enumerate(boxes) if other != number]
+        others = [view.square(box) for other, box in enumerate(boxes) if not same[number, other]]
         there = [face for face in faces if is_face(face.box, place, others)]
         best = max(there, key=lambda face: face.score, default=None)
         seen[number].add(view.turns, None if best is None else view.back(best))
