@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from typing import Any, ClassVar, Protocol, get_type_hints
 
@@ -141,15 +140,11 @@ def work_of(options: type[Options]) -> Callable[[Any], None]:
 def _function(options: type[Options]) -> Callable[..., None]:
     """A function as Typer wants it: a parameter for each option, and their docstring."""
 
+    @wraps(options, assigned=("__doc__",), updated=())
     def verb(**given: Any) -> None:
         work_of(options)(options(**given))
 
-    hints = get_type_hints(options, include_extras=True)
-    signature = inspect.signature(options)
-    fields = [field.replace(annotation=hints[field.name]) for field in signature.parameters.values()]
-    vars(verb)["__signature__"] = inspect.Signature(fields)
-    verb.__annotations__ = {field.name: field.annotation for field in fields}
-    verb.__doc__ = options.__doc__
+    verb.__annotations__ = get_type_hints(options, include_extras=True)
     return verb
 
 

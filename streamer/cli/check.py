@@ -160,10 +160,9 @@ def _recognition() -> list[Probe]:
 
 def _thresholds(kind: str) -> Probe:
     options = parts.options_type("embedders", kind)
-    assert issubclass(options, EmbedderOptions)
-    usual, bounds = options.calibrated, options.bounds
-    if usual is None or bounds is None:
+    if not issubclass(options, EmbedderOptions) or options.calibrated is None or options.bounds is None:
         return Probe(False, f"{kind} has no thresholds of its own", "streamer evaluate calibrate --folder DIR")
+    usual, bounds = options.calibrated, options.bounds
     finding = f"{kind} accepts from {usual.accept:g} on, and cannot be set below {bounds.accept:g}"
     if options.measured:
         return Probe(True, finding)

@@ -60,6 +60,8 @@ def _print(model: str, curves: list[Curve], wanted: float) -> None:
     print()
     for curve in curves:
         print(f"{curve.people} enrolled from {curve.stills}: {_trade(curve, wanted)}")
+        at = curve.still
+        print(f"  a picture by itself takes {at.threshold:.3f}: strangers {at.strangers:.1e}, own {_percent(at)}")
 
 
 def _trade(curve: Curve, wanted: float) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamer.embedders import EmbedderOptions
-from streamer.identity.evidence import IdentityOptions
 
 __all__ = ["cautions", "refused"]
 
@@ -14,15 +13,14 @@ __all__ = ["cautions", "refused"]
 def refused(sections: Mapping[str, Any]) -> list[str]:
     """One line per setting that is good by itself and not together with others. sections: checked, by their names."""
     embedder, identity = sections["embedder"].options, sections["identity"]
-    assert isinstance(embedder, EmbedderOptions)
-    assert isinstance(identity, IdentityOptions)
-    bounds, reject = embedder.bounds, embedder.reject
-    if identity.who != "known" or bounds is None or reject is None or reject <= bounds.reject_known:
+    if not isinstance(embedder, EmbedderOptions) or embedder.bounds is None:  # an embedder of somebody else's
+        return []
+    most, reject = embedder.bounds.reject_known, embedder.reject
+    if identity.who != "known" or reject is None or reject <= most:
         return []
     return [
-        f"embedder.reject: must be at most {bounds.reject_known:g} for this model with identity.who: known, got "
-        f"{reject:g}: above, the people to be hidden are shown; leave it out, or measure your own people with: "
-        "streamer evaluate calibrate --folder DIR"
+        f"embedder.reject: must be at most {most:g} for this model with identity.who: known, got {reject:g}: above, "
+        f"the people to be hidden are shown; set {most:g} or less, or leave it out"
     ]
 
 
@@ -39,12 +37,14 @@ def cautions(kind: str, options: object, who: str) -> list[str]:
             f"the thresholds of embedder {kind} are guesses; measure them on people of your own with: streamer "
             "evaluate calibrate --folder DIR"
         )
+    if who == "known":  # what lies below the others only hides more people then
+        if options.reject is not None and options.reject > usual.reject:
+            found.append(_looser(kind, "reject", options.reject, "above", usual.reject))
+        return found
     for key in ("accept", "margin", "reject"):
         value, measured = getattr(options, key), getattr(usual, key)
         if value is not None and value < measured:
             found.append(_looser(kind, key, value, "below", measured))
-    if who == "known" and options.reject is not None and options.reject > usual.reject:
-        found.append(_looser(kind, "reject", options.reject, "above", usual.reject))
     return found
 
 

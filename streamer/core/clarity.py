@@ -29,6 +29,7 @@ __all__ = [
     "inner_face_of",
     "jumped",
     "moved_on",
+    "onto_crop",
     "reshaped",
     "room",
     "shape_of",
@@ -62,6 +63,8 @@ InnerFace = NDArray[np.float32]
 """Eyes, nose and mouth and a little around them, smoothed: (34, 34) of luma."""
 Shape = NDArray[np.float64]
 """The landmarks of a face, (5, 2) pixels of the aligned crop of 112 x 112."""
+Onto = NDArray[np.float64]
+"""The similarity that brings a face onto the aligned crop of 112 x 112, (2, 3)."""
 
 
 def gap(box: Box, others: Iterable[Box]) -> float:
@@ -90,23 +93,27 @@ def jumped(before: Box, now: Box, elapsed_s: float) -> bool:
     return math.hypot(x1 - x0, y1 - y0) > limit * larger or larger > _JUMP_SCALE * smaller
 
 
-def appearance_of(picture: Picture, landmarks: Points5) -> Appearance | None:
-    """The appearance, upright and at one size; None where landmarks or picture give nothing to compare."""
-    wide = _square(picture, landmarks, 112 / _ZOOM, (56.0, 56.0), _WARP_PX)
-    if wide is None:
+def onto_crop(landmarks: Points5) -> Onto | None:
+    """How a face is brought onto the aligned crop; None when its landmarks are in one point."""
+    try:
+        return similarity(landmarks, ARCFACE_112)
+    except ValueError:
         return None
+
+
+def appearance_of(picture: Picture, to_crop: Onto) -> Appearance | None:
+    """The appearance, upright and at one size; None where the picture gives nothing to compare."""
+    wide = _square(picture, to_crop, 112 / _ZOOM, (56.0, 56.0), _WARP_PX)
     seen = cv2.resize(wide, (_APPEARANCE_PX, _APPEARANCE_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     seen -= seen.mean()
     length = float(np.linalg.norm(seen))
     return None if length < 1e-3 else np.asarray(seen / length, np.float32)
 
 
-def inner_face_of(picture: Picture, landmarks: Points5) -> InnerFace | None:
+def inner_face_of(picture: Picture, to_crop: Onto) -> InnerFace | None:
     """The same of eyes, nose and mouth alone."""
     px = _INNER_PX + 2 * _SEARCH_PX
-    seen = _square(picture, landmarks, _INNER_SIDE * px / _INNER_PX, _INNER_MIDDLE, 2 * px)
-    if seen is None:
-        return None
+    seen = _square(picture, to_crop, _INNER_SIDE * px / _INNER_PX, _INNER_MIDDLE, 2 * px)
     small = cv2.resize(cv2.blur(seen, (4, 4)), (px, px), interpolation=cv2.INTER_AREA).astype(np.float32)
     return np.asarray(small, np.float32) if float(_middle(small).std()) > 1.0 else None
 
@@ -117,9 +124,8 @@ def inner_alike(a: InnerFace, b: InnerFace) -> float:
     return float(np.nan_to_num(found, nan=-1.0).max())
 
 
-def shape_of(landmarks: Points5) -> Shape:
-    """The landmarks of a face, aligned. Raises ValueError when all of them are in one point."""
-    to_crop = similarity(landmarks, ARCFACE_112)
+def shape_of(landmarks: Points5, to_crop: Onto) -> Shape:
+    """The landmarks of a face, aligned."""
     return np.asarray(landmarks, np.float64) @ to_crop[:, :2].T + to_crop[:, 2]
 
 
@@ -145,14 +151,8 @@ def _middle(face: InnerFace) -> InnerFace:
     return face[_SEARCH_PX:-_SEARCH_PX, _SEARCH_PX:-_SEARCH_PX]
 
 
-def _square(
-    picture: Picture, landmarks: Points5, side_px: float, middle: tuple[float, float], px: int
-) -> NDArray[np.uint8] | None:
-    """The luma of a square of the aligned crop, with its middle there, (px, px); None without landmarks to align."""
-    try:
-        to_crop = similarity(landmarks, ARCFACE_112)
-    except ValueError:
-        return None
+def _square(picture: Picture, to_crop: Onto, side_px: float, middle: tuple[float, float], px: int) -> NDArray[np.uint8]:
+    """The luma of a square of the aligned crop, with its middle there, (px, px)."""
     # x_new = (x - middle) * scale + px / 2.
     scale = px / side_px
     to_square = to_crop * scale

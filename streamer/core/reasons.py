@@ -25,7 +25,7 @@ class CoverReason(StrEnum):
     NO_PASS_IN_TIME = "no pass in time"
     DETECTOR_FAILED = "detector failed"
     SCENE_BEGAN = "scene just began"
-    CHANGED_UNWATCHED = "a face came or went between rare looks"
+    CHANGED_UNWATCHED = "a face came or went between rare detections"
 
 
 class HideReason(StrEnum):

@@ -1,8 +1,12 @@
 """Whether two pictures of a face are two views of it, or one view twice. Pure functions; no state, no clock.
 
-A still that is filmed, panned over, zoomed into, turned, faded or compressed is one view: brought to the same place and
-size, it is the same picture. A face that lives is not: it moves its eyes and mouth, and turns. What an embedder gets
-wrong about one view it gets wrong every time it is asked, so votes count only from different views.
+A still that is panned over, zoomed into, turned, faded or compressed is one view: brought to the same place and size,
+it is the same picture. A face that lives is not: it moves its eyes and mouth, and turns. What an embedder gets wrong
+about one view it gets wrong every time it is asked, so votes count only from different views.
+
+A still under other light or optics is several views: a reflection or the edge of a shadow moves over it, it is far out
+of focus, blurred by motion, or held aslant. Then it may have as many votes as a living face, and only the threshold of
+each vote protects. Local contrast does not tell the two apart; see docs/benchmarks/recognition.md.
 
 Of 72 clips of 62 frames that were made from stills (held, noisy, panned, zoomed, turned, faded; finely and coarsely
 compressed), 70 came to one view and two came to two. Living faces come to three within 0.2 to 1.5 s in nine of ten
@@ -21,11 +25,13 @@ from streamer.core.align import ARCFACE_112, aligned
 from streamer.core.picture import Picture
 from streamer.core.types import Points5
 
-__all__ = ["View", "is_another", "same_view", "view_of"]
+__all__ = ["VIEWED_PX", "View", "is_another", "same_view", "view_in", "view_of"]
 
 View = NDArray[np.float32]
 """(48, 48): the luma of an upright face at one size, smoothed."""
 
+VIEWED_PX = 112
+"""Side of the crop, aligned to `ARCFACE_112`, in which a view is seen."""
 _VIEW_PX = 48
 _SAME = 0.98
 """Correlation from which two pictures that were brought together are one view."""
@@ -46,9 +52,13 @@ _FACE = _ellipse()
 def view_of(picture: Picture, landmarks: Points5) -> View | None:
     """The view of a face; None where its landmarks give none."""
     try:
-        crop = aligned(picture, landmarks, ARCFACE_112, 112)
+        return view_in(aligned(picture, landmarks, ARCFACE_112, VIEWED_PX))
     except ValueError:
         return None
+
+
+def view_in(crop: NDArray[np.uint8]) -> View:
+    """The view in a crop that is aligned already: (VIEWED_PX, VIEWED_PX, 3) BGR."""
     luma = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (_VIEW_PX, _VIEW_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(luma.astype(np.float32), (0, 0), 1.0), np.float32)
 

@@ -37,14 +37,20 @@ class Thresholds:
     """By how much more than `accept` it takes to decide that a face may be seen, with one person enrolled."""
     per_tenfold: float = 0.0
     """By how much more for every ten times as many people: a stranger has as many chances."""
+    still_lift: float = 0.1
+    """By how much more than `accept` a single picture takes at least: it has one view, which no other can correct."""
     alone: float = math.inf
     """From here on one view of a face decides in a video, where others need several; never below `accept`."""
     unlike: float = -math.inf
     """Below, one view decides that a face is somebody else's, where only the enrolled are hidden."""
 
-    def accept_among(self, people: int) -> float:
-        """Similarity from which one view of a face speaks for a person, of so many who are enrolled."""
-        return self.accept + self.lift + self.per_tenfold * math.log10(max(1, people))
+    def accept_among(self, people: int, *, still: bool = False) -> float:
+        """Similarity from which one view of a face speaks for a person, of so many who are enrolled.
+
+        still: the face has no other view, in a picture that stands by itself.
+        """
+        one_of_several = self.accept + self.lift + self.per_tenfold * math.log10(max(1, people))
+        return max(one_of_several, self.accept + self.still_lift) if still else one_of_several
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +99,10 @@ class EmbedderOptions(PartOptions):
             return value
         least: float = getattr(cls.bounds, info.field_name)
         if value < least:
+            guess = "" if cls.measured else " (a strict guess, which no measurement of your own can lower)"
             raise ValueError(
-                f"must be at least {least:g} for this model, got {value:g}: below, strangers are shown; leave it out, "
-                "or measure your own people with: streamer evaluate calibrate --folder DIR"
+                f"must be at least {least:g} for this model{guess}, got {value:g}: below, strangers are shown; set "
+                f"{least:g} or more, or leave it out"
             )
         return value
 

@@ -64,7 +64,8 @@ def recognised(picture: Picture, reader: FaceReader, gallery: Gallery, *, now: f
 
 def _judged(face: Face, match: Match, reader: FaceReader) -> Recognised:
     thresholds = reader.embedder.thresholds
-    likeness, rules = Likeness(match.name, match.score, match.second_score, match.people), Rules("unknown", thresholds)
+    likeness = Likeness(match.name, match.score, match.second_score, match.people)
+    rules = Rules("unknown", thresholds, stills=True)
     if face.quality.face_px < _TOO_SMALL_PX:
         return Recognised(face, match, None, False, "too small to be told apart")
     if rules.speaks_for(likeness, again=True) is not None:

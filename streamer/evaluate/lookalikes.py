@@ -5,9 +5,9 @@ everybody who is not enrolled; *shown* when the most similar person is at least 
 *Own* is a picture of somebody enrolled who has another one, which is in the gallery. What a stream demands beyond that,
 other views of the face, is not counted: a still has one.
 
-People are a sample. The upper bound of strangers is the number of people times the upper end of the 95 % interval of
-the share of pairs of two people at that threshold, with the people of the folder drawn anew: strangers have as many
-chances.
+People are a sample. The upper bound of strangers is the number of enrolled stills times the upper end of the 95 %
+interval of the share of pairs of two people at that threshold, with the people of the folder drawn anew: a stranger has
+as many chances. The interval of own pictures counts each of them once, however often it was drawn.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Curve:
     stills: int
     points: list[Point]
     chosen: Point
-    """At what the embedder comes with for so many people."""
+    """At what the embedder comes with for so many people: each view of a video."""
+    still: Point
+    """At what it takes of a picture that stands by itself."""
 
 
 def lookalikes(
@@ -66,10 +68,10 @@ def lookalikes(
     curves = []
     for stills in STILLS:
         for people in (size for size in GALLERIES if size < folder.people):
-            chosen = thresholds.accept_among(people)
-            tried = sorted({*_tried(thresholds.accept), round(chosen, 4)})
-            points = _points(folder, pairs, people, stills, tried, thresholds.margin)
-            curves.append(Curve(people, stills, points, next(p for p in points if p.threshold == round(chosen, 4))))
+            view, still = (round(thresholds.accept_among(people, still=still), 4) for still in (False, True))
+            tried = sorted({*_tried(thresholds.accept), view, still})
+            points = {p.threshold: p for p in _points(folder, pairs, people, stills, tried, thresholds.margin)}
+            curves.append(Curve(people, stills, list(points.values()), points[view], points[still]))
     if not curves or not len(pairs.genuine):
         raise InputError("it takes two people, and somebody with two pictures")
     return curves
@@ -95,6 +97,7 @@ def _points(
     rng = np.random.default_rng(0)
     shown, asked = np.zeros(len(tried)), 0
     own: list[tuple[float, float]] = []
+    pictures_asked: set[int] = set()
     for _ in range(_DRAWN[people]):
         who = rng.choice(folder.people, people, replace=False)
         mixed = [rng.permutation(folder.of[person]) for person in who]
@@ -102,18 +105,17 @@ def _points(
         best, ahead = _best(scores[~np.isin(folder.owner, who)])
         asked += len(best)
         shown += [((best >= threshold) & (ahead >= margin)).sum() for threshold in tried]
-        own += [
-            _left_out(folder.alike, scores, index, pictures, stills)
-            for index, pictures in enumerate(mixed)
-            if len(pictures) > 1
-        ]
+        several = [(index, pictures) for index, pictures in enumerate(mixed) if len(pictures) > 1]
+        own += [_left_out(folder.alike, scores, index, pictures, stills) for index, pictures in several]
+        pictures_asked |= {int(pictures[0]) for _, pictures in several}
     answers = np.array(own, np.float32).reshape(-1, 2)
     points = []
     for threshold, hits in zip(tried, shown, strict=True):
-        accepted = (answers[:, 0] >= threshold) & (answers[:, 1] >= margin)
-        low, high = wilson(float(accepted.sum()), len(accepted))
-        most = min(1.0, people * pairs.far(threshold).high)
-        points.append(Point(threshold, float(hits) / max(1, asked), most, float(accepted.mean()), low, high))
+        share = float(((answers[:, 0] >= threshold) & (answers[:, 1] >= margin)).mean())
+        # The same picture, drawn once more, says little new.
+        low, high = wilson(share * len(pictures_asked), len(pictures_asked))
+        most = min(1.0, people * stills * pairs.far(threshold).high)
+        points.append(Point(threshold, float(hits) / max(1, asked), most, share, low, high))
     return points
 
 

@@ -2,7 +2,8 @@
 
 broken    the last result was ambiguous: nothing that was seen before it counts
 clear     every result since `Clear.since_t` found the face, beyond doubt the same
-doubted   clear, but the face or its appearance has changed somewhat: from `Doubt.from_t` on it takes a match
+doubted   clear, but the face or its appearance has changed somewhat: from `Doubt.from_t` on it takes a match; where the
+          inner face jumped, one that suffices alone, or as many as for a decision
 
 broken  --follow(): sure, alone-->               clear
 clear   --follow(): a changed face-->            doubted
@@ -28,6 +29,7 @@ from streamer.core.clarity import (
     inner_face_of,
     jumped,
     moved_on,
+    onto_crop,
     reshaped,
     room,
     shape_of,
@@ -76,8 +78,11 @@ class Sighting:
     @classmethod
     def of(cls, picture: Picture, t: float, landmarks: Points5) -> Sighting | None:
         """What the picture of time t shows there; None where there is nothing to compare."""
-        seen, inner = appearance_of(picture, landmarks), inner_face_of(picture, landmarks)
-        return None if seen is None or inner is None else cls(t, landmarks, seen, inner, shape_of(landmarks))
+        to_crop = onto_crop(landmarks)
+        if to_crop is None:
+            return None
+        seen, inner = appearance_of(picture, to_crop), inner_face_of(picture, to_crop)
+        return None if seen is None or inner is None else cls(t, landmarks, seen, inner, shape_of(landmarks, to_crop))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,13 @@ class Doubt:
     """The last result before the appearance changed."""
     since_t: float
     """The last result in which it had changed."""
+    face_t: float
+    """The last result in which the inner face had jumped: the same head may have another face. -inf: in none."""
+
+    @property
+    def of_face(self) -> bool:
+        """Whether the inner face jumped."""
+        return self.face_t > -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +141,7 @@ class Continuity:
     last: Observation | None = None
     """The last result that found it, clear or not."""
     faces: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_TRAIL))
-    """The results of the last half second since the inner face last jumped, oldest first."""
+    """Its sightings since the inner face last jumped, oldest first; what is older than half a second counts no more."""
 
     # -- states -------------------------------------------------------------------------------------------------
 
@@ -150,6 +162,11 @@ class Continuity:
     def is_clear_at(self, t: float) -> bool:
         """Whether the result of time t is the last one, and it was clear."""
         return self.clear is not None and self.clear.until_t == t
+
+    def doubt_at(self, t: float) -> Doubt | None:
+        """The doubt about the face that a crop of time t shows; None where there is none."""
+        doubt = None if self.clear is None else self.clear.doubt
+        return doubt if doubt is not None and t > doubt.from_t else None
 
     def covers(self, t: float, *, stills: bool) -> bool:
         """Whether a frame of time t lies between two clear results, before any doubt.
@@ -184,8 +201,7 @@ class Continuity:
             self.break_off()
         another = self._face_jumped(seen)
         if self.clear is not None and (another or likeness < _least_alike(seen)):
-            earlier = self.clear.until_t if self.clear.doubt is None else self.clear.doubt.from_t
-            self.clear = replace(self.clear, doubt=Doubt(min(earlier, self.clear.until_t), seen.t))
+            self.clear = replace(self.clear, doubt=_doubt_from(self.clear, seen.t, of_face=another))
         if seen.sighting is not None and why not in (HideReason.WEAK, HideReason.CROWDED):
             self._extend(seen, seen.sighting)
         if another:  # only what is seen from now on is the same face: who comes back after another is new
@@ -202,8 +218,14 @@ class Continuity:
         self.faces.clear()
 
     def settle(self, t: float) -> None:
-        """A crop of time t is a match: doubts that are no newer are gone."""
-        if self.clear is not None and self.clear.doubt is not None and t >= self.clear.doubt.since_t:
+        """A crop of time t is a match: doubts that are no newer are gone.
+
+        The match says nothing of the results that were doubted before it: somebody else may have come and gone. A frame
+        of that time is shown only where it looks like the results around it.
+        """
+        if self.clear is not None and (doubt := self.clear.doubt) is not None and t >= doubt.since_t:
+            sure = (one for one in self.trail if not doubt.from_t < one.t < t)
+            self.trail = deque(sure, maxlen=_TRAIL)
             self.drop_doubt()
 
     def drop_doubt(self) -> None:
@@ -258,8 +280,15 @@ class Continuity:
         self.trail.append(sighting)
 
 
+def _doubt_from(clear: Clear, t: float, *, of_face: bool) -> Doubt:
+    """The doubt when the result of time t has changed: it reaches back as far as the one before it."""
+    before = clear.doubt
+    face_t = t if of_face else -math.inf if before is None else before.face_t
+    return Doubt(clear.until_t if before is None else min(before.from_t, clear.until_t), t, face_t)
+
+
 def _least_alike(seen: Observation) -> float:
-    """The likeness of what is around a face below which it takes a match."""
+    """The similarity of the appearance below which it takes a match."""
     return _LOOKS_ALIKE if seen.space >= room(seen.step_s) else _LOOKS_SURE
 
 

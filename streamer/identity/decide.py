@@ -7,7 +7,8 @@ also for frames that are held, and all votes start anew:
     crowded        another face, lost and doubtful ones among them, is so near that the two could change places
     lost, weak     a detection result does not hold it, or not surely
     jumped         its place or size changed more than a face's do
-    changed        its appearance is not at all that of the result before
+    changed        its appearance is not at all that of the result before; or its inner face jumped before it was
+                   decided, or neither a match that suffices alone nor enough votes came since
     contradicted   a later crop is no match, or is like somebody else
     gallery        somebody was enrolled or removed
 
@@ -43,14 +44,16 @@ from streamer.core.types import (
     Verdict,
 )
 from streamer.embedders import Thresholds
-from streamer.identity.continuity import Observation, Sighting
+from streamer.identity.continuity import Doubt, Observation, Sighting
 from streamer.identity.evidence import IdentityOptions, Rules
-from streamer.identity.known import Crop, Decided, Gathering, Known
+from streamer.identity.known import Ballot, Decided, Gathering, Known
 
 __all__ = ["Counts", "Identity", "IdentityCache", "hide_everyone"]
 
 _FORGET_S = 10.0
 """Seconds after its last result after which a track is forgotten."""
+_ANEW_S = 2.0
+"""Seconds for which a doubted face may gather votes before it counts as a new one, and is asked about less often."""
 _EPOCHS_KEPT = 8
 """Frames of so many epochs before may still be held."""
 Went = Mapping[int, Detection]
@@ -123,7 +126,7 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one view decides.
+    stills: every picture stands alone, so one view decides, and it must be better.
     counts: told what happened, for the report.
     """
 
@@ -139,7 +142,7 @@ class IdentityCache:
         counts: Counts | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds)
+        self._rules = Rules(options.who, thresholds, stills)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.
@@ -264,15 +267,30 @@ class IdentityCache:
 
     def _judge(self, known: Known, likeness: Likeness, t: float) -> None:
         """One good crop more."""
-        name = self._rules.speaks_for(likeness, again=isinstance(known.opinion, Decided))
+        doubt = known.continuity.doubt_at(t)
+        # Nothing is confirmed while another face may be there: it has to be decided, and that takes more.
+        again = isinstance(known.opinion, Decided) and doubt is None
+        name = self._rules.speaks_for(likeness, again=again)
         if name is None or known.name not in (None, name):
             self._contradict(known, likeness)
             return
-        crop = Crop(
+        ballot = Ballot(
             name, t, likeness.score, likeness.view, likeness.another, alone=self._rules.suffices_alone(likeness)
         )
-        if known.agree(crop, votes_needed=self._votes):
+        if doubt is not None and known.is_older_than(doubt):
+            # The votes before may be a lookalike's, whom the person who is back would uncover.
+            self._restart(known, HideReason.CHANGED)
+        elif doubt is not None and doubt.of_face and isinstance(known.opinion, Decided) and not ballot.alone:
+            self._vote_anew(known, ballot, doubt)
+        elif known.agree(ballot, votes_needed=self._votes):
             self.counts.reveals += 1
+
+    def _vote_anew(self, known: Known, ballot: Ballot, doubt: Doubt) -> None:
+        """A match that does not suffice alone, of a face whose inner face jumped after the decision."""
+        if ballot.t - doubt.face_t > _ANEW_S:
+            self._restart(known, HideReason.CHANGED)
+        else:
+            known.vote_anew(ballot, doubt, votes_needed=self._votes)
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:
         """A crop is like nobody who may be seen, or like somebody else than those before it."""

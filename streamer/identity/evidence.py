@@ -28,7 +28,7 @@ class IdentityOptions(PartOptions):
     key_file: Path | None = Field(
         None, description="file with the key of an encrypted gallery; null: the variable STREAMER_GALLERY_KEY"
     )
-    votes: int = Field(3, ge=2, le=20, description="matches in a row needed before a face is shown")
+    votes: int = Field(3, ge=2, le=20, description="matches of different views needed before a face is shown")
     min_face_px: int = Field(32, ge=24, le=512, description="smaller faces stay hidden: they cannot be told apart")
     max_turn_deg: float = Field(50, ge=10, le=80, description="faces turned further aside are not compared")
     recheck_s: float = Field(
@@ -53,18 +53,19 @@ class IdentityOptions(PartOptions):
 class Rules:
     """Decide whether one crop is evidence for a person, or against everyone who may be seen.
 
-    thresholds: of the embedder's model.
+    thresholds: of the embedder's model. stills: every picture stands alone.
     """
 
     who: Who
     thresholds: Thresholds
+    stills: bool = False
 
     def speaks_for(self, likeness: Likeness, *, again: bool = False) -> str | None:
         """Name of the person who may be seen; empty for a stranger who may be seen; None without evidence.
 
         again: a decision exists, and the crop has to confirm it. A first decision takes more, and the more people are
-        enrolled, the more it takes; this holds for a single picture and for each view of a video. While nobody is
-        enrolled, nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
+        enrolled, the more it takes. A single picture takes more than each view of a video. While nobody is enrolled,
+        nobody may be seen, not even with `who: known`: the gallery may have been forgotten.
         """
         if likeness.name is None or not math.isfinite(likeness.score):
             return None
@@ -72,7 +73,8 @@ class Rules:
             return "" if likeness.score < self.thresholds.reject else None
         if self.who == "all":
             return None
-        accept = self.thresholds.accept if again else self.thresholds.accept_among(likeness.people)
+        among = self.thresholds.accept_among(likeness.people, still=self.stills)
+        accept = self.thresholds.accept if again else among
         ahead = likeness.score - likeness.second_score
         return likeness.name if likeness.score >= accept and ahead >= self.thresholds.margin else None
 

@@ -8,6 +8,7 @@ the embedder errs about all of them alike. Only crops that are far above every e
 
 gathering --agree(): the last vote needed--> decided
 decided   --agree(): one match more-->       decided, confirmed anew
+decided   --vote_anew(): the inner face jumped, and this match does not suffice alone--> decided, and doubted
 any       --restart()-->                     gathering, without votes, for this reason
 """
 
@@ -18,9 +19,9 @@ from dataclasses import dataclass, field, replace
 
 from streamer.core.reasons import HideReason
 from streamer.core.views import View
-from streamer.identity.continuity import Continuity
+from streamer.identity.continuity import Continuity, Doubt
 
-__all__ = ["Crop", "Decided", "Gathering", "Known"]
+__all__ = ["Ballot", "Decided", "Gathering", "Known"]
 
 _VOTE_SPACING_S = 0.08
 """Crops of neighbouring frames are one picture twice: votes lie at least so far apart."""
@@ -32,8 +33,8 @@ _REPEAT_MAX_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
-    """A good crop that is like somebody who may be seen."""
+class Ballot:
+    """What a good crop says that is like somebody who may be seen. It is a vote when it shows another view."""
 
     name: str
     t: float
@@ -51,7 +52,7 @@ class Gathering:
     """The face is hidden."""
 
     why: HideReason = HideReason.UNDECIDED
-    votes: tuple[Crop, ...] = ()
+    votes: tuple[Ballot, ...] = ()
     """All for the same person, each another view, oldest first."""
     last_t: float = -math.inf
     """Of the last crop, whether it was another view or not."""
@@ -70,6 +71,8 @@ class Decided:
     """Of its first vote."""
     confirmed_t: float
     score: float
+    anew: tuple[Ballot, ...] = ()
+    """Votes since the inner face jumped, each another view: until they are enough, the face is doubted."""
 
 
 @dataclass(slots=True)
@@ -94,30 +97,52 @@ class Known:
 
     @property
     def views(self) -> tuple[View | None, ...] | None:
-        """Those that were counted so far; None when it is decided."""
-        return None if isinstance(self.opinion, Decided) else tuple(vote.view for vote in self.opinion.votes)
+        """Those that were counted so far; None when it is decided, and nothing is doubted."""
+        if isinstance(self.opinion, Gathering):
+            return tuple(vote.view for vote in self.opinion.votes)
+        doubt = self.continuity.doubt_at(math.inf)
+        return None if doubt is None else tuple(vote.view for vote in _since(doubt, self.opinion.anew))
 
     def asked(self, t: float) -> None:
         """The embedder was asked about the face in the frame of time t."""
         self.asked_t = t
 
-    def agree(self, crop: Crop, *, votes_needed: int) -> bool:
+    def agree(self, ballot: Ballot, *, votes_needed: int) -> bool:
         """A crop is like the same person as those before it. Returns whether that decides it."""
         self.misses = 0
         before = self.opinion
         if isinstance(before, Decided):
-            self.continuity.settle(crop.t)
-            self.opinion = replace(before, name=crop.name, confirmed_t=crop.t, score=crop.score)
+            self.continuity.settle(ballot.t)
+            self.opinion = replace(before, name=ballot.name, confirmed_t=ballot.t, score=ballot.score)
             return False
-        if crop.t - before.last_t < _VOTE_SPACING_S:
+        if ballot.t - before.last_t < _VOTE_SPACING_S:
             return False
-        self.continuity.settle(crop.t)
-        self.opinion = now = _counted(before, crop)
+        self.continuity.settle(ballot.t)
+        self.opinion = now = _counted(before, ballot)
         if max(len(now.votes), now.alone) < votes_needed:
             return False
         # Frames that are held since the first vote lie between crops of the same person, on a track beyond doubt.
-        self.opinion = Decided(crop.name, now.votes[0].t, crop.t, crop.score)
+        self.opinion = Decided(ballot.name, now.votes[0].t, ballot.t, ballot.score)
         return True
+
+    def vote_anew(self, ballot: Ballot, doubt: Doubt, *, votes_needed: int) -> None:
+        """A decided face whose inner face jumped is like the same person, and not so clearly that one view suffices.
+
+        A lookalike has one such match soon. Only as many votes as for a decision settle the doubt.
+        """
+        before = self.opinion
+        if not isinstance(before, Decided) or ballot.t < doubt.face_t:  # it jumped once more since
+            return
+        anew = _since(doubt, before.anew)
+        if not anew or (ballot.another and ballot.t - anew[-1].t >= _VOTE_SPACING_S):
+            anew = (*anew, ballot)
+        self.opinion = replace(before, anew=anew)
+        if len(anew) >= votes_needed:
+            self.agree(ballot, votes_needed=votes_needed)
+
+    def is_older_than(self, doubt: Doubt) -> bool:
+        """Whether the votes begin before the inner face jumped."""
+        return isinstance(self.opinion, Gathering) and any(vote.t < doubt.face_t for vote in self.opinion.votes)
 
     def miss(self, *, surely: bool) -> None:
         """A crop is not like the person before. surely: it is like nobody who may be seen."""
@@ -150,12 +175,17 @@ class Known:
         return None if waited_s < self.wait_s(recheck_s) else min(waited_s, 1e3) * 100 + size_px
 
 
-def _counted(before: Gathering, crop: Crop) -> Gathering:
+def _since(doubt: Doubt, votes: tuple[Ballot, ...]) -> tuple[Ballot, ...]:
+    """Those of the face that is there since it jumped last."""
+    return tuple(vote for vote in votes if vote.t >= doubt.face_t)
+
+
+def _counted(before: Gathering, ballot: Ballot) -> Gathering:
     """The votes with one crop more."""
     return replace(
         before,
-        votes=(*before.votes, crop) if crop.another else before.votes,
-        last_t=crop.t,
-        alone=before.alone + 1 if crop.alone else 0,
-        repeats=0 if crop.another else before.repeats + 1,
+        votes=(*before.votes, ballot) if ballot.another else before.votes,
+        last_t=ballot.t,
+        alone=before.alone + 1 if ballot.alone else 0,
+        repeats=0 if ballot.another else before.repeats + 1,
     )

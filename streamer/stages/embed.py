@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamer.core.align import aligned, quality
+from streamer.core.align import ARCFACE_112, aligned, quality
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import EmbedderError
 from streamer.core.stats import Stats
 from streamer.core.types import Candidate, Frame, Identified, IdentityRequest, Likeness
-from streamer.core.views import is_another, view_of
+from streamer.core.views import VIEWED_PX, is_another, view_in, view_of
 from streamer.embedders import Crop, Embedder, Vectors
 from streamer.people.gallery import Gallery, Match
 
@@ -58,32 +58,39 @@ def embed(
 
     now: seconds since 1970; whose time is over then is like nobody.
     """
-    frame = request.frame
     try:
-        crops = [_crop(embedder, request, candidate, rules) for candidate in request.faces]
-        good = [crop for crop in crops if crop is not None]
         with stats.timed("embed"):
-            vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
-        matches = iter(gallery.match(vectors, now=now()) if vectors is not None else [])
-        stats.embedded(len(good))
+            found = _found(embedder, request, gallery, rules, stats, now())
     except EmbedderError as error:
         return EmbedFailed(error)
     except Exception as error:  # an embedder is a plug-in: any exception means that there is no evidence
         return EmbedFailed(EmbedderError(f"the embedder failed: {type(error).__name__}: {error}"))
-    found: list[tuple[Candidate, Likeness | None]] = []
-    for candidate, crop in zip(request.faces, crops, strict=True):
-        match = None if crop is None else next(matches)
-        found.append((candidate, None if match is None else _likeness(frame, candidate, match)))
-    return Identified(frame.epoch, frame.t, tuple(found), version)
+    return Identified(request.frame.epoch, request.frame.t, found, version)
 
 
-def _likeness(frame: Frame, candidate: Candidate, match: Match) -> Likeness:
+def _found(
+    embedder: Embedder, request: IdentityRequest, gallery: Gallery, rules: CropRules, stats: Stats, now: float
+) -> tuple[tuple[Candidate, Likeness | None], ...]:
+    """Every candidate, and whom the crop is like; None for a poor one."""
+    crops = [_crop(embedder, request, candidate, rules) for candidate in request.faces]
+    good = [crop for crop in crops if crop is not None]
+    vectors = _checked(embedder.embed(good), len(good), embedder.dim) if good else None
+    matches = iter(gallery.match(vectors, now=now) if vectors is not None else [])
+    stats.embedded(len(good))
+    return tuple(
+        (candidate, None if crop is None else _likeness(embedder, request.frame, candidate, crop, next(matches)))
+        for candidate, crop in zip(request.faces, crops, strict=True)
+    )
+
+
+def _likeness(embedder: Embedder, frame: Frame, candidate: Candidate, crop: Crop, match: Match) -> Likeness:
     """What was found of a good crop, and the view that it is."""
     found = Likeness(match.name, match.score, match.second_score, match.people)
     landmarks, before = candidate.detection.landmarks, candidate.views
     if landmarks is None or before is None:
         return found
-    view = view_of(frame.image, landmarks)
+    shared = embedder.template == ARCFACE_112 and embedder.crop_px == VIEWED_PX
+    view = view_in(crop) if shared else view_of(frame.image, landmarks)
     return replace(found, view=view, another=is_another(view, before))
 
 

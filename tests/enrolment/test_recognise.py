@@ -51,7 +51,7 @@ def a_face(of: Vectors, box: Box = LEFT, *, px: float = PX) -> Face:
 
 
 class Embedder:
-    model, dim, crop_px, template, thresholds = "toy-0", 3, 112, ARCFACE_112, Thresholds(0.5, 0.2, 0.1, lift=0.1)
+    model, dim, crop_px, template, thresholds = "toy-0", 3, 112, ARCFACE_112, Thresholds(0.5, 0.2, 0.1)
 
     def embed(self, crops: object) -> Vectors:
         raise AssertionError("the faces are given")

@@ -12,6 +12,7 @@ from streamer.core.errors import InputError
 from streamer.embedders import Thresholds
 from streamer.evaluate import lookalikes as module
 from streamer.evaluate.lookalikes import Curve, Point, lookalikes
+from streamer.evaluate.scores import wilson
 
 SISTERS = 0.7
 THRESHOLDS = Thresholds(0.45, 0.2, 0.1, lift=0.01, per_tenfold=0.05)
@@ -34,6 +35,7 @@ def test_every_size_that_the_folder_allows(curves: list[Curve]) -> None:
     assert [(curve.people, curve.stills) for curve in curves] == [(n, k) for k in (1, 3) for n in (1, 5, 20)]
     for curve in curves:
         assert curve.chosen.threshold == pytest.approx(THRESHOLDS.accept_among(curve.people), abs=1e-4)
+        assert curve.still.threshold == pytest.approx(0.55)
         shares = [point.strangers for point in curve.points]
         assert shares == sorted(shares, reverse=True)
 
@@ -45,6 +47,23 @@ def test_a_sister_is_shown_and_nobody_else(curves: list[Curve]) -> None:
     assert one.strangers < one.strangers_most
     assert one.own == 1.0
     assert curves[0].points[-1].own == 1.0
+
+
+def test_the_bound_counts_every_still_that_is_enrolled(curves: list[Curve]) -> None:
+    """A stranger has a chance with each of them, and is alike to the best."""
+    one, three = (next(c for c in curves if (c.people, c.stills) == (5, stills)) for stills in (1, 3))
+    at = one.points[0].threshold
+    (low,), (high,) = ([p.strangers_most for p in c.points if p.threshold == at] for c in (one, three))
+    assert 0 < low < 0.3
+    assert high == pytest.approx(3 * low)
+
+
+def test_the_interval_counts_each_own_picture_once(curves: list[Curve]) -> None:
+    """Forty galleries more of the same eighty pictures say nothing new of them."""
+    for curve in curves:
+        point = curve.points[0]
+        assert (point.own, point.own_high) == pytest.approx((1.0, 1.0))
+        assert point.own_low == pytest.approx(wilson(80, 80)[0], abs=1e-3)
 
 
 def test_a_picture_without_a_face_is_never_accepted() -> None:
@@ -64,12 +83,12 @@ def test_too_few_people() -> None:
 
 def test_the_trade_is_told() -> None:
     loose, strict = Point(0.45, 1e-3, 2e-3, 0.97, 0.96, 0.98), Point(0.5, 1e-5, 5e-5, 0.9, 0.89, 0.91)
-    told = _trade(Curve(5, 1, [loose, strict], strict), 1e-4)
+    told = _trade(Curve(5, 1, [loose, strict], strict, strict), 1e-4)
     assert told == (
         "chosen 0.500: strangers 1.0e-05, own 90.0 %; strangers at most 0.0001 takes 0.500, which leaves own 90.0 %"
     )
-    assert "no threshold keeps" in _trade(Curve(5, 1, [loose], loose), 1e-4)
-    assert "with own 97.0 %" in _trade(Curve(5, 1, [loose, strict], strict), 1e-2)
+    assert "no threshold keeps" in _trade(Curve(5, 1, [loose], loose, loose), 1e-4)
+    assert "with own 97.0 %" in _trade(Curve(5, 1, [loose, strict], strict, strict), 1e-2)
 
 
 def test_wrong_usage() -> None:

@@ -11,12 +11,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.people import FACE_PX, SIZE, THRESHOLDS, Rehearsal, Street, Walker
+from numpy.typing import NDArray
+from support.people import (
+    FACE_PX,
+    LOOKALIKE,
+    SIZE,
+    THRESHOLDS,
+    CellEmbedder,
+    Rehearsal,
+    Street,
+    Walker,
+    landmarks,
+)
 
-from streamer.core.types import Cover, Frame, Reveal, TrackBox
+from streamer.core import clarity
+from streamer.core.align import ARCFACE_112, aligned, similarity
+from streamer.core.types import Cover, Frame, Identified, Points5, Reveal, TrackBox
+from streamer.embedders import Thresholds
+from streamer.identity.continuity import Sighting
 from streamer.identity.evidence import Rules
 
 ADA, EVE = 1, 2
@@ -52,12 +68,17 @@ MODES: dict[str, dict[str, Any]] = {
     "every frame": {"detect": {"every": 1}},
     "live, late answers": {"live": True, "lag": 2},
     "live, no lookahead": {"live": True, "detect": {"lookahead": False}},
+    "file, other views": {"detect": {"look_back_s": 0.21}, "lively": True},
 }
+"""Of the last, nobody is so like themselves that a crop counts without another view, and everybody's mouth moves."""
 
 
 def rehearse(people: list[Walker], frames: int, mode: str = "file", **more: Any) -> Rehearsal:
     settings = {**MODES[mode], **more}
-    live = bool(settings.pop("live", False))
+    live, lively = bool(settings.pop("live", False)), bool(settings.pop("lively", False))
+    if lively:
+        people = [replace(walker, lively=walker.seed >= 0) for walker in people]
+        settings["thresholds"] = replace(THRESHOLDS, alone=math.inf, unlike=-math.inf)
     fps, cut_at = settings.pop("fps", 25.0), settings.pop("cut_at", ())
     return Rehearsal(Street(people, frames=frames, live=live, fps=fps, cut_at=cut_at), **settings).run()
 
@@ -171,6 +192,65 @@ def test_inner_faces_that_go_to_and_fro(mode: str, period: int) -> None:
     assert done.false_reveals() == []
 
 
+def says_nothing(answer: Identified, at: Callable[[int, int], object], how: str) -> Identified | None:
+    """The answer where Ada is seen; of all others the crop is poor, or the embedder fails."""
+    if at(round(answer.t * 25), ADA) is not None:
+        return answer
+    return replace(answer, found=tuple((one, None) for one, _ in answer.found)) if how == "poor" else None
+
+
+@pytest.mark.parametrize("how", ["poor", "failed"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("period", [1, 2, 3, 8])
+def test_another_inner_face_that_was_there_in_between_and_of_which_no_crop_tells(
+    mode: str, period: int, how: str
+) -> None:
+    """The match of who is back says nothing of the frames before it."""
+
+    def at(n: int, seed: int) -> tuple[float, float] | None:
+        ada = n < 60 or n // period % 2 == 0
+        return (200, 70) if ada == (seed == ADA) else None
+
+    people = [Walker(seed, partial(at, seed=seed), HEAD) for seed in (ADA, EVE)]
+    done = rehearse(people, 160, mode, answered=partial(says_nothing, at=at, how=how))
+    assert done.shown(ADA)
+    assert done.false_reveals() == []
+
+
+RELATIVES = Thresholds(accept=0.5, reject=0.3, margin=0.05, lift=0.05, alone=0.9, unlike=0.1)
+"""A lookalike lies between the second of them and `alone`."""
+
+
+@pytest.mark.parametrize("mode", ["file", "every frame", "live, late answers", "live, no lookahead"])
+@pytest.mark.parametrize("period", [5, 9, 1000])
+def test_a_lookalike_does_not_inherit_the_decision(mode: str, period: int) -> None:
+    """A face that takes the place of another in the same head is decided anew, and one view decides nothing."""
+
+    def at(n: int, seed: int) -> tuple[float, float] | None:
+        ada = n < 60 or (n - 60) // period % 2 == 1
+        return (200, 70) if ada == (seed == ADA) else None
+
+    people = [Walker(seed, partial(at, seed=seed), HEAD) for seed in (ADA, ADA + LOOKALIKE)]
+    done = rehearse(people, 160, mode, thresholds=RELATIVES)
+    assert len(done.shown(ADA)) > 30
+    assert done.false_reveals() == []
+
+
+def test_a_lookalike_is_one_to_the_embedder_and_none_by_the_inner_face() -> None:
+    """What the test before stands on."""
+    faces = [Street([Walker(seed, lambda n: (200, 70))]).picture(0) for seed in (ADA, ADA + LOOKALIKE)]
+    crops = [aligned(one, landmarks((200, 70, 200 + FACE_PX, 70 + FACE_PX)), ARCFACE_112, 112) for one in faces]
+    a, b = CellEmbedder().embed(crops)
+    assert RELATIVES.accept_among(1) + 0.05 < float(a @ b) < RELATIVES.alone - 0.05
+
+
+def test_one_still_takes_more_than_each_view_of_a_video() -> None:
+    loose = replace(RELATIVES, accept=0.65, lift=0.0)
+    settings: dict[str, Any] = {"thresholds": loose, "stills": True, "epoch_of": lambda n: n}
+    assert rehearse([standing(ADA + LOOKALIKE, 200)], 5, **settings).false_reveals() == []
+    assert rehearse([standing(ADA, 200)], 5, **settings).shown(ADA) == list(range(5))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_cut_to_another_at_the_same_place(mode: str) -> None:
     people = [standing(ADA, 200, until=90), standing(EVE, 200, since=90)]
@@ -223,7 +303,7 @@ def test_who_is_not_confirmed_expires(mode: str) -> None:
 
 
 def _without_live(mode: str) -> dict[str, Any]:
-    return {key: value for key, value in MODES[mode].items() if key != "live"}
+    return {key: value for key, value in MODES[mode].items() if key not in ("live", "lively")}
 
 
 def _only_before(done: Rehearsal, until_s: float) -> Callable[..., float | None]:
@@ -255,10 +335,10 @@ class TestHideOnlyTheEnrolled:
     """`who: known`: here Ada must stay hidden, and Eve is shown after enough crops that are like nobody."""
 
     def _run(self, people: list[Walker], frames: int, mode: str) -> Rehearsal:
-        options = {**MODES[mode]}
-        done = Rehearsal(Street(people, frames=frames, live=bool(options.pop("live", False))), **options)
-        done.cache._rules = type(done.cache._rules)("known", done.cache._rules.thresholds)
-        return done.run()
+        def only_the_enrolled(done: Rehearsal, n: int) -> None:
+            done.cache._rules = Rules("known", done.thresholds)
+
+        return rehearse(people, frames, mode, on_frame=only_the_enrolled)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_strangers_are_seen(self, mode: str) -> None:
@@ -311,3 +391,19 @@ def test_three_crops_of_one_view_are_one_vote(mode: str) -> None:
         done.cache._rules = Rules("unknown", replace(THRESHOLDS, alone=math.inf))
         done.run()
         assert bool(done.shown(ADA)) == lively
+
+
+def test_how_a_face_is_aligned_is_computed_once_per_sighting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler's thread does it, for every face of every result."""
+    asked: list[object] = []
+
+    def counted(points: Points5, template: Points5) -> NDArray[np.float64]:
+        asked.append(points)
+        return similarity(points, template)
+
+    monkeypatch.setattr(clarity, "similarity", counted)
+    box = (200.0, 70.0, 200.0 + FACE_PX, 70.0 + FACE_PX)
+    picture = Street([standing(ADA, 200)]).picture(0)
+    assert Sighting.of(picture, 0.0, landmarks(box)) is not None
+    assert len(asked) == 1
+    assert Sighting.of(picture, 0.0, ((5.0, 5.0),) * 5) is None

@@ -151,6 +151,14 @@ def test_a_slow_or_failing_detector(live: bool) -> None:
     assert run.shown(EVE) == []
 
 
+def test_a_machine_that_stands_still_for_moments() -> None:
+    """Frames that waited come all at once: by the time of their arrival, faces would move faster than anybody can."""
+    street = Street(people(), frames=100, live=True, stall_at=(33, 47, 62, 77))
+    run = Run(street=street, look=lambda number: time.sleep(0.12))
+    assert run.error is None
+    assert run.shown(EVE) == []
+
+
 def test_a_reconnection() -> None:
     run = Run(street=Street(people(), frames=100, live=True, lose_at=(45, 70)))
     assert run.error is None

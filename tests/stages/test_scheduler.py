@@ -114,7 +114,7 @@ def test_who_came_or_went_between_rare_looks_may_be_anywhere(
     assert [p.frame.seq for p in left] == list(range(10))
     assert [p.plan is not None for p in left] == [True, *[expected] * 8, True]
     if not expected:
-        assert {p.why for p in left[1:9]} == {"a face came or went between rare looks"}
+        assert {p.why for p in left[1:9]} == {"a face came or went between rare detections"}
 
 
 @pytest.mark.parametrize("live", [False, True])

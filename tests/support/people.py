@@ -46,6 +46,8 @@ FACE_PX = 48
 HEAD_PX = 88
 SIZE = (480, 200)
 THRESHOLDS = Thresholds(accept=0.8, reject=0.5, margin=0.05, alone=0.9, unlike=0.4)
+LOOKALIKE = 1000
+"""The person of this seed and so much more is about 0.7 like the one of the seed, and 0.7 is no more than that."""
 _NUMBER_BITS = 20
 
 
@@ -69,6 +71,13 @@ class Walker:
             return None
         x, y = round(place[0]), round(place[1])
         return x, y, x + FACE_PX, y + FACE_PX
+
+
+def drawn(seed: int) -> NDArray[np.uint8]:
+    """The face of one person, (FACE_PX, FACE_PX)."""
+    if seed < LOOKALIKE:
+        return face(seed, FACE_PX)
+    return cv2.addWeighted(face(seed - LOOKALIKE, FACE_PX), 0.5, face(seed, FACE_PX), 0.5, 0).astype(np.uint8)
 
 
 def landmarks(box: Box) -> Points5:
@@ -95,13 +104,19 @@ def hidden_share(box: Box, others: Sequence[Box]) -> float:
 
 @dataclass
 class Street:
-    """A source of drawn people. live: in real time. lose_at: frame numbers before which it breaks off once."""
+    """A source of drawn people.
+
+    live: in real time; like every live source of the program it says when a picture was taken. lose_at: frame numbers
+    before which it breaks off once. stall_at: before which nothing happens for half a second, and then all at once what
+    was missed.
+    """
 
     people: Sequence[Walker]
     frames: int = 100
     fps: float = 25.0
     live: bool = False
     lose_at: tuple[int, ...] = ()
+    stall_at: tuple[int, ...] = ()
     cut_at: tuple[int, ...] = ()
     """Frames with which another scene begins: the background changes wholly."""
     n: int = 0
@@ -124,7 +139,7 @@ class Street:
             if walker.head is not None:
                 room = (HEAD_PX - FACE_PX) // 2
                 luma[y0 - room : y1 + room, x0 - room : x1 + room] = _hair(walker.head)
-            patch = face(walker.seed, FACE_PX) if walker.seed >= 0 else np.full((FACE_PX, FACE_PX), 90, np.uint8)
+            patch = drawn(walker.seed) if walker.seed >= 0 else np.full((FACE_PX, FACE_PX), 90, np.uint8)
             if walker.lively:
                 open_px = FACE_PX // 8
                 patch[5 * open_px : 6 * open_px, 2 * open_px : 6 * open_px] = 40 + 40 * (n // 4 % 5)
@@ -153,8 +168,8 @@ class Street:
         if self.n >= self.frames:
             return None
         if self.live:
-            time.sleep(max(0.0, self._started + self.n / self.fps - time.monotonic()))
-        captured = Captured(None if self.live else self.n / self.fps, self.picture(self.n))
+            time.sleep(max(0.5 * (self.n in self.stall_at), self._started + self.n / self.fps - time.monotonic()))
+        captured = Captured(self.n / self.fps, self.picture(self.n))
         self.n += 1
         return captured
 
@@ -187,7 +202,7 @@ def _readable(image: Picture, box: Box, seed: int, before: Sequence[Box]) -> boo
     if x0 < 0 or y0 < 0 or x1 > SIZE[0] or y1 > SIZE[1]:
         return False
     cells = cv2.resize(image.planes[0][y0:y1, x0:x1], (8, 8), interpolation=cv2.INTER_AREA).astype(float)
-    truth = cv2.resize(face(seed, FACE_PX), (8, 8), interpolation=cv2.INTER_AREA).astype(float)
+    truth = cv2.resize(drawn(seed), (8, 8), interpolation=cv2.INTER_AREA).astype(float)
     seen = np.ones((FACE_PX, FACE_PX), np.float32)
     for a0, b0, a1, b1 in before:
         seen[max(0, int(b0) - y0) : max(0, int(b1) - y0), max(0, int(a0) - x0) : max(0, int(a1) - x0)] = 0
@@ -264,7 +279,8 @@ def gallery_of(*seeds: int) -> Gallery:
 class Rehearsal:
     """Scheduler, identity cache and gate without threads: every event happens when it is told to.
 
-    every_look: answers come after so many further detections (live only); drop: frames that never arrive.
+    lag: answers come after so many further detections (live only); drop: frames that never arrive. answered: what
+    becomes of the embedder's answers. stills: every frame is a picture that stands alone.
     """
 
     street: Street
@@ -276,6 +292,9 @@ class Rehearsal:
     epoch_of: Callable[[int], int] = lambda n: 0
     version: int = 0
     weak_score: float = 0.25
+    thresholds: Thresholds = THRESHOLDS
+    stills: bool = False
+    answered: Callable[[Identified], Identified | None] = lambda answer: answer
     on_frame: Callable[[Rehearsal, int], None] = lambda rehearsal, n: None
     emitted: list[tuple[int, AnonymizedFrame]] = field(default_factory=list)
     embeddings: int = 0
@@ -286,19 +305,21 @@ class Rehearsal:
         self.embedder = CellEmbedder()
         self.cache = IdentityCache(
             IdentityOptions(who="unknown", **self.options),
-            THRESHOLDS,
+            self.thresholds,
             lambda: self.version,
             strong_score=0.4,
             weak_score=self.weak_score,
+            stills=self.stills,
         )
         self.scheduler = Scheduler(
             SchedulerOptions(**{"look_back_s": 0.0, **self.detect}),
             lambda: Tracker(TrackOptions(), 0.4, min_keep_s=0.25),
             self.identity or self.cache,
             live=self.street.live,
+            stills=self.stills,
         )
         self._effect = solid.build(solid.Options(), Context())
-        self._late: list[tuple[int, Identified]] = []
+        self._late: list[tuple[int, Identified | None]] = []
         self._results = 0
 
     def run(self) -> Rehearsal:
@@ -351,7 +372,7 @@ class Rehearsal:
                     for one, match in zip(wish.faces, matches, strict=True)
                 )
                 answer = Identified(wish.frame.epoch, wish.frame.t, found, self.version)
-                self._late.append((self._results + (self.lag if self.street.live else 0), answer))
+                self._late.append((self._results + (self.lag if self.street.live else 0), self.answered(answer)))
                 self._answer_late(now)
             else:
                 return

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from streamer.cli._verbs import group
-from streamer.cli.options.common import Json
+from streamer.cli.options.common import AcceptLicence, Json, Set
 
 __all__ = ["Detectors", "HardCases", "app"]
 
@@ -18,16 +18,6 @@ _Boxes = Annotated[
     Path | None, typer.Option(metavar="CSV", help="their faces: file,x,y,w,h (default: boxes.csv among the pictures)")
 ]
 _Kinds = Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help="only this detector; repeatable")]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="a setting, for example detector.careful=true; repeatable"),
-]
-_AcceptLicence = Annotated[
-    bool,
-    typer.Option(
-        "--accept-licence", "--accept-license", help="the use is non-commercial research: measure such models, too"
-    ),
-]
 _Device = Annotated[str, typer.Option(help="where the models run")]
 
 
@@ -48,8 +38,8 @@ class Detectors:
     ] = None
     min_face_px: Annotated[float, typer.Option(help="narrower faces are not counted")] = 20
     kind: _Kinds = None
-    set_: _Set = None
-    accept_licence: _AcceptLicence = False
+    set_: Set = None
+    accept_licence: AcceptLicence = False
     device: _Device = "cpu"
     json_: Json = None
 
@@ -66,8 +56,8 @@ class HardCases:
         Path | None, typer.Option(metavar="CSV", help="which of the pictures show what: file,case (near, profile, ...)")
     ] = None
     kind: _Kinds = None
-    set_: _Set = None
-    accept_licence: _AcceptLicence = False
+    set_: Set = None
+    accept_licence: AcceptLicence = False
     device: _Device = "cpu"
     json_: Json = None
 

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar
 import typer
 
 from streamer.cli._verbs import group
-from streamer.cli.options.common import Json, OneSetting, PlainConfigFile
+from streamer.cli.options.common import ConfigFile, Json, Set
 
-__all__ = ["Calibrate", "Cases", "Leak", "Recognition", "Reid", "Reveal", "Suite", "Sweep", "app"]
+__all__ = ["Calibrate", "Cases", "Leak", "Lookalikes", "Recognition", "Reid", "Reveal", "Suite", "Sweep", "app"]
 
 _PeopleFolder = Annotated[
     Path | None, typer.Option("--people", "--folder", metavar="DIR", help="one folder per person, with pictures")
@@ -60,8 +60,8 @@ class Reid:
     weaker: Annotated[bool, typer.Option("--weaker", help="measure settings, too, that no configuration may have")] = (
         False
     )
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="re-identification against strength")] = None
 
@@ -83,8 +83,8 @@ class Recognition:
     detector: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="whose landmarks; repeatable; default: the configured one")
     ] = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="rates.png, roc.png and confusion.png, for --folder")
@@ -100,8 +100,8 @@ class Calibrate:
     folder: _PeopleFolder = None
     far: Annotated[float, typer.Option(min=1e-7, max=0.5, help="wanted share of wrongly accepted pairs")] = 1e-4
     embedder: _Embedders = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
 
 
@@ -114,8 +114,8 @@ class Lookalikes:
     folder: _PeopleFolder = None
     strangers: Annotated[float, typer.Option(min=1e-7, max=0.5, help="wanted share of strangers shown")] = 1e-4
     embedder: _Embedders = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
 
 
@@ -146,9 +146,9 @@ class Reveal:
             metavar="FILE.csv", help="boxes of the faces: frame,id,x,y,w,h, id being the person; default: found"
         ),
     ] = None
-    min_face_px: Annotated[float, typer.Option(help="smaller faces are not judged")] = 20
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    min_face_px: _JudgedFrom = 20
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
 
 
@@ -168,8 +168,8 @@ class Leak:
     )
     min_face_px: _JudgedFrom = 20
     privacy: _Preset = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
     montage: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="the readable faces, original beside emitted")
@@ -190,8 +190,8 @@ class Sweep:
         Path | None, typer.Option(metavar="DIR", help="folder with NAME.csv for every clip: frame,id,x,y,w,h")
     ] = None
     min_face_px: _JudgedFrom = 20
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     only: Annotated[
         list[str] | None, typer.Option(metavar="GROUP", help="only this group, for example preset; repeatable")
     ] = None
@@ -209,8 +209,8 @@ class Suite:
     min_face_px: _JudgedFrom = 20
     only: Annotated[str | None, typer.Option(metavar="NAME", help="only files with this in their name")] = None
     privacy: _Preset = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     peer: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="another program, hiding faces behind a flat colour: {input} {output}"),
@@ -231,8 +231,8 @@ class Cases:
     WORK: ClassVar = "streamer.cli.evaluate:cases"
 
     privacy: _Preset = None
-    config_file: PlainConfigFile = None
-    set_: OneSetting = None
+    config_file: ConfigFile = None
+    set_: Set = None
     json_: Json = None
 
 

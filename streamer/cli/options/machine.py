@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from streamer.cli._verbs import group
+from streamer.cli.options.common import AcceptLicence
 from streamer.inference.devices import FORMS
 
 __all__ = ["Check", "List", "PathOf", "Pull", "Settings", "Verify", "app"]
@@ -44,12 +45,6 @@ class Settings:
 # -- streamer models ------------------------------------------------------------------------------------------------
 
 _Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="models by name")]
-_AcceptLicence = Annotated[
-    bool,
-    typer.Option(
-        "--accept-licence", "--accept-license", help="the use is one that the weights' licence allows; kept in mind"
-    ),
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +65,7 @@ class Pull:
     WORK: ClassVar = "streamer.cli.models:pull"
 
     names: _Names = None
-    accept_licence: _AcceptLicence = False
+    accept_licence: AcceptLicence = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +75,7 @@ class PathOf:
     WORK: ClassVar = "streamer.cli.models:path"
 
     name: Annotated[str, typer.Argument(metavar="NAME")]
-    accept_licence: _AcceptLicence = False
+    accept_licence: AcceptLicence = False
 
 
 @dataclass(frozen=True, kw_only=True)

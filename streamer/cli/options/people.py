@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from streamer.cli._verbs import group
-from streamer.cli.options.common import ConfigFile, Device, Gallery, KeyFile, Set
+from streamer.cli.options.common import ConfigFile, Device, Force, Gallery, Json, KeyFile, Set
 
 __all__ = [
     "Audit", "Decrypt", "Encrypt", "Enroll", "Export", "Import", "List", "Recognise", "Reembed", "Remove", "Rename",
@@ -73,9 +73,9 @@ class Recognise:
             metavar="FILE", help="write a picture with names and kept faces; all other people on it are hidden"
         ),
     ] = None
-    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="all of it as JSON")] = None
+    json_: Json = None
     every_s: Annotated[float, typer.Option(min=0.04, help="of a video, examine a picture this often, in seconds")] = 0.5
-    force: Annotated[bool, typer.Option("--force", help="replace an existing montage")] = False
+    force: Force = False
     gallery: Gallery = None
     key_file: KeyFile = None
     config_file: ConfigFile = None
@@ -153,7 +153,7 @@ class Export:
 
     path: Annotated[Path, typer.Argument(metavar="FILE.npz")]
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="only these people")] = None
-    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False
+    force: Force = False
     gallery: Gallery = None
     key_file: KeyFile = None
 

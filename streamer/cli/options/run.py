@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SETTINGS, SPEED
-from streamer.cli.options.common import Device
+from streamer.cli._verbs import IN_OUT, PEOPLE, PRIVACY, SAID, SPEED
+from streamer.cli.options.common import AcceptLicence, ConfigFile, Device, Force, Gallery, Set
 
 __all__ = ["Run"]
 
@@ -37,7 +37,6 @@ _Outputs = Annotated[
     ),
 ]
 _Preview = Annotated[bool, typer.Option("--preview", help="show a window as well", rich_help_panel=IN_OUT)]
-_Force = Annotated[bool, typer.Option("--force", help="replace existing outputs", rich_help_panel=IN_OUT)]
 _Duration = Annotated[
     float | None, typer.Option(metavar="S", help="stop after this many seconds", rich_help_panel=IN_OUT)
 ]
@@ -83,10 +82,6 @@ _Who = Annotated[
         help="who is hidden: all (the default), unknown (all but the enrolled), known",
         rich_help_panel=PEOPLE,
     ),
-]
-_Gallery = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="the enrolled people; see `streamer people`", rich_help_panel=PEOPLE),
 ]
 _Labels = Annotated[
     bool,
@@ -134,31 +129,6 @@ _LogLevel = Annotated[
     typer.Option(metavar="LEVEL", help="least level of that log: debug, info, warning or error", rich_help_panel=SAID),
 ]
 
-# -- settings -------------------------------------------------------------------------------------------------------
-
-_ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="settings; see `streamer config`", rich_help_panel=SETTINGS),
-]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="one setting, for example detect.every=2; repeatable",
-        rich_help_panel=SETTINGS,
-    ),
-]
-_AcceptLicence = Annotated[
-    bool,
-    typer.Option(
-        "--accept-licence",
-        "--accept-license",
-        help="the use is one that the model's licence allows; kept in mind",
-        rich_help_panel=SETTINGS,
-    ),
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -169,7 +139,7 @@ class Run:
     inputs: _Inputs = None
     output: _Outputs = None
     preview: _Preview = False
-    force: _Force = False
+    force: Force = False
     duration: _Duration = None
     realtime: _Realtime = False
     privacy: _Privacy = None
@@ -177,7 +147,7 @@ class Run:
     strength: _Strength = None
     threshold: _Threshold = None
     who: _Who = None
-    gallery: _Gallery = None
+    gallery: Gallery = None
     labels: _Labels = False
     attendance: _Attendance = None
     audit: _Audit = None
@@ -187,8 +157,8 @@ class Run:
     report: _Report = None
     quiet: _Quiet = False
     verbose: _Verbose = False
-    config_file: _ConfigFile = None
-    set_: _Set = None
-    accept_licence: _AcceptLicence = False
+    config_file: ConfigFile = None
+    set_: Set = None
+    accept_licence: AcceptLicence = False
     log_format: _LogFormat = None
     log_level: _LogLevel = None
