@@ -33,8 +33,6 @@ _MOST_CANDIDATES = 256
 """What else was found counts as it is."""
 _SAME_IOU = 0.3
 """Overlap from which on two detections are one face, as within one orientation."""
-_SAME_PLACE_IOU = 0.5
-"""Overlap from which on the landmarks of an enlarged view are those of the candidate."""
 _LEAST_PX = 16
 """Below it nobody can be recognised, and specks score as faces do. In a picture without needless pixels."""
 _KEPT_SLOPE = 1 / 4
@@ -202,7 +200,7 @@ def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
     face, best = one.face, seen.best
     if seen.score < least:
         return None
-    if best is not None and float(iou(stack([best.box]), stack([face.box]))[0, 0]) >= _SAME_PLACE_IOU:
+    if best is not None:  # what was found upright of a head that lies may be beside the face
         face = replace(face, box=hull(face.box, best.box), landmarks=best.landmarks or face.landmarks)
     return replace(face, score=max(face.score, seen.score))
 
