@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from streamer.core.geometry import hull, iou, side, stack
 from streamer.core.picture import Picture
-from streamer.core.types import Detection
+from streamer.core.types import Box, Detection
 from streamer.core.view import View, Window
 from streamer.detection import Found, Step
 from streamer.detection.boxes import is_face, window_around
@@ -29,6 +29,8 @@ _VIEWS = ((3.0, 160), (5.0, 224))
 _TURNS = (0, 1, 2, 3)
 _TOGETHER = 8
 """Candidates that are seen again at once: bounds the memory."""
+_SAME_PLACE_IOU = 0.5
+"""Overlap from which on the box and landmarks of an enlarged view are those of the candidate."""
 _MOST_CANDIDATES = 256
 """What else was found counts as it is."""
 _SAME_IOU = 0.3
@@ -56,14 +58,14 @@ class _Seen:
     """What the views of one candidate showed, by orientation."""
 
     scores: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    best: Detection | None = None
-    """The best detection in the picture's pixels."""
+    best: dict[int, Detection] = field(default_factory=dict)
+    """The best detections, by orientation, in the picture's pixels."""
 
     def add(self, turns: int, face: Detection | None) -> None:
         """What one view showed; None: nothing in the candidate's place."""
         self.scores[turns].append(face.score if face is not None else 0.0)
-        if face is not None and (self.best is None or face.score > self.best.score):
-            self.best = face
+        if face is not None and (turns not in self.best or face.score > self.best[turns].score):
+            self.best[turns] = face
 
     @property
     def turns(self) -> int:
@@ -197,12 +199,17 @@ def _enlarged(one: _Candidate) -> list[View]:
 
 def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
     """The face that a candidate is; None when it is none. least: mean score from which on it is one."""
-    face, best = one.face, seen.best
+    face, best = one.face, seen.best.get(seen.turns)
     if seen.score < least:
         return None
-    if best is not None:  # what was found upright of a head that lies may be beside the face
+    # What was found upright of a head that lies may be beside the face.
+    if best is not None and (seen.turns != one.turns or _iou(best.box, face.box) >= _SAME_PLACE_IOU):
         face = replace(face, box=hull(face.box, best.box), landmarks=best.landmarks or face.landmarks)
     return replace(face, score=max(face.score, seen.score))
+
+
+def _iou(a: Box, b: Box) -> float:
+    return float(iou(stack([a]), stack([b]))[0, 0])
 
 
 def _least(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> float:

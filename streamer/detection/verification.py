@@ -38,7 +38,7 @@ def verified(image: Picture, found: list[Detection], request: DetectionRequest, 
         seen = {
             id(face)
             for (face, view), faces in zip(views, answers, strict=True)
-            if is_seen(face, view, faces, sure, least)
+            if _is_seen(face, view, faces, sure, least)
         }
         refuted |= {id(face) for face, _ in views} - seen
     return [face for face in found if id(face) not in refuted]
@@ -67,7 +67,7 @@ def verification_views(face: Detection, image: Picture) -> list[View]:
     return views
 
 
-def is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box], scores: Verification) -> bool:
+def _is_seen(face: Detection, view: View, seen: list[Detection], sure: list[Box], scores: Verification) -> bool:
     """Whether a face was seen in a view of it, in its place and surely enough."""
     beside = any(near(face.box, box) and within(box, face.box) for box in sure)
     least = scores.turned if view.turns else scores.beside if beside else scores.upright
