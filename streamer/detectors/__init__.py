@@ -73,7 +73,7 @@ class DetectorOptions(PartOptions):
         "ten times as much",
     )
     any_angle: bool = Field(
-        True, description="also find faces that lie on their side or upside down; stills take four times as long"
+        True, description="also find faces that lie on their side or upside down; stills take four to ten times as long"
     )
     min_face_px: int = Field(
         0, ge=0, le=1000, description="faces smaller than this (longer side) are left VISIBLE; 0 hides every face found"
