@@ -60,7 +60,7 @@ def recognise(asked: Recognise) -> None:
         if asked.json_ is not None:
             _write(asked.json_, {"input": source.info.name, "model": reader.embedder.model, "pictures": told})
         if asked.montage is not None and best is not None:
-            _montage(asked.montage, best, content, config, ctx, force=asked.force)
+            _montage(asked.montage, best, content, reader, config, ctx, force=asked.force)
             terminal.say(f"{best.label} -> {asked.montage}")
 
 
@@ -78,14 +78,16 @@ def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None,
         check_output(montage.absolute(), force=force)
 
 
-def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:
+def _montage(
+    path: Path, seen: Seen, content: Content, reader: FaceReader, config: Any, ctx: Any, *, force: bool
+) -> None:
     sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
     sink.mode = PRIVATE  # it has names on it
     sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
     effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
     detector = detector_of(config, ctx, stills=True)
     try:
-        sink.write(laid_out(seen, content, detector, effect, config))
+        sink.write(laid_out(seen, content, detector, reader.embedder, effect, config))
     finally:
         detector.close()
         sink.close()

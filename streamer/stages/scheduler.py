@@ -107,7 +107,7 @@ class Scheduler:
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
-    verify: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
+    verify: large, doubtful, new faces have to be seen twice; on stills every doubtful face.
     """
 
     def __init__(
@@ -125,7 +125,8 @@ class Scheduler:
         self._identity = identity
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
-        self._verify = verify and not stills
+        self._verify = verify
+        self._stills = stills
         back_s = options.look_back_s
         if back_s is None:
             back_s = 0.0 if live else _FILE_LOOK_BACK_S
@@ -168,6 +169,7 @@ class Scheduler:
         """A frame was captured."""
         if frame.epoch not in self._epochs:
             self._begin_epoch(frame)
+        self._close_gap(frame)
         self._held.append(_Held(frame, now))
         due = self._is_due(frame)
         self._newest = frame
@@ -184,7 +186,8 @@ class Scheduler:
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
         watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
-        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, self._verify)
+        more = {"verify": self._verify, "still": self._stills}
+        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, **more)
 
     def detected(self, result: DetectionResult, now: float) -> list[Planned]:
         """The detector has examined the frame asked for."""
@@ -245,6 +248,18 @@ class Scheduler:
         last = self._held[-1].frame if self._held else None
         if last is not None and last is not self._last_wanted:
             self._want(last, keep_others=True)
+
+    def _close_gap(self, frame: Frame) -> None:
+        """Files: what stands still until this frame comes is examined, because it is looked at for so long.
+
+        Recorders write no frame while nothing moves. Without a detection of its own, the last one before such a pause
+        would be too far from the next detection, and leave covered whole.
+        """
+        last = self._newest
+        if self._live or last is None or last is self._last_wanted or last.epoch != frame.epoch:
+            return
+        if frame.t - last.t > self._options.max_gap_s + _SLACK_S:
+            self._want(last)
 
     def _is_due(self, frame: Frame) -> bool:
         if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:
