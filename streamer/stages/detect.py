@@ -1,8 +1,9 @@
 """Stage: detection request -> detection result. The detector's own thread, one request at a time.
 
 A request is a `Job`: it yields pictures to examine and is sent what was found in them, at most three times: the whole
-frame, then views that verify doubtful faces, then enlarged windows around faces that were lost or are doubtful. Who
-drives it may examine the pictures of several jobs together.
+frame, then views that verify doubtful faces, then enlarged windows around faces that were lost or are doubtful. A
+picture with transparency is examined three times over, on different grounds. Who drives a job may examine the pictures
+of several together.
 """
 
 from __future__ import annotations
@@ -99,11 +100,21 @@ EVERYTHING = Scope()
 def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = CAREFUL) -> Job:
     """Examine one frame. scores: what those of the detector mean that examines the pictures."""
     frame = request.frame
-    found = yield from _in_whole(frame.image, scope.zones)
-    if request.verify and scores.verification is not None:
-        found = yield from _verified(frame.image, found, request, scores.verification)
-    found = [*found, *(yield from _again(frame.image, found, request, scores))]
+    found: list[Detection] = []
+    for image in frame.image.looks():
+        seen = yield from _seen_in(image, request, scope.zones, scores)
+        found += [
+            face for face in seen if not any(_near(face.box, one.box) and _alike(face.box, one.box) for one in found)
+        ]
     return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+
+
+def _seen_in(image: Picture, request: DetectionRequest, zones: ZoneOptions, scores: Scores) -> _Step:
+    """The faces of one picture, after all that may be needed to tell."""
+    found = yield from _in_whole(image, zones)
+    if request.verify and scores.verification is not None:
+        found = yield from _verified(image, found, request, scores.verification)
+    return [*found, *(yield from _again(image, found, request, scores))]
 
 
 def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
