@@ -14,7 +14,7 @@ from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summar
 from streamer.config.endpoints import Job
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError, UsageError, redact
-from streamer.core.files import PRIVATE, write_whole
+from streamer.core.files import PRIVATE, make_folder, write_whole
 from streamer.core.options import Context
 from streamer.core.report_schema import VERSION
 from streamer.pipeline.assembly import Parts
@@ -56,8 +56,8 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
     """One run from start to summary. Raises the error that ended it, after its report was kept."""
     pipeline = Pipeline(config, Parts.of(config, job.source, job.sinks, context))
     for sink in job.sinks:
-        if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
-            sink.path.parent.mkdir(parents=True, exist_ok=True)
+        if sink.path is not None and sink.folder is not None:
+            make_folder(sink.path.parent, within=sink.folder)
     signals.disarm()
     try:
         pipeline.start()
