@@ -17,6 +17,7 @@ StreamerError                 exit code
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ __all__ = [
     "StuckError",
     "UsageError",
     "printable",
+    "printable_json",
     "redact",
 ]
 
@@ -135,6 +137,16 @@ def printable(text: str) -> str:
     'a\\x1b[2Jb'
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_json(data: object) -> str:
+    r"""`data` as JSON for a terminal: letters of every script, and what is `printable` to others as JSON's escapes.
+
+    >>> print(printable_json("ä\x9b"))
+    "ä\u009b"
+    """
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def redact(text: str) -> str:

@@ -26,6 +26,8 @@ _MOST_STEPS = 8_000_000
 _MOST_NUMBERS = 1 << 26
 """Of all vectors together: 131,072 of 512."""
 _DEEPEST = 3
+_LONGEST_TOLD = 60
+"""Characters of what a file says of itself, in a message."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class _Machine:
         """Write down what would be imported. Raises UsageError for what no dictionary of vectors needs."""
         module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
         if (module, name) not in _KNOWN:
-            raise UsageError(f"it wants to use {module}.{name}, which no gallery needs")
+            raise UsageError(f"it wants to use {f'{module}.{name}'[:_LONGEST_TOLD]!r}, which no gallery needs")
         self.stack.append(_Name(module, name))
 
     def remember(self, place: int | None = None) -> None:
@@ -264,7 +266,7 @@ class _Numbers:
         try:
             return self._array(value, 0)
         except (ValueError, TypeError, OverflowError):
-            raise UsageError(f"what stands for {name[:60]!r} is no vector") from None
+            raise UsageError(f"what stands for {name[:_LONGEST_TOLD]!r} is no vector") from None
 
     def _array(self, value: Any, depth: int) -> NDArray[Any]:
         if isinstance(value, _Array):

@@ -6,7 +6,6 @@ import csv
 import http.client
 import io
 import re
-import tempfile
 import threading
 import urllib.error
 import urllib.parse
@@ -20,8 +19,8 @@ from typing import Any
 from streamer.config import parts
 from streamer.core import install
 from streamer.core.bounded import checked_archive, read_at_most
-from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
-from streamer.core.files import PICTURES, PRIVATE, write_whole
+from streamer.core.errors import InputError, StuckError, UsageError, redact
+from streamer.core.files import PICTURES
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Captured
@@ -29,6 +28,7 @@ from streamer.core.workers import Workers
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
 from streamer.people.places import at_home
+from streamer.sources.images import picture_of
 
 __all__ = ["Row", "fetch", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
 
@@ -40,7 +40,7 @@ _LARGEST_BYTES = 30 << 20
 _LARGEST_LIST_BYTES = 64 << 20
 """Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
 _MOST_ROWS, _MOST_COLUMNS = 100_000, 64
-"""A workbook may claim a million rows of 16,384 cells and hold none."""
+"""A workbook may claim a million rows of 16,384 cells and hold none; further columns are not looked at."""
 _LONGEST_LINE, _LONGEST_CELL = 1 << 16, 32_767
 """In characters."""
 _MOST_SHEET_FILES = 1000
@@ -142,7 +142,7 @@ def _limited(rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
             raise UsageError(f"{path} has more than {_MOST_ROWS:,} rows; take the empty ones away, or divide it")
         if any(len(cell) > _LONGEST_CELL for cell in row):
             raise UsageError(f"{path}: row {number} has a cell of more than {_LONGEST_CELL:,} characters; shorten it")
-        yield row
+        yield row[:_MOST_COLUMNS]
 
 
 def _separated(text: str) -> Iterator[list[str]]:
@@ -235,13 +235,10 @@ def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGES
     (data,) = outcome
     if isinstance(data, str):
         raise Refused(data)
-    with tempfile.TemporaryDirectory(prefix="streamer-") as folder:
-        path = Path(folder) / "picture.jpg"  # decoded by what it is, not by its name
-        write_whole(path, data, mode=PRIVATE)
-        try:
-            return read_picture(path)
-        except StreamerError:
-            raise Refused("is no picture that can be read") from None
+    try:
+        return picture_of(data)[0]  # in memory: no file of a raw picture is left when the program is killed
+    except ValueError:
+        raise Refused("is no picture that can be read") from None
 
 
 def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:

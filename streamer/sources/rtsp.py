@@ -86,7 +86,7 @@ def build(options: Options, ctx: Context) -> Source:
         if options.transport == "udp":
             # A lost packet is a hole that the decoder would paint over. Elsewhere nothing gets lost, and cameras whose
             # streams are a little wrong should not be refused.
-            stream.codec_context.options = {"err_detect": "explode"}
+            stream.codec_context.options = {**BOUNDS, "err_detect": "explode"}
         return NetworkSource(address, container, stream, options)
     except BaseException:
         container.close()

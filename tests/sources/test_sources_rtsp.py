@@ -129,6 +129,15 @@ def test_a_killed_server_is_a_lost_source(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_pictures_beyond_the_bounds_are_not_decoded(
+    server: RtspServer, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.sources.rtsp.BOUNDS", {"max_pixels": "100"})
+    with pytest.raises(InputError, match=r"before the first picture|no whole picture|cannot be opened|no video"):
+        opened(server.url(), transport=transport, picture_timeout_s=2.0)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_a_silent_server_is_a_lost_source(transport: str) -> None:
     with RtspServer() as server:
         source = opened(server.url(), transport=transport, read_timeout_s=0.7)
