@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import http.client
-import io
 import re
 import threading
 import urllib.error
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.config import parts
-from streamer.core import install
-from streamer.core.bounded import checked_archive, read_at_most
+from streamer.core.bounded import read_at_most
 from streamer.core.errors import InputError, StuckError, UsageError, redact
 from streamer.core.files import PICTURES
 from streamer.core.options import Context
@@ -27,6 +25,7 @@ from streamer.core.types import Captured
 from streamer.core.workers import Workers
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
+from streamer.enrolment.workbook import rows_of
 from streamer.people.places import at_home
 from streamer.sources.images import picture_of
 
@@ -38,13 +37,10 @@ _LONGEST_S = 60.0
 """For one picture, whatever the server does."""
 _LARGEST_BYTES = 30 << 20
 _LARGEST_LIST_BYTES = 64 << 20
-"""Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
 _MOST_ROWS, _MOST_COLUMNS = 100_000, 64
 """A workbook may claim a million rows of 16,384 cells and hold none; further columns are not looked at."""
 _LONGEST_LINE, _LONGEST_CELL = 1 << 16, 32_767
 """In characters."""
-_MOST_SHEET_FILES = 1000
-"""In a workbook."""
 _NAMES = ("name", "person")
 _PLACES = ("image", "picture", "photo", "file", "path", "url", "link")
 
@@ -178,21 +174,8 @@ def _columns(first: list[str], path: Path) -> tuple[int, int] | None:
 def _sheet(path: Path, data: bytes) -> Iterator[list[str]]:
     """The first sheet of an Excel file; formulas count by their last result."""
     try:
-        import openpyxl
-    except ImportError as error:
-        raise UsageError(
-            f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
-        ) from error
-    try:
-        file = io.BytesIO(data)
-        checked_archive(file, most_entries=_MOST_SHEET_FILES, largest=_LARGEST_LIST_BYTES, packed=True).close()
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        try:
-            rows = book.worksheets[0].iter_rows(values_only=True, max_row=_MOST_ROWS + 1, max_col=_MOST_COLUMNS)
-            yield from (["" if cell is None else str(cell) for cell in row] for row in rows)
-        finally:
-            book.close()
-    except Exception as error:  # zipfile's, an XML parser's, its own
+        yield from rows_of(data, columns=_MOST_COLUMNS)
+    except ValueError as error:
         raise UsageError(f"{path} is no Excel file (.xlsx) that can be read, or too large for a list") from error
 
 
