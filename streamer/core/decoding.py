@@ -23,7 +23,7 @@ LARGEST_BYTES = 1 << 30
 _MOST_SCANS = 64
 """Of a JPEG: progressive ones have about ten, and each goes over all pixels."""
 _MOST_PAGES = 1000
-"""Counted in a TIFF; more need not be told apart."""
+"""Counted in a TIFF, and parts of a PNG that are looked at before its pixels; more need not be told apart."""
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 """JPEG's markers of a frame, whatever its coding."""
 _TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
@@ -81,7 +81,21 @@ def decoded(data: bytes, flags: int) -> NDArray[Any] | None:
 def _png(data: bytes) -> Announced:
     if data[12:16] != b"IHDR":
         raise IndexError
-    return Announced("png", *struct.unpack_from(">II", data, 16))
+    width, height = struct.unpack_from(">II", data, 16)
+    return Announced("png", width, height, pages=_png_pages(data))
+
+
+def _png_pages(data: bytes) -> int:
+    """How many pictures an animated one says that it has; 1 for others."""
+    place = 8
+    for _ in range(_MOST_PAGES):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"acTL":
+            return max(1, int(struct.unpack_from(">I", data, place + 8)[0]))
+        if kind == b"IDAT":
+            break
+        place += 12 + length
+    return 1
 
 
 def _bmp(data: bytes) -> Announced:

@@ -151,7 +151,8 @@ class Picture:
         if may_be_transparent(frame.format):
             planar, tagged = frame.format.name.startswith("yuv"), _FROM_AVCOL_SPC.get(int(frame.colorspace))
             assumed = tagged or ("bt709" if frame.height >= _HIGH_DEFINITION else "bt601")
-            frame = laid_on_black(frame, matrix=_AVCOL_SPC[assumed] if planar else None)
+            converter = _reformatter(frame.width, frame.height, f"{frame.format.name} on black")
+            frame = laid_on_black(frame, converter, matrix=_AVCOL_SPC[assumed] if planar else None)
         full_range = frame.format.name == "yuvj420p" or int(frame.color_range) == _AVCOL_RANGE_JPEG
         matrix = _FROM_AVCOL_SPC.get(int(frame.colorspace))
         if frame.format.name not in ("yuv420p", "yuvj420p"):
