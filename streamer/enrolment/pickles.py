@@ -158,9 +158,10 @@ class _Machine:
         if not isinstance(target, dict) or len(pairs) % 2:
             raise UsageError("it changes something that is no dictionary")
         for name, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if not isinstance(name, str):
+            text = _text_of(name) if isinstance(name, _Array) else name
+            if not isinstance(text, str):
                 raise UsageError("its names are no text")
-            target[name] = value
+            target[text] = value
 
     def extend(self, values: list[Any]) -> None:
         """Values to the list below them."""
@@ -230,6 +231,14 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "REDUCE": lambda m, a: m.call(),
     "BUILD": lambda m, a: m.fill(),
 }
+
+
+def _text_of(array: _Array) -> object:
+    """A name that came out of an array of names. Raises ValueError or TypeError when it is none."""
+    if array.type is None or array.shape != () or not isinstance(array.content, bytes):
+        raise ValueError("a name that is an array")
+    order = array.type.order if array.type.order in ("<", ">") else "="
+    return shaped(array.content, f"{order}{array.type.text}", ()).item()
 
 
 def _last(machine: _Machine, number: int) -> tuple[Any, ...]:

@@ -84,7 +84,12 @@ def encode(content: Content, key: str | None) -> bytes:
         return _MAGIC + f"plain sha256={hashlib.sha256(body).hexdigest()}\n".encode() + body
     salt, nonce = os.urandom(16), os.urandom(12)
     header = _MAGIC + f"aes-256-gcm salt={salt.hex()} nonce={nonce.hex()}\n".encode()
-    return header + bytes(_cipher(key, salt).encrypt(nonce, body, header))
+    try:
+        return header + bytes(_cipher(key, salt).encrypt(nonce, body, header))
+    except OverflowError:
+        raise GalleryError(
+            "an encrypted file holds at most 2 GB; put more people into a gallery of their own"
+        ) from None
 
 
 def decode(data: bytes, key: str | None, name: str) -> Content:
@@ -227,7 +232,7 @@ def _decrypted(body: bytes, header: bytes, fields: dict[str, str], key: str | No
 
     try:
         return bytes(cipher.decrypt(nonce, body, header))
-    except (InvalidTag, ValueError):
+    except (InvalidTag, ValueError, OverflowError):  # the last: more than 2 GB, which is never written
         raise GalleryError(f"the key does not fit {name}, or the file is damaged; it was left as it is") from None
 
 

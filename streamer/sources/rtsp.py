@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from streamer.core.addresses import SCHEME, Claim
-from streamer.core.errors import InputError, SourceLost, redact
+from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import Context, PartOptions
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
-from streamer.sources._network import SCHEMES, Address, explain, knock
+from streamer.sources._network import SCHEMES, Address, explain, knock, without_login
 
 if TYPE_CHECKING:
     import av
@@ -67,7 +67,7 @@ class Options(PartOptions):
 def claims(text: str) -> Claim | None:
     """URLs of the schemes that FFmpeg opens."""
     scheme = SCHEME.match(text)
-    return Claim({"url": text}, redact(text)) if scheme and scheme[1].lower() in SCHEMES else None
+    return Claim({"url": text}, without_login(text)) if scheme and scheme[1].lower() in SCHEMES else None
 
 
 def build(options: Options, ctx: Context) -> Source:
@@ -224,7 +224,10 @@ class NetworkSource:
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
         t = self._timeline.place(frame.time if frame.pts is not None else None)
         self._last_s = t
-        return Captured(t, upright(frame, self._stream))
+        try:
+            return Captured(t, upright(frame, self._stream))
+        except (av.error.FFmpegError, OSError) as error:  # no memory, or no threads, for the conversion of its colours
+            raise SourceLost(f"{self._address} cannot be shown: {error.strerror or type(error).__name__}") from None
 
     def _next_frame(self) -> av.VideoFrame | None:
         frame = self._ready.pop(0) if self._ready else self._decoder.frame()
