@@ -111,15 +111,14 @@ def _print(seen: Seen) -> None:
     for number, one in enumerate(seen.faces, 1):
         x0, y0, x1, y1 = one.face.detection.box
         who = f"{one.name}, similarity {one.match.score:.2f}" if one.name is not None else f"unknown: {one.why}"
-        print(f"  {number}  {who}  ({x1 - x0:.0f}x{y1 - y0:.0f} at {x0:.0f}, {y0:.0f})")
+        print(printable(f"  {number}  {who}  ({x1 - x0:.0f}x{y1 - y0:.0f} at {x0:.0f}, {y0:.0f})"))
 
 
 def _print_video(people: dict[str, Sighted], told: list[dict[str, Any]]) -> None:
     for name, sighted in sorted(people.items()):
-        print(
-            f"{name}: in {sighted.pictures} of {len(told)} pictures, first at {sighted.first_s:.1f} s, "
-            f"last at {sighted.last_s:.1f} s, best similarity {sighted.best_score:.2f}"
-        )
+        times = f"first at {sighted.first_s:.1f} s, last at {sighted.last_s:.1f} s"
+        counted = f"in {sighted.pictures} of {len(told)} pictures"
+        print(printable(f"{name}: {counted}, {times}, best similarity {sighted.best_score:.2f}"))
     unknown = sum(face["name"] is None for one in told for face in one["faces"])
     print(f"faces of nobody enrolled: {unknown}, in {len(told)} pictures")
 

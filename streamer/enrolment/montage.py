@@ -61,7 +61,7 @@ def montage(
 
 def _laid_out(picture: Picture, faces: Sequence[Recognised], content: Content) -> Picture:
     """The anonymized picture with numbered boxes; on its right a row per face: number, kept face, name, score."""
-    bgr = picture.bgr().copy()
+    bgr = picture.laid_on(255).bgr().copy()
     scale = max(0.4, min(picture.size) / 900)
     for number, one in enumerate(faces, 1):
         x0, y0, x1, y1 = (round(v) for v in one.face.detection.box)

@@ -1,8 +1,9 @@
 """Stage: detection request -> detection result. The detector's own thread, one request at a time.
 
 A request is a `Job`: it yields pictures to examine and is sent what was found in them: the whole frame, then views that
-verify doubtful faces, then enlarged windows around faces that were lost or are doubtful (`detection/`). What drives the
-jobs may examine the pictures of several together.
+verify doubtful faces, then enlarged windows around faces that were lost or are doubtful (`detection/`). A picture with
+transparency is examined three times over, on different grounds. What drives the jobs may examine the pictures of
+several together.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from streamer.core.stats import Stats
 from streamer.core.types import Detection, DetectionRequest, DetectionResult
 from streamer.core.view import View
 from streamer.detection import Found, Step
+from streamer.detection.boxes import alike, near
 from streamer.detection.redetection import redetected
 from streamer.detection.still import faces_of_still
 from streamer.detection.verification import verified
@@ -75,17 +77,27 @@ EVERYTHING = Scope()
 def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = CAREFUL) -> Job:
     """Examine one frame. scores: what those of the detector mean that examines the pictures."""
     frame = request.frame
+    found: list[Detection] = []
+    for image in frame.image.looks():
+        seen = yield from _seen_in(image, request, scope, scores)
+        found += [
+            face for face in seen if not any(near(face.box, one.box) and alike(face.box, one.box) for one in found)
+        ]
+    return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+
+
+def _seen_in(image: Picture, request: DetectionRequest, scope: Scope, scores: Scores) -> Step:
+    """The faces of one picture, after all that may be needed to tell."""
     alone = request.still and scope.any_angle
     if alone:
-        window = search_window(scope.zones, frame.image.size)
-        found = yield from faces_of_still(frame.image, window, scores, verify=request.verify)
+        found = yield from faces_of_still(image, search_window(scope.zones, image.size), scores, verify=request.verify)
     else:
-        found = yield from _in_whole(frame.image, scope.zones)
+        found = yield from _in_whole(image, scope.zones)
         if request.verify and scores.verification is not None:
-            found = yield from verified(frame.image, found, request, scores.verification)
-    if not alone or scores.still is None:
-        found = [*found, *(yield from redetected(frame.image, found, request, scores))]
-    return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+            found = yield from verified(image, found, request, scores.verification)
+    if alone and scores.still is not None:
+        return found
+    return [*found, *(yield from redetected(image, found, request, scores))]
 
 
 def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
