@@ -137,7 +137,7 @@ class Anonymizer:
 
     def _hidden(self, picture: Picture) -> NDArray[np.uint8]:
         seq, self._seq = self._seq, self._seq + 1
-        return anonymized(picture, self._detector, self._effect, self._config, seq=seq).image.bgr()
+        return anonymized(picture, self._detector, self._effect, self._config, seq=seq).image.laid_on(255).bgr()
 
 
 def anonymize_image(picture: str | os.PathLike[str] | NDArray[np.uint8], **settings: Any) -> NDArray[np.uint8]:

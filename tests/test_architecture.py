@@ -12,7 +12,7 @@ api enrolment
 pipeline
 config
 stages
-identity sinks
+identity sinks detection
 anonymize tracking sources detectors embedders
 inference people effects drawn
 core

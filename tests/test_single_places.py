@@ -73,6 +73,13 @@ def test_files_are_made_in_one_place() -> None:
     }
 
 
+def test_no_raw_picture_waits_in_a_temporary_file() -> None:
+    """A program that is killed leaves its temporary files behind. Evaluation works on test media."""
+    makers = {"TemporaryDirectory", "TemporaryFile", "SpooledTemporaryFile", "mkdtemp"}
+    found = {module for module, tree in TREES.items() if called(tree) & makers}
+    assert {module for module in found if not module.startswith(("evaluate.", "cli.evaluate"))} == set()
+
+
 def test_no_port_is_opened() -> None:
     """What listens has to be guarded, and nothing does yet."""
     listeners = {"bind", "listen", "create_server", "start_server", "serve_forever", "HTTPServer", "TCPServer"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
+import numpy as np
 
 from streamer.anonymize.frame import AnonymizedFrame, slate
 from streamer.anonymize.masks import MaskOptions, Region, Window, mask_bounds, mask_window, region, soften
@@ -151,7 +152,18 @@ def paint(
     if mask.feather > 0:
         soften(original, canvas, regions)
     # Once more: a mask may reach into a zone.
-    return zoned(canvas.frozen(), zones)
+    return zoned(_opaque(canvas, regions).frozen(), zones)
+
+
+def _opaque(picture: Picture, regions: Sequence[Region]) -> Picture:
+    """The picture without transparency where it is masked: the opacity by itself can show a face."""
+    if picture.alpha is None:
+        return picture
+    alpha = picture.alpha.copy()
+    for place in regions:
+        x0, y0, x1, y1 = place.window
+        np.maximum(alpha[y0:y1, x0:x1], place.weights, out=alpha[y0:y1, x0:x1])
+    return replace(picture, alpha=alpha)
 
 
 class _Handover:

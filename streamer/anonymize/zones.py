@@ -93,14 +93,18 @@ NO_ZONES = ZoneOptions()
 def zoned(picture: Picture, zones: ZoneOptions) -> Picture:
     """The picture with its zones covered; the given one is not changed, and returned when there are no zones.
 
-    A pixel that a zone's edge runs through is covered, and so is a chroma sample when any of its pixels is.
+    A pixel that a zone's edge runs through is covered, and so is a chroma sample when any of its pixels is. Nothing is
+    transparent there: the opacity by itself can show what is in a zone.
     """
     if zones == NO_ZONES:
         return picture
     keep, fill = _stencil_of(picture, zones)
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = alpha | ~keep[: alpha.size].reshape(alpha.shape)
     buffer = np.asarray(cv2.bitwise_and(picture.buffer, keep), np.uint8).reshape(-1)
     cv2.bitwise_or(buffer, fill, dst=buffer)
-    return replace(picture, buffer=buffer).frozen()
+    return replace(picture, buffer=buffer, alpha=alpha).frozen()
 
 
 def kept_places(picture: Picture, zones: ZoneOptions) -> Plane | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,10 @@ from streamer.cli.terminal import Notes, Terminal, View, expected_frames, summar
 from streamer.config.endpoints import Job
 from streamer.config.schema import Config
 from streamer.core.errors import StreamerError, UsageError, redact
-from streamer.core.files import PRIVATE, write_whole
+from streamer.core.files import PRIVATE, make_folder, write_whole
 from streamer.core.options import Context
 from streamer.core.report_schema import VERSION
+from streamer.people.places import at_home
 from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Status
 
@@ -56,8 +58,8 @@ def _run(job: Job, config: Config, context: Context, terminal: Terminal, signals
     """One run from start to summary. Raises the error that ended it, after its report was kept."""
     pipeline = Pipeline(config, Parts.of(config, job.source, job.sinks, context))
     for sink in job.sinks:
-        if sink.path is not None and sink.kind == "file":  # folders of a batch; others were checked to be there
-            sink.path.parent.mkdir(parents=True, exist_ok=True)
+        if sink.path is not None and sink.folder is not None:
+            make_folder(sink.path.parent, within=sink.folder)
     signals.disarm()
     try:
         pipeline.start()
@@ -113,13 +115,20 @@ def _watch(pipeline: Pipeline, config: Config, terminal: Terminal, signals: Sign
                 terminal.say("stopping; once more to stop at once" if obeyed == 1 else "stopping at once")
 
 
-def check_report(path: Path) -> None:
-    """Say before the run what would only fail after it. The ending keeps a slip from overwriting a video."""
+def check_report(path: Path, records: Iterable[Path | None] = ()) -> None:
+    """Say before the run what would only fail after it. The ending keeps a slip from overwriting a video.
+
+    records: other files of the run, whose place the report must not take.
+    """
     if path.suffix.lower() != ".json":
         raise UsageError(f"report {path}: name a file ending in .json")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise UsageError(f"report folder {folder} does not exist; create it with: mkdir -p '{folder}'")
+    if any(one is not None and at_home(one).resolve() == path.resolve() for one in records):
+        raise UsageError(f"report {path} is another record of this run, too; give each its own file")
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise UsageError(f"report {path} is not an ordinary file; choose another path")
     if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
         raise UsageError(f"report {path} cannot be written; choose another path")
 

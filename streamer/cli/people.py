@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from streamer.cli.gallery import day, open_gallery, overdue, settings
 from streamer.cli.options.people import Decrypt, Encrypt, Export, Import, List, Reembed, Remove, Rename, Show
 from streamer.cli.terminal import Terminal
 from streamer.config.parts import build
-from streamer.core.errors import UsageError, printable
+from streamer.core.errors import UsageError, printable, printable_json
 from streamer.enrolment.transfer import export_to, import_from, reembed
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Person
@@ -38,14 +37,14 @@ def list_(asked: List) -> None:
     people = [] if content is None else [_described(content, person, now) for person in content.gallery.people]
     if asked.json_:
         model = None if content is None else content.gallery.model
-        print(json.dumps({"gallery": str(file.path), "model": model, "people": people}, indent=2, ensure_ascii=False))
+        print(printable_json({"gallery": str(file.path), "model": model, "people": people}))
         return
     for one in people:
         state = "EXPIRED" if one["expired"] else f"expires {one['expires']}"
         kept = f", {one['faces_kept']} faces kept" if one["faces_kept"] else ""
-        print(f"{one['name']}: {one['pictures']} pictures{kept}, added {one['added']}, {state}")
+        _say(f"{one['name']}: {one['pictures']} pictures{kept}, added {one['added']}, {state}")
     model = "" if content is None else f", vectors of {content.gallery.model}"
-    print(f"{len(people)} enrolled in {file.path}{model}")
+    _say(f"{len(people)} enrolled in {file.path}{model}")
     _remind(content, file)
 
 
@@ -55,11 +54,11 @@ def show(asked: Show) -> None:
     person = content.person(checked_name(asked.name))
     described = _described(content, person, time.time())
     if asked.json_:
-        print(json.dumps({**described, "hashes": person.hashes}, indent=2, ensure_ascii=False))
+        print(printable_json({**described, "hashes": person.hashes}))
         return
     for key, value in described.items():
-        print(printable(f"{key.replace('_', ' '):12} {value}"))
-    print(f"{'hashes':12} {' '.join(person.hashes)}")
+        _say(f"{key.replace('_', ' '):12} {value}")
+    _say(f"{'hashes':12} {' '.join(person.hashes)}")
 
 
 def remove(asked: Remove) -> None:
@@ -75,7 +74,7 @@ def remove(asked: Remove) -> None:
         return before.without(gone)
 
     content = file.update(None, change)
-    print(f"removed {', '.join(gone) or 'nobody'}; {len(content.gallery)} left in {file.path}")
+    _say(f"removed {', '.join(gone) or 'nobody'}; {len(content.gallery)} left in {file.path}")
     _remind(content, file)
 
 
@@ -84,7 +83,7 @@ def rename(asked: Rename) -> None:
     before, after = checked_name(asked.old), checked_name(asked.new)
     file = open_gallery(asked.gallery, asked.key_file)
     content = file.update(None, lambda content: content.renamed(before, after))
-    print(f"{before} is now {after}")
+    _say(f"{before} is now {after}")
     _remind(content, file)
 
 
@@ -93,14 +92,14 @@ def export(asked: Export) -> None:
     content = _loaded(open_gallery(asked.gallery, asked.key_file))
     wanted = [checked_name(name) for name in asked.names or []]
     number = export_to(asked.path, content, wanted, force=asked.force)
-    print(f"{number} people written to {asked.path}, readable for you only; it is not encrypted")
+    _say(f"{number} people written to {asked.path}, readable for you only; it is not encrypted")
 
 
 def import_(asked: Import) -> None:
     """Take in names and vectors from a file."""
     file = open_gallery(asked.gallery, asked.key_file)
     added, total = import_from(asked.path, file, model=asked.model, now=time.time())
-    print(f"{len(added)} people taken in: {', '.join(added)}; {total} enrolled in {file.path}")
+    _say(f"{len(added)} people taken in: {', '.join(added)}; {total} enrolled in {file.path}")
     _remind(file.load(), file)
 
 
@@ -114,7 +113,7 @@ def reembed_(asked: Reembed) -> None:
         content = reembed(file, embedder)
     finally:
         embedder.close()
-    print(f"{len(content.gallery)} people have vectors of {content.gallery.model} now")
+    _say(f"{len(content.gallery)} people have vectors of {content.gallery.model} now")
 
 
 def encrypt(asked: Encrypt) -> None:
@@ -127,19 +126,24 @@ def encrypt(asked: Encrypt) -> None:
         decrypt = for_gallery("streamer people decrypt", file.path)
         raise UsageError(f"{file.path} is encrypted already; for another key: {decrypt}, then encrypt it again")
     file.rekey(key)
-    print(f"{file.path} is encrypted; without the key it cannot be read by anybody")
+    _say(f"{file.path} is encrypted; without the key it cannot be read by anybody")
 
 
 def decrypt(asked: Decrypt) -> None:
     """Keep the gallery unencrypted from now on."""
     file = open_gallery(asked.gallery, asked.key_file)
     file.rekey(None)
-    print(f"{file.path} is no longer encrypted")
+    _say(f"{file.path} is no longer encrypted")
+
+
+def _say(text: str) -> None:
+    """One line on stdout. A gallery or an export may come from anywhere, with its names and its model's."""
+    print(printable(" ".join(text.splitlines())))
 
 
 def _remind(content: Content | None, file: GalleryFile) -> None:
     if (words := overdue(content, file.path, time.time())) is not None:
-        print(words)
+        _say(words)
 
 
 def _loaded(file: GalleryFile) -> Content:

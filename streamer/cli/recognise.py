@@ -60,7 +60,7 @@ def recognise(asked: Recognise) -> None:
         if asked.json_ is not None:
             _write(asked.json_, {"input": source.info.name, "model": reader.embedder.model, "pictures": told})
         if asked.montage is not None and best is not None:
-            _montage(asked.montage, best, content, config, ctx, force=asked.force)
+            _montage(asked.montage, best, content, reader, config, ctx, force=asked.force)
             terminal.say(f"{best.label} -> {asked.montage}")
 
 
@@ -78,14 +78,16 @@ def _check_outputs(endpoint: Endpoint, montage: Path | None, json_: Path | None,
         check_output(montage.absolute(), force=force)
 
 
-def _montage(path: Path, seen: Seen, content: Content, config: Any, ctx: Any, *, force: bool) -> None:
+def _montage(
+    path: Path, seen: Seen, content: Content, reader: FaceReader, config: Any, ctx: Any, *, force: bool
+) -> None:
     sink = parts.build("sinks", "images", {"path": path, "force": force}, ctx)
     sink.mode = PRIVATE  # it has names on it
     sink.open(StreamFormat(*seen.picture.size, fps=1.0, live=False, stills=True, title=seen.label))
     effect = parts.build("effects", config.effect.kind, config.effect.options, ctx)
     detector = detector_of(config, ctx, stills=True)
     try:
-        sink.write(laid_out(seen, content, detector, effect, config))
+        sink.write(laid_out(seen, content, detector, reader.embedder, effect, config))
     finally:
         detector.close()
         sink.close()
@@ -109,15 +111,14 @@ def _print(seen: Seen) -> None:
     for number, one in enumerate(seen.faces, 1):
         x0, y0, x1, y1 = one.face.detection.box
         who = f"{one.name}, similarity {one.match.score:.2f}" if one.name is not None else f"unknown: {one.why}"
-        print(f"  {number}  {who}  ({x1 - x0:.0f}x{y1 - y0:.0f} at {x0:.0f}, {y0:.0f})")
+        print(printable(f"  {number}  {who}  ({x1 - x0:.0f}x{y1 - y0:.0f} at {x0:.0f}, {y0:.0f})"))
 
 
 def _print_video(people: dict[str, Sighted], told: list[dict[str, Any]]) -> None:
     for name, sighted in sorted(people.items()):
-        print(
-            f"{name}: in {sighted.pictures} of {len(told)} pictures, first at {sighted.first_s:.1f} s, "
-            f"last at {sighted.last_s:.1f} s, best similarity {sighted.best_score:.2f}"
-        )
+        times = f"first at {sighted.first_s:.1f} s, last at {sighted.last_s:.1f} s"
+        counted = f"in {sighted.pictures} of {len(told)} pictures"
+        print(printable(f"{name}: {counted}, {times}, best similarity {sighted.best_score:.2f}"))
     unknown = sum(face["name"] is None for one in told for face in one["faces"])
     print(f"faces of nobody enrolled: {unknown}, in {len(told)} pictures")
 

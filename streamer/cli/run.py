@@ -71,7 +71,7 @@ def _anonymize(asked: Run, config: Config, terminal: Terminal) -> None:
     if sources[0].kind == "demo":
         config = demo_settings(config, wanted[0], terminal)
     if asked.report is not None:
-        check_report(asked.report)
+        check_report(asked.report, (config.identity.audit, config.identity.attendance, config.identity.gallery))
     outcome, todo = Outcome(), all_jobs(list(zip(sources, wanted, strict=True)), force=asked.force)
     if len(todo) > 1 and config.identity.attendance is not None:
         raise UsageError(f"attendance lists who was on one video, and there are {len(todo)}: give one at a time")

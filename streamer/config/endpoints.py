@@ -65,6 +65,8 @@ class Endpoint:
     options: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
     """For people, without credentials."""
+    folder: Path | None = None
+    """The output folder in which the file is to lie, with folders between that may be yet to be made."""
 
     @property
     def path(self) -> Path | None:
@@ -233,7 +235,7 @@ def _folder_output(text: str, path: Path, source: Endpoint, of_folder: bool, for
         _refuse_input(str(file), file, source)
         if path.exists():
             check_output(file.absolute(), force=force)
-        return Endpoint("file", {"path": str(file), "force": force}, str(file))
+        return Endpoint("file", {"path": str(file), "force": force}, str(file), path)
     _refuse_input(text, path if of_folder else path / origin.name, source)
     if source.stills and not force:
         _refuse_existing(text, path, origin)
@@ -306,7 +308,7 @@ def _inside(sink: Endpoint, name: Path, force: bool) -> Endpoint:
     path = sink.path / name
     if os.path.lexists(path):
         check_output(path, force=force)
-    return Endpoint("file", {"path": str(path), "force": force}, str(path))
+    return Endpoint("file", {"path": str(path), "force": force}, str(path), sink.path)
 
 
 def _refuse_twins(sinks: Sequence[Endpoint]) -> None:

@@ -23,12 +23,14 @@ LARGEST_BYTES = 1 << 30
 _MOST_SCANS = 64
 """Of a JPEG: progressive ones have about ten, and each goes over all pixels."""
 _MOST_PAGES = 1000
-"""Counted in a TIFF; more need not be told apart."""
+"""Counted in a TIFF, and parts of a PNG that are looked at before its pixels; more need not be told apart."""
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 """JPEG's markers of a frame, whatever its coding."""
 _TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 _FIELDS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 """Types of a TIFF's numbers."""
+_WIDTH, _HEIGHT, _SAMPLES = 256, 257, 277
+"""Tags of a TIFF; the last one: samples per pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Announced:
     passes: int = 1
     """How often a decoder goes over all pixels."""
     pages: int = 1
+    grey_alpha: bool = False
+    """Grey with an opacity, in a format of which OpenCV drops the opacity without a word."""
 
 
 def announced(data: bytes) -> Announced:
@@ -63,6 +67,8 @@ def decoded(data: bytes, flags: int) -> NDArray[Any] | None:
         raise ValueError(f"has {size}, and {millions} million are the most; make it smaller")
     if found.passes > _MOST_SCANS:
         raise ValueError(f"is a JPEG of {found.passes} scans, and {_MOST_SCANS} are the most; save it anew")
+    if found.grey_alpha:
+        raise ValueError("is a grey TIFF with transparency, and what that hides would be seen; save it as PNG")
     level = cv2.utils.logging.setLogLevel(0)  # OpenCV would print its own words for what becomes one line of ours
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -75,7 +81,21 @@ def decoded(data: bytes, flags: int) -> NDArray[Any] | None:
 def _png(data: bytes) -> Announced:
     if data[12:16] != b"IHDR":
         raise IndexError
-    return Announced("png", *struct.unpack_from(">II", data, 16))
+    width, height = struct.unpack_from(">II", data, 16)
+    return Announced("png", width, height, pages=_png_pages(data))
+
+
+def _png_pages(data: bytes) -> int:
+    """How many pictures an animated one says that it has; 1 for others."""
+    place = 8
+    for _ in range(_MOST_PAGES):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"acTL":
+            return max(1, int(struct.unpack_from(">I", data, place + 8)[0]))
+        if kind == b"IDAT":
+            break
+        place += 12 + length
+    return 1
 
 
 def _bmp(data: bytes) -> Announced:
@@ -139,7 +159,8 @@ def _tiff(data: bytes) -> Announced:
         size = size or fields
         seen.add(place)
         place = following
-    return Announced("tiff", size.get(256, 0), size.get(257, 0), pages=len(seen))
+    width, height, samples = (size.get(tag, 0) for tag in (_WIDTH, _HEIGHT, _SAMPLES))
+    return Announced("tiff", width, height, pages=len(seen), grey_alpha=samples == 2)
 
 
 def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[dict[int, int], int]:
@@ -152,7 +173,7 @@ def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[dict[int
     fields: dict[int, int] = {}
     for at in range(place, place + number * step, step):
         tag, kind = struct.unpack_from(f"{order}HH", data, at)
-        if tag in (256, 257) and kind in _FIELDS:
+        if tag in (_WIDTH, _HEIGHT, _SAMPLES) and kind in _FIELDS:
             value = struct.unpack_from(order + _FIELDS[kind], data, at + (12 if big else 8))[0]
             fields[tag] = max(fields.get(tag, 0), value)
     following = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, place + number * step)[0]

@@ -17,6 +17,7 @@ StreamerError                 exit code
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ __all__ = [
     "StuckError",
     "UsageError",
     "printable",
+    "printable_json",
     "redact",
 ]
 
@@ -110,16 +112,17 @@ class StuckError(StreamerError):
 
 
 # `scheme://user:password@host`: everything between the scheme and the last @ before the path is secret.
-# The match is greedy up to the last @ of the authority, because passwords may hold an @ themselves.
+# The match is greedy up to the last @ of the authority, because passwords may hold an @ themselves. Keyboards of
+# East Asia have a wide @ (U+FF20), which no address takes, and before which a login stays one.
 # Every repetition that can begin anywhere is bounded, or begins at the edge of a word only: text comes from anywhere.
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)[^\r\n/?#]*@")
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)[^\r\n/?#]*[@\uff20]")
 # A password with a slash in it escapes the rule above: the rest of the word up to an @ goes too.
-_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)(?P<user>[^\s/?#'\"@:]+):[^\s]*@")
+_SLASHED = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,40}://)(?P<user>[^\s/?#'\"@:]*):[^\s]*[@\uff20]")
 # `user:password@host` where the scheme was forgotten or lost a slash.
 _BARE = re.compile(r"(?<![\w*.+-])[\w.+-]+:[^\s/@:]+@(?=[\w\[])")
 # Logins and keys among the parameters, which some cameras have in the path, joined by underscores.
-_QUERY = re.compile(r"(?P<key>[?&;/_][\w-]{0,80}=)[^&\s'\"]*")
-_SECRET_KEY = re.compile("user|usr|login|pass|pwd|token|secret|key|auth|sig|session", re.IGNORECASE)
+_QUERY = re.compile(r"(?P<key>[?&;/_#][\w-]{0,80}=)[^&\s'\"]*")
+_SECRET_KEY = re.compile("user|usr|login|pass|pwd|token|secret|key|auth|sig|session|cred", re.IGNORECASE)
 _LONGEST_LINE = 16_384
 """Longer lines are left out: nobody reads them, and cut off they might end before what gives a login away."""
 
@@ -135,6 +138,16 @@ def printable(text: str) -> str:
     'a\\x1b[2Jb'
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_json(data: object) -> str:
+    r"""`data` as JSON for a terminal: letters of every script, and what is `printable` to others as JSON's escapes.
+
+    >>> print(printable_json("ä\x9b"))
+    "ä\u009b"
+    """
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def redact(text: str) -> str:

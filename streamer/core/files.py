@@ -23,6 +23,7 @@ __all__ = [
     "check_folder",
     "check_output",
     "create",
+    "make_folder",
     "write_error",
     "write_whole",
 ]
@@ -38,10 +39,11 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """File names' endings under which pictures are read and written."""
 
 
-def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
     """Make `path` a file with these bytes, in one step that survives a power cut: written beside it, then moved there.
 
     mode: rights of the file, less what the system's umask takes away; PRIVATE holds whatever the umask.
+    replace: takes the place of what is there; without it, whatever is there at that very moment is an error.
     No link is followed, neither at `path`, where it is replaced, nor beside it; and what is written beside has a name
     of its own, so that several may write into one folder. Raises OSError; then `path` is as it was, and nothing lies
     beside it.
@@ -53,7 +55,10 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        made.replace(path)
+        if replace:
+            made.replace(path)
+        else:
+            _put_where_nothing_is(made, path)
     with suppress(OSError):  # elsewhere than on POSIX a folder cannot be opened; the file is whole in any case
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -83,6 +88,28 @@ def create(path: Path, *, replace: bool, mode: int = 0o666) -> FileIO:
             file.close()
             raise
     return file
+
+
+def make_folder(folder: Path, *, within: Path) -> None:
+    """Make a folder somewhere below an output folder, and those between.
+
+    Raises SinkError naming what is in the way, also a link that leads out of the output folder.
+    """
+    _stay_within(folder, within)  # before: no folder is made beyond a link
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error, "cannot be made") from None
+    _stay_within(folder, within)  # and after: the link may have come meanwhile
+
+
+def _stay_within(folder: Path, within: Path) -> None:
+    try:
+        inside = folder.resolve().is_relative_to(within.resolve())
+    except (OSError, RuntimeError):  # links that lead round in a circle
+        inside = False
+    if not inside:
+        raise SinkError(f"{folder} leads out of {within}; take the link away, or choose another folder")
 
 
 def append_to(path: Path, *, mode: int = 0o666) -> FileIO:
@@ -120,6 +147,23 @@ def _new(path: Path, mode: int) -> int:
 def _make_private(handle: int, mode: int) -> None:
     if mode == PRIVATE and hasattr(os, "fchmod"):
         os.fchmod(handle, mode)
+
+
+def _put_where_nothing_is(made: Path, path: Path) -> None:
+    """Give a finished file its name. Raises FileExistsError for whatever has that name already, a link included."""
+    if os.name == "nt":
+        made.rename(path)  # there it replaces nothing
+        return
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without second names, as on memory cards: the name is taken first
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _UNFOLLOWED, PRIVATE))
+        with _taken_back(path):
+            made.replace(path)
+        return
+    made.unlink()
 
 
 @contextmanager

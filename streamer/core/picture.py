@@ -12,6 +12,7 @@ Effects work plane by plane, so that no frame is converted there and back.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -150,7 +151,8 @@ class Picture:
         if may_be_transparent(frame.format):
             planar, tagged = frame.format.name.startswith("yuv"), _FROM_AVCOL_SPC.get(int(frame.colorspace))
             assumed = tagged or ("bt709" if frame.height >= _HIGH_DEFINITION else "bt601")
-            frame = laid_on_black(frame, matrix=_AVCOL_SPC[assumed] if planar else None)
+            converter = _reformatter(frame.width, frame.height, f"{frame.format.name} on black")
+            frame = laid_on_black(frame, converter, matrix=_AVCOL_SPC[assumed] if planar else None)
         full_range = frame.format.name == "yuvj420p" or int(frame.color_range) == _AVCOL_RANGE_JPEG
         matrix = _FROM_AVCOL_SPC.get(int(frame.colorspace))
         if frame.format.name not in ("yuv420p", "yuvj420p"):
@@ -214,6 +216,26 @@ class Picture:
             self.buffer[luma : luma + chroma].reshape(height // 2, width // 2),
             self.buffer[luma + chroma :].reshape(height // 2, width // 2),
         )
+
+    def looks(self) -> Iterator[Picture]:
+        """What can be seen of it: its colours by themselves and, where it is transparent, on white and on black.
+
+        Colours alone may show nothing where the opacity is the picture.
+        """
+        yield self
+        if self.alpha is not None:
+            yield self.laid_on(255)
+            yield self.laid_on(0)
+
+    def laid_on(self, ground: int) -> Picture:
+        """An opaque picture: this one on a ground of this brightness, 0 to 255."""
+        if self.alpha is None:
+            return self
+        result = Picture.blank(*self.size, format=self.format)
+        rest = cv2.convertScaleAbs(cv2.bitwise_not(self.alpha), alpha=ground / 255)
+        for source, target in zip(self.planes, result.planes, strict=True):
+            cv2.add(cv2.multiply(source, self.alpha, scale=1 / 255), rest, dst=target)
+        return result.frozen()
 
     def cropped(self, box: tuple[int, int, int, int]) -> Picture:
         """See `cut`; for those who need not know where the part begins."""

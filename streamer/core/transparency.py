@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import av
+    from av.video.reformatter import VideoReformatter
 
 __all__ = ["NOTE", "laid_on_black", "may_be_transparent"]
 
@@ -22,14 +23,15 @@ def may_be_transparent(format: av.VideoFormat) -> bool:
     return format.has_palette or any(component.is_alpha for component in format.components)
 
 
-def laid_on_black(frame: av.VideoFrame, *, matrix: int | None = None) -> av.VideoFrame:
+def laid_on_black(frame: av.VideoFrame, converter: VideoReformatter, *, matrix: int | None = None) -> av.VideoFrame:
     """The frame as RGB without opacity; the frame itself where it is opaque all over.
 
-    matrix: of the frame's colours, FFmpeg's number; None for RGB.
+    converter: kept for such frames, because a frame's own would start threads for every frame. matrix: of the frame's
+    colours, FFmpeg's number; None for RGB.
     """
     import av
 
-    bgra = frame.reformat(format="bgra", src_colorspace=matrix).to_ndarray()
+    bgra = converter.reformat(frame, format="bgra", src_colorspace=matrix).to_ndarray()
     opacity = bgra[:, :, 3:]
     if (opacity == 255).all():
         return frame

@@ -126,7 +126,10 @@ class DetectionRequest:
     redetections: int = 0
     """How many such enlarged windows there may be."""
     verify: bool = False
-    """Whether a large, doubtful face where none was known has to be seen again, in other views, to count."""
+    """Whether a large, doubtful face where none was known has to be seen again, in other views, to count. On a still,
+    every doubtful face."""
+    still: bool = False
+    """Whether the picture stands alone: faces at any angle are searched for, and there is time to."""
 
 
 @dataclass(frozen=True, slots=True)

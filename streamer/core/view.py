@@ -25,7 +25,7 @@ class View:
     part: tuple[int, int]
     """Its width and height in the picture."""
     turns: int = 0
-    """Quarters, counter-clockwise: 0, 1 or 3."""
+    """Quarters, counter-clockwise: 0 to 3."""
     mirrored: bool = False
 
     @classmethod
@@ -52,8 +52,12 @@ class View:
         image = image.scaled(max(1, round(part[0] * scale)), max(1, round(part[1] * scale)))
         if full_color and image.format != "bgrp":
             image = Picture.from_bgr(image.bgr(), format="bgrp")
-        image = image.rotated(90 * turns)
-        return cls(image.mirrored() if mirrored else image, origin, part, turns, mirrored)
+        return cls(image, origin, part).other_way(turns, mirrored=mirrored)
+
+    def other_way(self, turns: int, *, mirrored: bool) -> View:
+        """The same part, turned and mirrored; of a view that is neither."""
+        image = self.image.rotated(90 * turns)
+        return View(image.mirrored() if mirrored else image, self.origin, self.part, turns, mirrored)
 
     def square(self, box: Box) -> Box:
         """Where a box of the picture is in the view, as a square of the same size."""
@@ -61,7 +65,7 @@ class View:
         x, y = center(box)
         x, y = (x - self.origin[0]) * x_scale, (y - self.origin[1]) * y_scale
         width, height = self.image.size
-        x, y = {0: (x, y), 1: (y, height - x), 3: (width - y, x)}[self.turns]
+        x, y = {0: (x, y), 1: (y, height - x), 2: (width - x, height - y), 3: (width - y, x)}[self.turns]
         x = width - x if self.mirrored else x
         half = side(box) * math.sqrt(x_scale * y_scale) / 2
         return x - half, y - half, x + half, y + half
@@ -79,12 +83,12 @@ class View:
 
     def _scales(self) -> tuple[float, float]:
         """What x and y of the part are multiplied with, before it is turned."""
-        width, height = self.image.size[::-1] if self.turns else self.image.size
+        width, height = self.image.size[::-1] if self.turns % 2 else self.image.size
         return width / self.part[0], height / self.part[1]
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
         width, height = self.image.size
         x = width - x if self.mirrored else x
-        x, y = {0: (x, y), 1: (height - y, x), 3: (y, width - x)}[self.turns]
+        x, y = {0: (x, y), 1: (height - y, x), 2: (width - x, height - y), 3: (y, width - x)}[self.turns]
         x_scale, y_scale = self._scales()
         return self.origin[0] + x / x_scale, self.origin[1] + y / y_scale

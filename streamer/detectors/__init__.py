@@ -12,7 +12,17 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.types import Detection
 
-__all__ = ["CAREFUL", "Detector", "DetectorOptions", "InputPx", "Scores", "Stepwise", "Verification", "scores_of"]
+__all__ = [
+    "CAREFUL",
+    "Detector",
+    "DetectorOptions",
+    "InputPx",
+    "Scores",
+    "Stepwise",
+    "StillScores",
+    "Verification",
+    "scores_of",
+]
 
 _LEAST_PX, _MOST_PX = 160, 4096
 """Longer side of a detector's input."""
@@ -62,6 +72,9 @@ class DetectorOptions(PartOptions):
         False,
         description="test-time augmentation: also mirrored, at half size and in enlarged parts; finds more, costs "
         "ten times as much",
+    )
+    any_angle: bool = Field(
+        True, description="also find faces that lie on their side or upside down; stills take four to ten times as long"
     )
     min_face_px: int = Field(
         0, ge=0, le=1000, description="faces smaller than this (longer side) are left VISIBLE; 0 hides every face found"
@@ -132,6 +145,25 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class StillScores:
+    """Scores that tell faces on stills from what merely looks like one."""
+
+    sure: float
+    """From this score on, a face is not seen again."""
+    least: float
+    """Below this score in the whole picture, it takes more to count."""
+    kept: float
+    """Least mean score in enlarged views, both ways round, in one orientation."""
+    lifted: float
+    """The same for what scored less than `least`, or is a face in another orientation than it was found in."""
+    turned: float
+    """The same for what is turned in a picture in which no face beyond doubt is turned so."""
+    overexposed: float
+    moved: float
+    """In a picture that is overexposed, or blurred by motion, what scores this much upright is a face."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What a detector's scores mean. Measured per model, because no two agree; see docs/benchmarks."""
 
@@ -141,6 +173,8 @@ class Scores:
     """Least score in such a window."""
     verification: Verification | None = None
     """None: a face is never doubted, however weak it is."""
+    still: StillScores | None = None
+    """None: the same of stills."""
 
 
 CAREFUL = Scores(sure=0.65, again=0.2)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.core.picture import Picture
 from streamer.drawn.stage import Bar, Pose, Stage, Truth
@@ -109,3 +110,7 @@ class Scene:
     def truth(self, n: int) -> list[Truth]:
         """Every face of frame n of which anything is inside the picture."""
         return self._stage.truth(self.poses(n))
+
+    def seen(self, n: int) -> dict[int, tuple[tuple[int, int, int, int], NDArray[np.float32]]]:
+        """Which samples of each face of frame n can be seen: person -> window, and 0 to 1 per sample."""
+        return self._stage.seen(self.poses(n))

@@ -144,6 +144,25 @@ class Stage:
                     found.append(Truth(item.person, box, visible, float(yaw)))
         return found
 
+    def seen(self, poses: Sequence[Pose]) -> dict[int, tuple[Window, NDArray[np.float32]]]:
+        """Person -> a window of the picture that holds the face, and how much of each sample can be seen, 0 to 1.
+
+        1 inside of the ellipse in the face's box where nothing stands before it.
+        """
+        found = {}
+        items = self._in_order(poses)
+        for place, item in enumerate(items):
+            if not isinstance(item, Pose):
+                continue
+            box = _face(item, _stepped(item.yaw))
+            if (there := self._seen(box, items[place + 1 :])) is not None:
+                (x0, y0, x1, y1), seen = there
+                columns, rows = np.arange(x0, x1) + 0.5, np.arange(y0, y1)[:, None] + 0.5
+                across = (2 * columns - box[0] - box[2]) / (box[2] - box[0])
+                down = (2 * rows - box[1] - box[3]) / (box[3] - box[1])
+                found[item.person] = (x0, y0, x1, y1), np.asarray(seen * (across**2 + down**2 <= 1), np.float32)
+        return found
+
     def _background(self, number: int) -> Picture:
         if number not in self._backgrounds:
             self._backgrounds[number] = Picture.from_bgr(street(self.width, self.height, self._seed + number))
@@ -181,6 +200,14 @@ class Stage:
     def _visible(self, box: Box, nearer: Sequence[Pose | tuple[Bar, Picture]]) -> float | None:
         """Share of a box that can be seen; None when it lies outside the picture."""
         x0, y0, x1, y1 = (math.floor(v) & ~1 for v in box)
+        there = self._seen(box, nearer)
+        return None if there is None else min(1.0, float(there[1].sum()) / ((x1 + 2 - x0) * (y1 + 2 - y0)))
+
+    def _seen(
+        self, box: Box, nearer: Sequence[Pose | tuple[Bar, Picture]]
+    ) -> tuple[Window, NDArray[np.float32]] | None:
+        """A window that holds a box, and how much of each sample can be seen; None when it lies outside the picture."""
+        x0, y0, x1, y1 = (math.floor(v) & ~1 for v in box)
         window = max(0, x0), max(0, y0), min(self.width & ~1, x1 + 2), min(self.height & ~1, y1 + 2)
         if window[2] <= window[0] or window[3] <= window[1]:
             return None
@@ -192,7 +219,7 @@ class Stage:
             else:
                 left, right = item[0].x0 - window[0], item[0].x1 - window[0]
                 seen[:, max(0, left) : max(0, right)] = 0
-        return min(1.0, float(seen.sum()) / ((x1 + 2 - x0) * (y1 + 2 - y0)))
+        return window, seen
 
 
 def _stepped(yaw: float) -> int:

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.anonymize.zones import NO_ZONES
 from streamer.config import parts
 from streamer.config.schema import Config
 from streamer.core.align import PORTRAIT, PORTRAIT_PX, Quality, aligned, quality
@@ -17,11 +18,12 @@ from streamer.core.errors import UsageError
 from streamer.core.geometry import side
 from streamer.core.options import Context
 from streamer.core.picture import Picture
-from streamer.core.types import Detection
+from streamer.core.types import Detection, DetectionRequest, Frame
 from streamer.detectors import Detector
 from streamer.embedders import Embedder
 from streamer.people.gallery import Vectors
 from streamer.pipeline.assembly import detector_of, detector_options
+from streamer.stages.detect import DetectionFailed, Scope, examine
 
 __all__ = ["Face", "FaceReader"]
 
@@ -49,14 +51,23 @@ class Face:
 class FaceReader:
     """A detector and an embedder, one after the other. Used by one thread."""
 
-    def __init__(self, detector: Detector, embedder: Embedder, *, threshold: float = _COUNTS_FROM) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        *,
+        threshold: float = _COUNTS_FROM,
+        stills: Scope | None = None,
+        verify: bool = True,
+    ) -> None:
         self._detector = detector
+        self._stills, self._verify = stills, verify
         self.embedder = embedder
         self._threshold = threshold
 
     @classmethod
     def of(cls, config: Config, ctx: Context, *, stills: bool = False) -> FaceReader:
-        """Open the configured detector and embedder. stills: also search for small faces.
+        """Open the configured detector and embedder. stills: also search for small faces, and for faces at any angle.
 
         Raises ModelError, DeviceError or UsageError when one cannot be provided.
         """
@@ -66,7 +77,9 @@ class FaceReader:
         except BaseException:
             detector.close()
             raise
-        return cls(detector, embedder, threshold=max(_COUNTS_FROM, detector_options(config).threshold))
+        options = detector_options(config)
+        scope, verify = Scope.of(NO_ZONES, options) if stills else None, getattr(options, "confirm", False)
+        return cls(detector, embedder, threshold=max(_COUNTS_FROM, options.threshold), stills=scope, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -82,9 +95,22 @@ class FaceReader:
         self.embedder.close()
 
     def faces(self, picture: Picture) -> list[Face]:
-        """Every face of a picture, the largest first. Raises UsageError when the detector gives no landmarks."""
-        (found,) = self._detector.detect([picture])
+        """Every face of a picture, the largest first.
+
+        Raises UsageError when the detector gives no landmarks, DetectorError when it fails.
+        """
+        found = self._found(picture)
         return self.read(picture, [one for one in found if one.score >= self._threshold])
+
+    def _found(self, picture: Picture) -> Sequence[Detection]:
+        if self._stills is None:
+            return self._detector.detect([picture])[0]
+        result = examine(
+            self._detector, DetectionRequest(Frame(0, 0, 0.0, picture), still=True, verify=self._verify), self._stills
+        )
+        if isinstance(result, DetectionFailed):
+            raise result.error
+        return result.detections
 
     def read(self, picture: Picture, detections: Sequence[Detection]) -> list[Face]:
         """The faces of these detections, largest first; faces that cannot be aligned are left out."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,66 +11,57 @@ from numpy.typing import NDArray
 
 from streamer.anonymize.frame import AnonymizedFrame, derive
 from streamer.config.schema import Config
-from streamer.core.geometry import iou, stack
 from streamer.core.picture import Picture
-from streamer.core.reasons import HideReason
-from streamer.core.types import Cover, Plan, Reveal, TrackBox, Verdict
+from streamer.core.stats import Stats
+from streamer.core.types import Identified, IdentityRequest
 from streamer.detectors import Detector
 from streamer.effects import Effect
+from streamer.embedders import Embedder
 from streamer.enrolment.recognise import Recognised, Seen
+from streamer.identity.still import StillIdentity
 from streamer.people.content import Content
+from streamer.pipeline.assembly import detector_options
 from streamer.pipeline.still import anonymized
+from streamer.stages.embed import CropRules, embed
 
 __all__ = ["montage"]
 
-_SAME_FACE = 0.5
-"""Overlap (IoU) from which a track is the recognised face."""
 _TILE_PX = 128
 _TEXT_PX = 250
 _NAMED, _UNNAMED = (64, 160, 32), (60, 60, 60)
 
 
-def montage(seen: Seen, content: Content, detector: Detector, effect: Effect, config: Config) -> AnonymizedFrame:
+def montage(
+    seen: Seen, content: Content, detector: Detector, embedder: Embedder, effect: Effect, config: Config
+) -> AnonymizedFrame:
     """The anonymized picture, with names and kept faces around it.
 
-    A face stays visible only if it was recognised beyond doubt in this picture and no other track overlaps it.
+    Faces stay visible that stay visible in a run with `who: unknown`: the same rules decide.
     Raises DetectorError and EffectError when faces could not be hidden.
     """
-    version = content.gallery.version
+    options = config.identity.model_copy(update={"who": "unknown"})
+    version, strong_score = content.gallery.version, detector_options(config).threshold
+    rules = CropRules(options.min_face_px, options.max_turn_deg)
+
+    def answer(request: IdentityRequest) -> Identified | None:
+        given = embed(embedder, request, content.gallery, version, rules, Stats())
+        return given if isinstance(given, Identified) else None
+
     sealed = anonymized(
         seen.picture,
         detector,
         effect,
         config,
-        revealing=lambda plan: _revealing(plan, seen.faces, version),
+        identity=StillIdentity(options, embedder.thresholds, lambda: version, strong_score=strong_score),
+        answer=answer,
         gallery_version=version,
     )
     return sealed if sealed.covered else derive(sealed, lambda picture: _laid_out(picture, seen.faces, content))
 
 
-def _revealing(plan: Plan, faces: Sequence[Recognised], version: int) -> Plan:
-    """The plan with a reveal for each face that may be shown, where exactly one track is that face."""
-    tracks: list[tuple[TrackBox, Verdict]] = []
-    boxes = stack([track.box for track, _ in plan.tracks])
-    shown: dict[int, Recognised] = {}
-    for one in faces:
-        if one.may_show and one.name is not None and len(boxes):
-            overlaps = iou(stack([one.face.detection.box]), boxes)[0]
-            touched = np.flatnonzero(overlaps > 0)
-            if len(touched) == 1 and overlaps[touched[0]] >= _SAME_FACE:
-                shown[int(touched[0])] = one
-    for index, (track, _) in enumerate(plan.tracks):
-        verdict: Verdict = Cover(HideReason.UNRECOGNISED)
-        if index in shown:
-            name = str(shown[index].name)
-            verdict = Reveal(name, evidence_t=0.0, expires_t=1.0, gallery_version=version)
-        tracks.append((track, verdict))
-    return replace(plan, tracks=tuple(tracks))
-
-
 def _laid_out(picture: Picture, faces: Sequence[Recognised], content: Content) -> Picture:
     """The anonymized picture with numbered boxes; on its right a row per face: number, kept face, name, score."""
-    bgr = picture.bgr().copy()
+    bgr = picture.laid_on(255).bgr().copy()
     scale = max(0.4, min(picture.size) / 900)
     for number, one in enumerate(faces, 1):
         x0, y0, x1, y1 = (round(v) for v in one.face.detection.box)

@@ -26,6 +26,8 @@ _MOST_STEPS = 8_000_000
 _MOST_NUMBERS = 1 << 26
 """Of all vectors together: 131,072 of 512."""
 _DEEPEST = 3
+_LONGEST_TOLD = 60
+"""Characters of what a file says of itself, in a message."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class _Machine:
         """Write down what would be imported. Raises UsageError for what no dictionary of vectors needs."""
         module = module.replace("numpy.core.", "numpy._core.")  # its name before numpy 2
         if (module, name) not in _KNOWN:
-            raise UsageError(f"it wants to use {module}.{name}, which no gallery needs")
+            raise UsageError(f"it wants to use {f'{module}.{name}'[:_LONGEST_TOLD]!r}, which no gallery needs")
         self.stack.append(_Name(module, name))
 
     def remember(self, place: int | None = None) -> None:
@@ -156,9 +158,10 @@ class _Machine:
         if not isinstance(target, dict) or len(pairs) % 2:
             raise UsageError("it changes something that is no dictionary")
         for name, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if not isinstance(name, str):
+            text = _text_of(name) if isinstance(name, _Array) else name
+            if not isinstance(text, str):
                 raise UsageError("its names are no text")
-            target[name] = value
+            target[text] = value
 
     def extend(self, values: list[Any]) -> None:
         """Values to the list below them."""
@@ -230,6 +233,14 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
 }
 
 
+def _text_of(array: _Array) -> object:
+    """A name that came out of an array of names. Raises ValueError or TypeError when it is none."""
+    if array.type is None or array.shape != () or not isinstance(array.content, bytes):
+        raise ValueError("a name that is an array")
+    order = array.type.order if array.type.order in ("<", ">") else "="
+    return shaped(array.content, f"{order}{array.type.text}", ()).item()
+
+
 def _last(machine: _Machine, number: int) -> tuple[Any, ...]:
     values = tuple(machine.stack[-number:])
     if len(values) != number:
@@ -264,7 +275,7 @@ class _Numbers:
         try:
             return self._array(value, 0)
         except (ValueError, TypeError, OverflowError):
-            raise UsageError(f"what stands for {name[:60]!r} is no vector") from None
+            raise UsageError(f"what stands for {name[:_LONGEST_TOLD]!r} is no vector") from None
 
     def _array(self, value: Any, depth: int) -> NDArray[Any]:
         if isinstance(value, _Array):

@@ -27,8 +27,6 @@ class Recognised:
     match: Match
     name: str | None
     """The recognised person; None: not enrolled."""
-    may_show: bool
-    """Whether this picture alone is enough to leave the face visible; that takes a higher similarity."""
     why: str = ""
     """Why it has no name."""
 
@@ -67,12 +65,12 @@ def _judged(face: Face, match: Match, reader: FaceReader) -> Recognised:
     likeness = Likeness(match.name, match.score, match.second_score, match.people)
     rules = Rules("unknown", thresholds, stills=True)
     if face.quality.face_px < _TOO_SMALL_PX:
-        return Recognised(face, match, None, False, "too small to be told apart")
+        return Recognised(face, match, None, "too small to be told apart")
     if rules.speaks_for(likeness, again=True) is not None:
-        return Recognised(face, match, match.name, may_show=rules.speaks_for(likeness) is not None)
+        return Recognised(face, match, match.name)
     if match.name is None or match.score < thresholds.accept:
-        return Recognised(face, match, None, False, "not enrolled")
-    return Recognised(face, match, None, False, f"as much like {match.second_name} as like {match.name}")
+        return Recognised(face, match, None, "not enrolled")
+    return Recognised(face, match, None, f"as much like {match.second_name} as like {match.name}")
 
 
 def sightings(source: Source, reader: FaceReader, gallery: Gallery, *, every_s: float, now: float) -> Iterator[Seen]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import http.client
-import io
 import re
-import tempfile
 import threading
 import urllib.error
 import urllib.parse
@@ -18,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from streamer.config import parts
-from streamer.core import install
-from streamer.core.bounded import checked_archive, read_at_most
-from streamer.core.errors import InputError, StreamerError, StuckError, UsageError, redact
-from streamer.core.files import PICTURES, PRIVATE, write_whole
+from streamer.core.bounded import read_at_most
+from streamer.core.errors import InputError, StuckError, UsageError, redact
+from streamer.core.files import PICTURES
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Captured
 from streamer.core.workers import Workers
 from streamer.enrolment.checks import Refused
 from streamer.enrolment.enrol import Item
+from streamer.enrolment.workbook import rows_of
 from streamer.people.places import at_home
+from streamer.sources.images import picture_of
 
 __all__ = ["Row", "fetch", "items_of_folder", "items_of_roster", "pictures_in", "read_picture", "read_roster"]
 
@@ -38,13 +37,10 @@ _LONGEST_S = 60.0
 """For one picture, whatever the server does."""
 _LARGEST_BYTES = 30 << 20
 _LARGEST_LIST_BYTES = 64 << 20
-"""Of a list, also of what is packed in a workbook: a few bytes of it can stand for more than there is memory."""
 _MOST_ROWS, _MOST_COLUMNS = 100_000, 64
-"""A workbook may claim a million rows of 16,384 cells and hold none."""
+"""A workbook may claim a million rows of 16,384 cells and hold none; further columns are not looked at."""
 _LONGEST_LINE, _LONGEST_CELL = 1 << 16, 32_767
 """In characters."""
-_MOST_SHEET_FILES = 1000
-"""In a workbook."""
 _NAMES = ("name", "person")
 _PLACES = ("image", "picture", "photo", "file", "path", "url", "link")
 
@@ -142,7 +138,7 @@ def _limited(rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
             raise UsageError(f"{path} has more than {_MOST_ROWS:,} rows; take the empty ones away, or divide it")
         if any(len(cell) > _LONGEST_CELL for cell in row):
             raise UsageError(f"{path}: row {number} has a cell of more than {_LONGEST_CELL:,} characters; shorten it")
-        yield row
+        yield row[:_MOST_COLUMNS]
 
 
 def _separated(text: str) -> Iterator[list[str]]:
@@ -178,21 +174,8 @@ def _columns(first: list[str], path: Path) -> tuple[int, int] | None:
 def _sheet(path: Path, data: bytes) -> Iterator[list[str]]:
     """The first sheet of an Excel file; formulas count by their last result."""
     try:
-        import openpyxl
-    except ImportError as error:
-        raise UsageError(
-            f".xlsx lists need openpyxl; run: {install.ours('roster')}, or save the list as .csv"
-        ) from error
-    try:
-        file = io.BytesIO(data)
-        checked_archive(file, most_entries=_MOST_SHEET_FILES, largest=_LARGEST_LIST_BYTES, packed=True).close()
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        try:
-            rows = book.worksheets[0].iter_rows(values_only=True, max_row=_MOST_ROWS + 1, max_col=_MOST_COLUMNS)
-            yield from (["" if cell is None else str(cell) for cell in row] for row in rows)
-        finally:
-            book.close()
-    except Exception as error:  # zipfile's, an XML parser's, its own
+        yield from rows_of(data, columns=_MOST_COLUMNS)
+    except ValueError as error:
         raise UsageError(f"{path} is no Excel file (.xlsx) that can be read, or too large for a list") from error
 
 
@@ -235,13 +218,10 @@ def fetch(url: str, *, timeout_s: float = _TIMEOUT_S, longest_s: float = _LONGES
     (data,) = outcome
     if isinstance(data, str):
         raise Refused(data)
-    with tempfile.TemporaryDirectory(prefix="streamer-") as folder:
-        path = Path(folder) / "picture.jpg"  # decoded by what it is, not by its name
-        write_whole(path, data, mode=PRIVATE)
-        try:
-            return read_picture(path)
-        except StreamerError:
-            raise Refused("is no picture that can be read") from None
+    try:
+        return picture_of(data)[0]  # in memory: no file of a raw picture is left when the program is killed
+    except ValueError:
+        raise Refused("is no picture that can be read") from None
 
 
 def _bytes_at(url: str, timeout_s: float, given_up: threading.Event) -> bytes | str:

@@ -17,7 +17,7 @@ from streamer.core.files import PRIVATE, check_output, write_whole
 from streamer.core.picture import Picture
 from streamer.embedders import Embedder
 from streamer.enrolment.pickles import table_of
-from streamer.people.container import EXPORT, person_of, read_arrays, write_arrays
+from streamer.people.container import EXPORT, model_of, person_of, read_arrays, write_arrays
 from streamer.people.content import Content, checked_name
 from streamer.people.gallery import Gallery, Person, Vectors
 from streamer.people.store import GalleryFile
@@ -26,6 +26,8 @@ __all__ = ["export_to", "import_from", "read_pickled", "reembed"]
 
 _MOST_VECTORS = 10_000
 """Of one person."""
+_MOST_ROWS = 4_000_000
+"""Vectors of an export: as numbers of Python's, each takes a hundred bytes more."""
 
 
 def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force: bool = False) -> int:
@@ -46,7 +48,7 @@ def export_to(path: Path, content: Content, names: Sequence[str] = (), *, force:
     }
     try:
         data = write_arrays(arrays, {"model": content.gallery.model, "people": people}, EXPORT)
-        write_whole(path, data, mode=PRIVATE)
+        write_whole(path, data, mode=PRIVATE, replace=force)
     except ValueError as error:
         raise UsageError(f"{path} cannot be written: {error}; export some of them by their names") from None
     except OSError as error:
@@ -122,9 +124,12 @@ def _read(path: Path) -> bytes:
 def _of_npz(data: bytes, path: Path) -> tuple[str, list[tuple[Person, Vectors]]]:
     try:
         arrays, listed = read_arrays(data, EXPORT)
-        names, vectors = arrays["names"], np.asarray(arrays["vectors"], np.float32)
-        if vectors.ndim != 2 or names.shape != vectors.shape[:1]:
+        names, vectors = arrays["names"], arrays["vectors"]
+        if vectors.dtype.kind != "f" or vectors.ndim != 2 or names.shape != vectors.shape[:1]:
             raise ValueError("names and vectors do not belong together")
+        if len(names) > _MOST_ROWS:
+            raise ValueError("too many vectors")
+        vectors = np.asarray(vectors, np.float32)
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names.tolist()):
             rows.setdefault(str(name), []).append(row)
@@ -135,7 +140,7 @@ def _of_npz(data: bytes, path: Path) -> tuple[str, list[tuple[Person, Vectors]]]
             (replace(person, name=checked_name(person.name)), _unit(vectors[rows[person.name]], path))
             for person in known
         ]
-        return str(listed["model"]), people
+        return model_of(listed), people
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise UsageError(f"{path} is no export of this program, or it is damaged; export it anew") from error
 

@@ -27,10 +27,12 @@ from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.core.view import View
+from streamer.detection.boxes import SMALL_FACE_PX, window_around
+from streamer.detection.redetection import WINDOW_PX
+from streamer.detection.verification import verification_views
 from streamer.detectors import CAREFUL, Detector, DetectorOptions
 from streamer.evaluate.detectors import VARIANTS, made, read_boxes, read_pictures
 from streamer.inference.models.store import Store
-from streamer.stages.detect import SMALL_FACE_PX, WINDOW_PX, verification_views, window_around
 
 __all__ = ["Measured", "markdown", "measure"]
 

@@ -35,7 +35,17 @@ from streamer.pipeline.assembly import Parts
 from streamer.pipeline.pipeline import Pipeline, Report
 from streamer.sinks import StreamFormat
 
-__all__ = ["Face", "LeakMeter", "Meter", "Pair", "file_pairs", "judge_run", "load_reference", "pictures_of"]
+__all__ = [
+    "Face",
+    "LeakMeter",
+    "Meter",
+    "Pair",
+    "covered_share",
+    "file_pairs",
+    "judge_run",
+    "load_reference",
+    "pictures_of",
+]
 
 _CHANGED_LUMA = 28
 """A sample of an encoded copy counts as covered when its surroundings differ by more: codecs stay below this."""
@@ -136,7 +146,7 @@ class LeakMeter:
                 continue
             person = self._people[face.person]
             person.seen.append((pair.number, pair.t))
-            self._grazed += _covered_share(changed, face.box) < _GRAZED_BELOW
+            self._grazed += covered_share(changed, face.box) < _GRAZED_BELOW
             if is_readable(before, after, face.box):
                 person.leaked.append((pair.number, pair.t))
                 if len(self.leaks) < self._keep:
@@ -291,7 +301,8 @@ def _ellipse(shape: tuple[int, ...], box: Box) -> Plane:
     return mask
 
 
-def _covered_share(changed: NDArray[np.bool_], box: Box) -> float:
+def covered_share(changed: NDArray[np.bool_], box: Box) -> float:
+    """How much of the ellipse in a box was changed, in [0, 1]; 1 outside of the picture."""
     inside = _ellipse(changed.shape, box) > 0
     return float(changed[inside].mean()) if inside.any() else 1.0
 

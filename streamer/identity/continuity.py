@@ -168,15 +168,14 @@ class Continuity:
         doubt = None if self.clear is None else self.clear.doubt
         return doubt if doubt is not None and t > doubt.from_t else None
 
-    def covers(self, t: float, *, stills: bool) -> bool:
+    def covers(self, t: float) -> bool:
         """Whether a frame of time t lies between two clear results, before any doubt.
 
-        A face that was alone may be seen a little after the last result, too, unless every picture stands alone
-        (stills).
+        A face that was alone may be seen a little after the last result, too.
         """
         if self.clear is None:
             return False
-        until_t = self.clear.until_t + (_ALONE_S if self.clear.alone and not stills else 0.0)
+        until_t = self.clear.until_t + (_ALONE_S if self.clear.alone else 0.0)
         before_doubt = self.clear.doubt is None or t <= self.clear.doubt.from_t
         return self.clear.since_t <= t <= until_t and before_doubt
 

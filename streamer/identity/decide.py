@@ -126,7 +126,6 @@ class IdentityCache:
     thresholds: of the embedder's model. version: the present version of the gallery, asked at every event.
     strong_score: detections below it may continue a track, and say nothing of whose it is. weak_score: below it they
     are none, and make no crowd.
-    stills: every picture stands alone, so one view decides, and it must be better.
     counts: told what happened, for the report.
     """
 
@@ -138,18 +137,15 @@ class IdentityCache:
         *,
         strong_score: float,
         weak_score: float,
-        stills: bool = False,
         counts: Counts | None = None,
     ) -> None:
         self._options = options
-        self._rules = Rules(options.who, thresholds, stills)
+        self._rules = Rules(options.who, thresholds)
         self._version = version
         self._strong_score = strong_score
         # A track may be continued only by better faces than start one: what starts one is a face all the more.
         self._weak_score = min(weak_score, strong_score)
         self._seen_version = version()
-        self._votes = 1 if stills else options.votes
-        self._stills = stills
         self.counts = Counts() if counts is None else counts
         self._known: dict[tuple[int, int], Known] = {}
         self._last_result_t: dict[int, float] = {}
@@ -282,7 +278,7 @@ class IdentityCache:
             self._restart(known, HideReason.CHANGED)
         elif doubt is not None and doubt.of_face and isinstance(known.opinion, Decided) and not ballot.alone:
             self._vote_anew(known, ballot, doubt)
-        elif known.agree(ballot, votes_needed=self._votes):
+        elif known.agree(ballot, votes_needed=self._options.votes):
             self.counts.reveals += 1
 
     def _vote_anew(self, known: Known, ballot: Ballot, doubt: Doubt) -> None:
@@ -290,7 +286,7 @@ class IdentityCache:
         if ballot.t - doubt.face_t > _ANEW_S:
             self._restart(known, HideReason.CHANGED)
         else:
-            known.vote_anew(ballot, doubt, votes_needed=self._votes)
+            known.vote_anew(ballot, doubt, votes_needed=self._options.votes)
 
     def _contradict(self, known: Known, likeness: Likeness) -> None:
         """A crop is like nobody who may be seen, or like somebody else than those before it."""
@@ -309,7 +305,7 @@ class IdentityCache:
         decided, t = known.opinion, frame.t
         if isinstance(decided, Gathering):
             return Cover(decided.why)
-        if not known.continuity.covers(t, stills=self._stills):
+        if not known.continuity.covers(t):
             return Cover(HideReason.DOUBTED)
         if not known.continuity.looks_the_same(frame.image, t):
             return Cover(HideReason.LOOKS_DIFFERENT)

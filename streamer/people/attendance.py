@@ -58,6 +58,8 @@ class Attendance:
             raise UsageError(f"attendance {path} exists; choose another path")
         if not self._path.parent.is_dir() or not os.access(self._path.parent, os.W_OK):
             raise UsageError(f"attendance {path} cannot be written: {self._path.parent} is no folder to write to")
+        self._ours = False
+        """The file there is one that this list wrote."""
         self._rows: dict[str, _Row] = {}
         self._tracks: dict[Key, _Track] = {}
         self._tidied_t = 0.0
@@ -113,7 +115,8 @@ class Attendance:
             with self._lock:
                 text = self._text()
             try:
-                write_whole(self._path, text.encode(), mode=PRIVATE)
+                write_whole(self._path, text.encode(), mode=PRIVATE, replace=self._ours)
+                self._ours = True
             except OSError as error:
                 raise StreamerError(f"attendance {self._path} could not be written: {error.strerror}") from error
 

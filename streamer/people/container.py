@@ -35,6 +35,7 @@ __all__ = [
     "decode",
     "encode",
     "is_encrypted",
+    "model_of",
     "person_of",
     "read_arrays",
     "write_arrays",
@@ -44,6 +45,7 @@ _MAGIC = b"streamer-gallery 1 "
 LONGEST_HEADER = 200
 _ENTRIES = {"people.json", "names.npy", "vectors.npy", "owner.npy", "portraits.npy", "portrait_rows.npy"}
 
+_LONGEST_MODEL = 200
 _ENTRY_BYTES = 1024
 """What the headers of an array come to at most."""
 
@@ -82,7 +84,12 @@ def encode(content: Content, key: str | None) -> bytes:
         return _MAGIC + f"plain sha256={hashlib.sha256(body).hexdigest()}\n".encode() + body
     salt, nonce = os.urandom(16), os.urandom(12)
     header = _MAGIC + f"aes-256-gcm salt={salt.hex()} nonce={nonce.hex()}\n".encode()
-    return header + bytes(_cipher(key, salt).encrypt(nonce, body, header))
+    try:
+        return header + bytes(_cipher(key, salt).encrypt(nonce, body, header))
+    except OverflowError:
+        raise GalleryError(
+            "an encrypted file holds at most 2 GB; put more people into a gallery of their own"
+        ) from None
 
 
 def decode(data: bytes, key: str | None, name: str) -> Content:
@@ -148,7 +155,8 @@ def read_arrays(body: bytes, bounds: Bounds) -> tuple[dict[str, NDArray[Any]], d
             bounds.check(0, archive.getinfo("people.json").file_size, 0)
             listed = parse_json(archive.read("people.json"))
             arrays = {name[:-4]: array_of(archive.read(name)) for name in sorted(names - {"people.json"})}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError, OverflowError) as error:
+        # What zipfile raises for archives that are none: cut off; encrypted, or of a later version; beyond 2**63.
         raise ValueError(str(error)) from error
     if not isinstance(listed, dict) or not isinstance(listed.get("people"), list):
         raise ValueError("people.json is no table")
@@ -156,13 +164,22 @@ def read_arrays(body: bytes, bounds: Bounds) -> tuple[dict[str, NDArray[Any]], d
     return arrays, listed
 
 
+def model_of(listed: dict[str, Any]) -> str:
+    """The model that made the vectors. Raises ValueError or KeyError when it is no name."""
+    model = listed["model"]
+    if not isinstance(model, str) or not model.isprintable() or len(model) > _LONGEST_MODEL:
+        raise ValueError("a model that is no name")
+    return model
+
+
 def person_of(one: Any) -> Person:
     """An entry of the list of people. Raises ValueError, KeyError, TypeError or OverflowError when it is none."""
     added, expires = float(one["added"]), None if one["expires"] is None else float(one["expires"])
-    consent = str(one["consent"])
+    name, consent = str(one["name"]), str(one["consent"])
+    (name + consent).encode()  # halves of characters cannot be kept
     if not math.isfinite(added) or not math.isfinite(expires or 0.0) or len(consent) > LONGEST_CONSENT:
         raise ValueError("a time that is none, or too long a text")
-    return Person(str(one["name"]), added, expires, consent)
+    return Person(name, added, expires, consent)
 
 
 def _listed(gallery: Gallery) -> dict[str, Any]:
@@ -187,7 +204,7 @@ def _content(arrays: dict[str, NDArray[Any]], listed: dict[str, Any]) -> Content
     if not (np.abs(vectors) <= 1.01).all():  # their length is checked below; of larger ones it cannot be computed
         raise ValueError("vectors have length 1")
     people = [person_of(one) for one in listed["people"]]
-    version, model = int(listed["version"]), str(listed["model"])
+    version, model = int(listed["version"]), model_of(listed)
     checked = Gallery(version, model, tuple(people), vectors, owner)  # that they belong together
     gallery = Gallery.of(model, checked.each(), version=version)
     hashes = [digits for person in gallery.people for digits in person.hashes]
@@ -215,7 +232,7 @@ def _decrypted(body: bytes, header: bytes, fields: dict[str, str], key: str | No
 
     try:
         return bytes(cipher.decrypt(nonce, body, header))
-    except (InvalidTag, ValueError):
+    except (InvalidTag, ValueError, OverflowError):  # the last: more than 2 GB, which is never written
         raise GalleryError(f"the key does not fit {name}, or the file is damaged; it was left as it is") from None
 
 

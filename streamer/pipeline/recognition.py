@@ -25,6 +25,7 @@ from streamer.core.types import Reveal, SourceInfo, TrackBox, Verdict
 from streamer.embedders import Embedder
 from streamer.identity.decide import Counts, Identity, IdentityCache
 from streamer.identity.evidence import IdentityOptions
+from streamer.identity.still import StillIdentity
 from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog
 from streamer.people.live import LiveGallery, stamp_of
@@ -119,15 +120,12 @@ class Recognition:
         if not len(people):
             enrol = for_gallery(_ENROLL, _path_of(options))
             self._stats.note(f"nobody is enrolled, so everyone is hidden; enrol with: {enrol}", stage="identity")
-        self.identity = IdentityCache(
-            options,
-            recogniser.embedder.thresholds,
-            recogniser.gallery.version,
-            strong_score=strong_score,
-            weak_score=self._config.track.continue_score,
-            stills=info.stills,
-            counts=self._counts,
-        )
+        known = options, recogniser.embedder.thresholds, recogniser.gallery.version
+        if info.stills:
+            self.identity = StillIdentity(*known, strong_score=strong_score, counts=self._counts)
+        else:
+            weak_score = self._config.track.continue_score
+            self.identity = IdentityCache(*known, strong_score=strong_score, weak_score=weak_score, counts=self._counts)
         self._open_records(recogniser.embedder.model, info)
 
     def _open_records(self, model: str, info: SourceInfo) -> None:

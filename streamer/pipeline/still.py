@@ -9,10 +9,10 @@ from streamer.anonymize.gate import Freshness, seal
 from streamer.config.schema import Config
 from streamer.core.errors import EffectError
 from streamer.core.picture import Picture
-from streamer.core.types import Frame, Plan
+from streamer.core.types import Frame, Identified, IdentityRequest, Plan
 from streamer.detectors import Detector
 from streamer.effects import Effect
-from streamer.identity.decide import hide_everyone
+from streamer.identity.decide import Identity, hide_everyone
 from streamer.pipeline.assembly import detector_options
 from streamer.stages import detect
 from streamer.stages.scheduler import Scheduler
@@ -31,21 +31,23 @@ def anonymized(
     config: Config,
     *,
     seq: int = 0,
-    revealing: Callable[[Plan], Plan] = lambda plan: plan,
+    identity: Identity = hide_everyone,
+    answer: Callable[[IdentityRequest], Identified | None] = lambda request: None,
     gallery_version: int = 0,
 ) -> AnonymizedFrame:
-    """A picture with every face hidden, but for those that `revealing` puts a `Reveal` beside.
+    """A picture with every face hidden, but for those that `identity` decides to show.
 
     The picture is an epoch of its own, and a still to the gate. seq: its number, different for every picture that meets
-    the same effect. gallery_version: the version that a `Reveal` has to be of.
+    the same effect. answer: tells whose faces they are; None: it failed. gallery_version: the version that a `Reveal`
+    has to be of.
     Raises DetectorError and EffectError when faces could not be hidden; nothing is returned then.
     """
     frame = Frame(seq, seq, 0.0, picture, name=_NAME)
-    plan = _plan(frame, detector, config)
+    plan = _plan(frame, detector, config, identity, answer)
     failures: list[EffectError] = []
     sealed = seal(
         frame,
-        None if plan is None else revealing(plan),
+        plan,
         effect=effect,
         mask=config.mask,
         rules=Freshness(config.detect.max_gap_s, gallery_version),
@@ -57,17 +59,26 @@ def anonymized(
     return sealed
 
 
-def _plan(frame: Frame, detector: Detector, config: Config) -> Plan | None:
-    """What the detector and the tracker know of one still. Raises DetectorError."""
+def _plan(
+    frame: Frame,
+    detector: Detector,
+    config: Config,
+    identity: Identity,
+    answer: Callable[[IdentityRequest], Identified | None],
+) -> Plan | None:
+    """What is known of one still. Raises DetectorError."""
     options = detector_options(config)
     scope = detect.Scope.of(config.zones, options)
     tracker = Tracker(config.track, options.threshold)
-    scheduler = Scheduler(config.detect, lambda: tracker, hide_everyone, live=False, stills=True)
+    verify = getattr(options, "confirm", False)
+    scheduler = Scheduler(config.detect, lambda: tracker, identity, live=False, stills=True, verify=verify)
     planned = scheduler.offer(frame, 0.0)
     while (request := scheduler.next_request()) is not None:
         result = detect.examine(detector, request, scope)
         if isinstance(result, detect.DetectionFailed):
             raise result.error
         planned += scheduler.detected(result, 0.0)
+        while (wish := scheduler.next_identity()) is not None:
+            planned += scheduler.identified(answer(wish), 0.0)
     planned += scheduler.finish(0.0)
     return planned[0].plan

@@ -88,5 +88,13 @@ class DiskFile:
                 file.seek(position)
                 file.write(data)
             file.truncate(self._marked_size)
-        if self._marked_size == 0:
+            ours = self._is_there(file)
+        if self._marked_size == 0 and ours:
             self._path.unlink(missing_ok=True)
+
+    def _is_there(self, file: FileIO) -> bool:
+        """Whether the file still has its name: another program may have put its own there."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.lstat())
+        except OSError:
+            return False

@@ -56,7 +56,7 @@ class Fitter:
 
     def _fitted(self, picture: Picture) -> Picture:
         if picture.format == "bgrp":
-            picture = Picture.from_bgr(picture.bgr())
+            picture = Picture.from_bgr(picture.laid_on(255).bgr())
         return self._recolored(letterbox(picture, self.width, self.height))
 
     def _recolored(self, picture: Picture) -> Picture:

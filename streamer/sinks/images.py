@@ -15,7 +15,7 @@ from pydantic import Field
 from streamer.anonymize.frame import AnonymizedFrame
 from streamer.core.addresses import Claim, written_file
 from streamer.core.errors import SinkError, UsageError
-from streamer.core.files import PICTURES, check_folder, check_output, write_error, write_whole
+from streamer.core.files import PICTURES, check_folder, check_output, make_folder, write_error, write_whole
 from streamer.core.options import Context, PartOptions
 from streamer.core.picture import Picture
 from streamer.sinks import StreamFormat
@@ -77,10 +77,10 @@ class ImagesSink(Unattended):
         target = self._target(frame)
         data = self._encoded(frame, target)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._stay_inside(target)
+            if self._folder:
+                make_folder(target.parent, within=self.path)
             check_output(target, force=self._options.force)
-            write_whole(target, data, mode=self.mode)
+            write_whole(target, data, mode=self.mode, replace=self._options.force)
         except OSError as error:
             raise write_error(target, error) from None
         self.written += 1
@@ -97,11 +97,6 @@ class ImagesSink(Unattended):
         if name.suffix.lower() not in ENDINGS:
             name = name.with_name(f"{name.name}.png")
         return self.path / name
-
-    def _stay_inside(self, target: Path) -> None:
-        """A folder in the folder may be somebody's link. Raises SinkError."""
-        if self._folder and not target.parent.resolve().is_relative_to(self.path.resolve()):
-            raise SinkError(f"{target.parent} leads out of {self.path}; take the link away, or choose another folder")
 
     def _encoded(self, frame: AnonymizedFrame, target: Path) -> bytes:
         """The frame as a file's content, in the format of the target's ending."""
@@ -122,13 +117,9 @@ class ImagesSink(Unattended):
 
 def _samples(picture: Picture, ending: str) -> NDArray[np.uint8]:
     """(H, W, 3) BGR, or BGRA of a picture with transparency; on white in formats that have none."""
-    bgr = picture.bgr()
-    if picture.alpha is None:
-        return bgr
-    if ending in _WITH_ALPHA:
-        return np.dstack([bgr, picture.alpha])
-    share = picture.alpha[:, :, None].astype(np.uint16)
-    return ((bgr * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+    if picture.alpha is not None and ending in _WITH_ALPHA:
+        return np.dstack([picture.bgr(), picture.alpha])
+    return picture.laid_on(255).bgr()
 
 
 def claims(text: str) -> Claim | None:

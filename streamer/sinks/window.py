@@ -160,9 +160,9 @@ class WindowSink:
             number = 1
             while os.path.lexists(path := folder / f"snapshot_{number:04d}.png"):
                 number += 1
-            _, data = cv2.imencode(".png", self._shown.image.bgr())
+            _, data = cv2.imencode(".png", self._shown.image.laid_on(255).bgr())
             try:
-                write_whole(path, data.tobytes())
+                write_whole(path, data.tobytes(), replace=False)
             except OSError as error:
                 raise write_error(path, error) from None
         except StreamerError as error:
@@ -180,7 +180,9 @@ class WindowSink:
     def _dressed(self, picture: Picture, t: float) -> Picture:
         """The picture at the size of the window, with what is to be read on it."""
         scale = min(1.0, self._options.max_width / picture.width, self._options.max_height / picture.height)
-        picture = picture.scaled(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        picture = picture.laid_on(255).scaled(
+            max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        )
         lines = [f"{self._fps():.1f} fps"] if self._options.show_fps and len(self._times) > 1 else []
         if t < self._notice_until:
             lines.append(self._notice)

@@ -227,6 +227,7 @@ def _seeing_alpha(stream: VideoStream) -> VideoCodecContext | None:
             f"the video is transparent, and this FFmpeg has no {name} to see that; lay it on a colour first"
         ) from error
     assert isinstance(context, av.VideoCodecContext)
+    context.options = BOUNDS
     return context
 
 

@@ -13,7 +13,7 @@ from streamer.core.channel import Channel, Full
 from streamer.core.errors import InputError, redact
 from streamer.core.workers import Workers
 
-__all__ = ["SCHEMES", "Address", "explain", "knock"]
+__all__ = ["SCHEMES", "Address", "explain", "knock", "without_login"]
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
 SCHEMES = tuple(_PORTS)
@@ -40,16 +40,21 @@ class Address:
         """Take a URL apart. Raises InputError for one that names no server."""
         scheme = _SCHEME.match(url)
         if scheme is None or scheme[1].lower() not in _PORTS:
-            raise InputError(f"{redact(url) or 'the URL'} is no network stream; it may begin with {_schemes()}")
+            raise InputError(f"{without_login(url) or 'the URL'} is no network stream; it may begin with {_schemes()}")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:  # the library's words would repeat a piece of the URL, which may be a password
-            raise InputError(f"{url} has no valid host and port; {_ENCODE}") from None
+            raise InputError(f"{without_login(url)} has no valid host and port; {_ENCODE}") from None
         if not host:
-            raise InputError(f"{url} names no host")
+            raise InputError(f"{without_login(url)} names no host")
         login = parts.username is not None
-        return cls(scheme[1].lower(), host, port or _PORTS[scheme[1].lower()], login, redact(url))
+        return cls(scheme[1].lower(), host, port or _PORTS[scheme[1].lower()], login, without_login(url))
+
+
+def without_login(url: str) -> str:
+    """An address for people. A blank in a password would end what is taken for an address in other text."""
+    return redact("".join(url.split()))
 
 
 def _schemes() -> str:

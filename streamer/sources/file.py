@@ -16,6 +16,7 @@ from streamer.core.addresses import Claim, existing_file
 from streamer.core.errors import InputError, SourceLost
 from streamer.core.files import PICTURES
 from streamer.core.options import Context, PartOptions
+from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
@@ -41,6 +42,8 @@ _NO_LENGTH = ("h264", "hevc", "mpegvideo", "m4v", "mjpeg", "h263", "vc1", "obu",
 _LISTS = ("hls", "concat", "dash", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest", "applehttp")
 """Formats that hold addresses of other files, or of servers, instead of pictures."""
 _LISTED = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|v=0\s)|<MPD|<CompositionPlaylist|<AssetMap")
+_STILLS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of AVIF and HEIC: their tiles and their transparency are streams of their own, of which one would be shown."""
 _NOT_VIDEO = ("tty", "ansi", "txt")
 """Formats by which FFmpeg would draw a text file as pictures of its letters."""
 
@@ -96,7 +99,12 @@ def _check(path: Path) -> None:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes)")
         with path.open("rb") as file:
-            if _LISTED.search(file.read(_HEAD_BYTES)):
+            head = file.read(_HEAD_BYTES)
+            if head[4:8] == b"ftyp" and head[8:12] in _STILLS:
+                raise InputError(
+                    f"{path} is a picture (AVIF or HEIC) of a kind that is not read; save it as JPEG or PNG"
+                )
+            if _LISTED.search(head):
                 raise InputError(f"{path} is a list of other files or addresses, not a video; name the video itself")
     except PermissionError:
         raise InputError(f"{path} may not be read; check its permissions") from None
@@ -156,7 +164,7 @@ class FileSource:
         self._path = path
         self._container = container
         self._stream = stream
-        self._upright = Upright(stream)
+        self._turned = Upright(stream)
         self._decoder = Decoder(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         self._interval_s = 1 / float(rate) if rate else 1 / _DEFAULT_FPS
@@ -251,8 +259,18 @@ class FileSource:
         try:
             return self._decoder.frame()
         except (av.error.FFmpegError, OSError) as error:
-            reason = error.strerror or type(error).__name__
-            raise SourceLost(f"{self._path} can no longer be read: {reason}") from None
+            raise self._lost(error) from None
+
+    def _upright(self, frame: av.VideoFrame) -> Picture:
+        import av
+
+        try:
+            return self._turned(frame)
+        except (av.error.FFmpegError, OSError) as error:  # no memory, or no threads, for the conversion of its colours
+            raise self._lost(error) from None
+
+    def _lost(self, error: av.error.FFmpegError | OSError) -> SourceLost:
+        return SourceLost(f"{self._path} can no longer be read: {error.strerror or type(error).__name__}")
 
     def _time(self, frame: av.VideoFrame) -> float | None:
         ticks = frame.dts if self._container.format.name in _DECODING_TIMES else frame.pts

@@ -27,7 +27,7 @@ from streamer.core.picture import Picture
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 
-__all__ = ["ENDINGS", "FORMS", "ImagesSource", "Options", "build", "claims"]
+__all__ = ["ENDINGS", "FORMS", "ImagesSource", "Options", "build", "claims", "picture_of"]
 
 ENDINGS = PICTURES
 """File names' endings that are taken for pictures in a folder."""
@@ -138,20 +138,25 @@ class ImagesSource:
         except OSError as error:
             self.warnings.append(f"{file} cannot be read: {error.strerror or error}")
             return None
-        if not data:
-            self.warnings.append(f"{file} is empty (0 bytes)")
-            return None
         try:
-            found, image = announced(data), _color(data)
+            picture, pages = picture_of(data)
         except ValueError as error:
             self.warnings.append(f"{file} {error}")
             return None
-        if image is None:
-            self.warnings.append(f"{file} is not a picture that can be read, or it is damaged")
-            return None
-        if found.pages > 1:
-            self.warnings.append(f"{file} holds {found.pages} pictures; only the first is taken")
-        return Picture.from_bgra(image) if image.shape[2] == 4 else Picture.from_bgr(image, format="bgrp")
+        if pages > 1:
+            self.warnings.append(f"{file} holds {pages} pictures; only the first is taken")
+        return picture
+
+
+def picture_of(data: bytes) -> tuple[Picture, int]:
+    """The picture in a file's bytes, upright, and how many there are in it. Raises ValueError, in words."""
+    if not data:
+        raise ValueError("is empty (0 bytes)")
+    found, image = announced(data), _color(data)
+    if image is None:
+        raise ValueError("is not a picture that can be read, or it is damaged")
+    picture = Picture.from_bgra(image) if image.shape[2] == 4 else Picture.from_bgr(image, format="bgrp")
+    return picture, found.pages
 
 
 def _color(data: bytes) -> NDArray[np.uint8] | None:

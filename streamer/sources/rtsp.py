@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from streamer.core.addresses import SCHEME, Claim
-from streamer.core.errors import InputError, SourceLost, redact
+from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import Context, PartOptions
 from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
 from streamer.sources._av import BOUNDS, Decoder, Timeline, Upright, describe, pick_video, shown_size
-from streamer.sources._network import SCHEMES, Address, explain, knock
+from streamer.sources._network import SCHEMES, Address, explain, knock, without_login
 from streamer.sources._unread import opened, unread_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Options(PartOptions):
 def claims(text: str) -> Claim | None:
     """URLs of the schemes that FFmpeg opens."""
     scheme = SCHEME.match(text)
-    return Claim({"url": text}, redact(text)) if scheme and scheme[1].lower() in SCHEMES else None
+    return Claim({"url": text}, without_login(text)) if scheme and scheme[1].lower() in SCHEMES else None
 
 
 def build(options: Options, ctx: Context) -> Source:
@@ -93,7 +93,7 @@ def build(options: Options, ctx: Context) -> Source:
         if options.transport == "udp":
             # A lost packet is a hole that the decoder would paint over. Elsewhere nothing gets lost, and cameras whose
             # streams are a little wrong should not be refused.
-            stream.codec_context.options = {"err_detect": "explode"}
+            stream.codec_context.options = {**BOUNDS, "err_detect": "explode"}
         return NetworkSource(address, container, stream, options, unread=lambda: unread_bytes(connection))
     except BaseException:
         container.close()
@@ -240,10 +240,14 @@ class NetworkSource:
             # A server that is killed ends the stream in good order; a live one has no end.
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
         stamp = frame.time if frame.pts is not None else None
+        try:
+            picture = self._upright(frame)
+        except (av.error.FFmpegError, OSError) as error:  # no memory, or no threads, for the conversion of its colours
+            raise SourceLost(f"{self._address} cannot be shown: {error.strerror or type(error).__name__}") from None
         if self.info.live:  # whether it stands still, jumps or runs backwards, is seen only in the stamps as they are
-            return Captured(stamp, self._upright(frame), waited_s=waited_s, left_out=self._left_out())
+            return Captured(stamp, picture, waited_s=waited_s, left_out=self._left_out())
         self._last_s = t = self._timeline.place(stamp)
-        return Captured(t, self._upright(frame))
+        return Captured(t, picture)
 
     def _left_out(self) -> tuple[tuple[DropReason, int], ...]:
         """What was left out since this was asked last."""

@@ -71,10 +71,7 @@ class SchedulerOptions(PartOptions):
         1.0, gt=0, le=5, description="live: a frame that has waited this long for the detector leaves covered whole"
     )
     pass_timeout_s: float = Field(
-        20.0,
-        gt=0,
-        le=600,
-        description="a detector without answer or progress for this long has failed; the run ends",
+        20.0, gt=0, le=600, description="a detector without answer or progress for so long has failed; the run ends"
     )
 
 
@@ -110,8 +107,8 @@ class Scheduler:
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
-    most_held: so many frames of a live source may wait, because large ones take much memory.
-    verify: large, doubtful, new faces have to be seen twice; never on stills, which have no second chance.
+    most_held: frames of a live source that may wait.
+    verify: large, doubtful, new faces have to be seen twice; on stills every doubtful face.
     """
 
     def __init__(
@@ -130,7 +127,8 @@ class Scheduler:
         self._identity = identity
         self._live = live
         self._cover_first_s = 0.0 if stills else options.cover_first_s
-        self._verify = verify and not stills
+        self._verify = verify
+        self._stills = stills
         self._most_held = most_held
         back_s = options.look_back_s
         if back_s is None:
@@ -153,11 +151,10 @@ class Scheduler:
         return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
 
     def too_many(self, frame: Frame) -> bool:
-        """Live: whether this frame is to be left out, because so many wait. Every second one first, for even steps."""
-        if not self._live or (self._in_flight is None and not self._wanted):  # nothing is asked: no frame would leave
-            return False
-        held = len(self._held)
-        return held >= self._most_held or (held >= self._most_held / 2 and frame.seq % 2 == 1)
+        """Live: whether so many frames wait for the detector that this one is left out. Every second one first."""
+        held, busy = len(self._held), self._in_flight is not None or bool(self._wanted)
+        crowded = held >= self._most_held or (held >= self._most_held / 2 and frame.seq % 2 == 1)
+        return self._live and busy and crowded
 
     @property
     def waits_for_identity(self) -> bool:
@@ -181,6 +178,7 @@ class Scheduler:
         """A frame was captured."""
         if frame.epoch not in self._epochs:
             self._begin_epoch(frame)
+        self._close_gap(frame)
         self._held.append(_Held(frame, now))
         due = self._is_due(frame)
         self._newest = frame
@@ -197,7 +195,8 @@ class Scheduler:
         self._in_flight = self._wanted.popleft()
         epoch = self._epochs.get(self._in_flight.epoch)
         watch = epoch.tracker.expected_at(self._in_flight.t, self._in_flight.shift) if epoch else []
-        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, self._verify)
+        more = {"verify": self._verify, "still": self._stills}
+        return DetectionRequest(self._in_flight, tuple(watch), self._options.second_looks, **more)
 
     def detected(self, result: DetectionResult, now: float) -> list[Planned]:
         """The detector has examined the frame asked for."""
@@ -258,6 +257,18 @@ class Scheduler:
         last = self._held[-1].frame if self._held else None
         if last is not None and last is not self._last_wanted:
             self._want(last, keep_others=True)
+
+    def _close_gap(self, frame: Frame) -> None:
+        """Files: what stands still until this frame comes is examined, because it is looked at for so long.
+
+        Recorders write no frame while nothing moves. Without a detection of its own, the last one before such a pause
+        would be too far from the next detection, and leave covered whole.
+        """
+        last = self._newest
+        if self._live or last is None or last is self._last_wanted or last.epoch != frame.epoch:
+            return
+        if frame.t - last.t > self._options.max_gap_s + _SLACK_S:
+            self._want(last)
 
     def _is_due(self, frame: Frame) -> bool:
         if self._last_wanted is None or self._since_wanted + 1 >= self._options.every:

@@ -12,6 +12,7 @@ import pytest
 from fakes import readable
 
 from streamer.anonymize.gate import Freshness, MaskOptions, objection, paint, seal
+from streamer.anonymize.zones import ZoneOptions
 from streamer.config.parts import kinds, load
 from streamer.core.errors import EffectError
 from streamer.core.options import Context
@@ -217,3 +218,33 @@ def test_oracle_agrees_that_solid_hides() -> None:
     picture = source.picture(3)
     assert readable(picture, box)
     assert not readable(paint(picture, [track(box)], SOLID, MaskOptions(), 0.0), box)
+
+
+def clear(opacity: int, seed: int) -> Picture:
+    """The noise, transparent all over: to a face's opacity the seed gives another pattern."""
+    alpha = np.full((240, 320), opacity, np.uint8)
+    alpha[20:180, 60:220] = np.random.default_rng(seed).integers(1, 256, (160, 160), np.uint8)
+    return replace(noise(format="bgrp"), alpha=alpha)
+
+
+@pytest.mark.parametrize("feather", [0.0, 0.3])
+def test_the_opacity_of_a_hidden_face_is_hidden_too(feather: float) -> None:
+    """Where a program turned a colour into transparency, the opacity by itself is the picture."""
+    one, other = (paint(clear(90, seed), [track()], SOLID, MaskOptions(feather=feather), 0.0) for seed in (1, 2))
+    assert one.alpha is not None
+    assert other.alpha is not None
+    y, x = np.mgrid[:240, :320]
+    oval = ((x - 132) / 34) ** 2 + ((y - 92) / 34) ** 2 <= 1
+    assert (one.alpha[oval] == 255).all()
+    assert np.array_equal(one.alpha[oval], other.alpha[oval])
+    assert (one.alpha[200:] == 90).all()
+    assert one.alpha.flags.writeable is False
+
+
+def test_the_opacity_of_a_zone_is_covered_too() -> None:
+    zones = ZoneOptions(cover=(((0.1, 0.1), (0.9, 0.1), (0.9, 0.7), (0.1, 0.7)),))
+    one, other = (paint(clear(90, seed), [], SOLID, MaskOptions(), 0.0, zones=zones) for seed in (1, 2))
+    assert one.alpha is not None
+    assert other.alpha is not None
+    assert np.array_equal(one.alpha[24:168, 32:288], np.full((144, 256), 255))
+    assert (one.alpha[200:] == 90).all()

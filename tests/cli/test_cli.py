@@ -292,6 +292,20 @@ def test_a_video_into_two_files_with_a_report(call: Call, clip: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.mp4", "r.json", "two.mkv"]
 
 
+def test_the_report_takes_no_other_place(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
+    """It was moved over the audit log at the end, and over a pipe that somebody waited at."""
+    log, pipe = tmp_path / "log.json", tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    taken: list[str | Path] = ["--who", "unknown", "--audit", log, "--report", log]
+    waiting: list[str | Path] = ["--report", pipe]
+    for asked, why in ((taken, "another record"), (waiting, "not an ordinary file")):
+        code, _, err = call("run", clip, "-o", tmp_path / "out.mp4", *asked)
+        assert code == 2
+        assert f"report {asked[-1]} is {why}" in err
+    assert not log.exists()
+    assert pipe.is_fifo()
+
+
 def test_quiet_is_silent(call: Call, clip: Path, tmp_path: Path, yunet: Path) -> None:
     assert call("run", clip, "-o", tmp_path / "o.mp4", "-q", "--duration", "1") == (0, "", "")
     assert 24 <= frames_in(tmp_path / "o.mp4") <= 26

@@ -301,6 +301,22 @@ def test_nothing_that_a_terminal_would_obey_is_printed(run: Run, tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "who.json").stat().st_mode) == 0o600
 
 
+def test_a_gallery_from_elsewhere_gives_a_terminal_nothing_to_obey(run: Run, tmp_path: Path) -> None:
+    """Its names were checked by nobody here, and a text on consent may hold anything."""
+    path = tmp_path / "theirs.gallery"
+    odd = "Eve\x1b]0;x\x07\n\x9b31m\u202e"
+    GalleryFile(path).update(
+        "m", lambda content: content.added(odd, np.ones((1, 1), np.float32), now=0.0, expires=1.0, consent=odd)
+    )
+    for arguments in ([], ["--json"]):
+        code, out, err = run("people", "list", "--gallery", path, *arguments)
+        assert code == 0
+        assert not set("\x1b\x07\x9b\u202e") & set(out + err)
+        assert not arguments or json.loads(out)["people"][0]["name"] == odd
+    assert out.count("\n") < 20
+    assert run("people", "list", "--gallery", path)[1].count("\n") == 3, "one line each: who, how many, the remedy"
+
+
 @pytest.mark.parametrize("span", ["0d", "9999999d", "999999999999999y"])
 def test_ends_that_no_calendar_has(run: Run, tmp_path: Path, span: str) -> None:
     code, out, err = run("enroll", "Ann", "x.png", "--expires", span)

@@ -18,7 +18,7 @@ from streamer.config.schema import Config, load
 from streamer.core.bounded import checked_archive, parse_json, read_at_most
 from streamer.core.errors import ConfigError, InputError, UsageError, redact
 from streamer.core.options import Context
-from streamer.enrolment.roster import read_roster
+from streamer.enrolment.roster import _table, read_roster
 
 # -- configuration -------------------------------------------------------------------------------------------------
 
@@ -114,6 +114,64 @@ def test_lists_without_end(name: str, data: bytes, why: str, tmp_path: Path) -> 
     with pytest.raises(UsageError, match=why):
         read_roster(tmp_path / name)
     assert time.process_time() - begun < 20
+
+
+_SHEETS = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+
+def _styles(number: int) -> bytes:
+    return f"<styleSheet {_SHEETS}><cellXfs>{'<xf/>' * number}</cellXfs></styleSheet>".encode()
+
+
+def _sheet(inside: str) -> bytes:
+    return f"<worksheet {_SHEETS}><sheetData>{inside}</sheetData></worksheet>".encode()
+
+
+_LONG_TAG = "<row " + " ".join(f'a{number}=""' for number in range(200_000)) + "/>"
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "why"),
+    [
+        ("xl/styles.xml", _styles(2_000_000), None),
+        ("xl/worksheets/sheet1.xml", _sheet(f"<row>{'<c/>' * 6_000_000}</row>"), "too large for a list"),
+        ("xl/worksheets/sheet1.xml", _sheet(_LONG_TAG), "too large"),
+        ("xl/worksheets/sheet1.xml", _sheet("<a>" * 100 + "</a>" * 100), "no Excel file"),
+        (
+            "xl/worksheets/sheet1.xml",
+            b'<!DOCTYPE a [<!ENTITY b "c">]>' + _sheet("<row><c><v>&b;</v></c></row>"),
+            "no Ex",
+        ),
+        ("xl/worksheets/sheet1.xml", _sheet('<row><c t="s"><v>7</v></c></row>'), "no Excel file"),
+        ("xl/worksheets/sheet1.xml", _sheet('<row><c r="7"><v>7</v></c></row>'), "no Excel file"),
+        ("xl/worksheets/sheet1.xml", _sheet("<row><c><v>" + "9" * 5000 + "</v></c></row>"), "no Excel file"),
+        ("xl/worksheets/sheet1.xml", _sheet('<row r="1048577"/>'), "more than 100,000 rows"),
+        ("xl/worksheets/sheet1.xml", _sheet('<row><c t="str"><v>' + "a" * 99_999 + "</v></c></row>"), "a cell of more"),
+        ("xl/workbook.xml", b"<workbook/>", "no Excel file"),
+        ("_rels/.rels", b"<Relationships/>", "no Excel file"),
+    ],
+)
+def test_workbooks_made_to_harm(part: str, content: bytes, why: str | None, tmp_path: Path) -> None:
+    """As trees, 96 kB that unpack to styles without end took 4.6 GB and minutes."""
+    filled = io.BytesIO()
+    usual = io.BytesIO(workbook('<row r="1"><c t="str"><v>Ann</v></c></row>'))
+    with zipfile.ZipFile(usual) as plain, zipfile.ZipFile(filled, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in plain.namelist():
+            made.writestr(name, content if name == part else plain.read(name))
+    (tmp_path / "list.xlsx").write_bytes(filled.getvalue())
+    begun = time.process_time()
+    if why is None:
+        assert [row.name for row in read_roster(tmp_path / "list.xlsx")] == ["Ann"]
+    else:
+        with pytest.raises(UsageError, match=why):
+            read_roster(tmp_path / "list.xlsx")
+    assert time.process_time() - begun < 15
+
+
+def test_rows_without_end_in_width(tmp_path: Path) -> None:
+    """Of a table, only so many columns are kept; 64 MB of commas took a gigabyte."""
+    (tmp_path / "wide.csv").write_bytes(b"Ann,a.jpg," + b"," * 60_000 + b"\n")
+    assert [len(row) for row in _table(tmp_path / "wide.csv")] == [64, 0]
 
 
 def test_a_list_that_never_ends(tmp_path: Path) -> None:

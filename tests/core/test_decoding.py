@@ -143,3 +143,11 @@ def test_rarer_formats_reach_no_decoder(data: bytes, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cv2, "imdecode", None)
     with pytest.raises(ValueError, match="JPEG, PNG, WebP, TIFF and BMP are"):
         decoded(data, cv2.IMREAD_COLOR)
+
+
+def test_an_animated_png_says_how_many_pictures_it_has(tmp_path: Path) -> None:
+    """Only the first is taken, and a person is told so, as of WebP and TIFF."""
+    data = bytes(cv2.imencode(".png", np.full((20, 20, 3), 90, np.uint8))[1])
+    chunk = b"acTL" + struct.pack(">II", 7, 0)
+    animated = data[:33] + struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+    assert (announced(data).pages, announced(animated).pages) == (1, 7)

@@ -95,3 +95,33 @@ def test_two_outputs_in_one_folder_never_mix(tmp_path: Path, monkeypatch: pytest
 def test_the_longest_name_is_written(tmp_path: Path) -> None:
     write_whole(tmp_path / ("a" * 255), b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a" * 255]
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("there", ["nothing", "file", "link", "folder"])
+def test_without_leave_nothing_is_replaced(
+    tmp_path: Path, links: bool, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has the name at the last moment; also on a file system where a file has one name only."""
+    path = tmp_path / "a"
+    if not links:
+
+        def refused(made: Path, path: Path) -> None:
+            raise OSError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refused)
+    if there == "file":
+        path.write_bytes(b"theirs")
+    elif there == "link":
+        path.symlink_to("nowhere")
+    elif there == "folder":
+        path.mkdir()
+    if there == "nothing":
+        write_whole(path, b"mine", mode=PRIVATE, replace=False)
+        assert (path.read_bytes(), mode(path), path.stat().st_nlink) == (b"mine", 0o600, 1)
+    else:
+        with pytest.raises(FileExistsError):
+            write_whole(path, b"mine", replace=False)
+        assert there != "file" or path.read_bytes() == b"theirs"
+        assert there != "link" or path.is_symlink()
+    assert list(tmp_path.iterdir()) == [path]

@@ -13,12 +13,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from support.weights import weights
+from typer.testing import CliRunner
 
 from streamer.anonymize.frame import AnonymizedFrame, derive, slate
 from streamer.cli._runs import write_report
+from streamer.cli.app import app
 from streamer.config.endpoints import jobs, parse_input
 from streamer.config.parts import build
-from streamer.core.errors import SinkError, UsageError
+from streamer.core.errors import SinkError, StreamerError, UsageError
 from streamer.core.files import PRIVATE, append_to, create, write_whole
 from streamer.core.options import Context
 from streamer.core.picture import Picture
@@ -26,6 +29,7 @@ from streamer.people.attendance import Attendance
 from streamer.people.audit import AuditLog, verify
 from streamer.people.store import GalleryFile
 from streamer.sinks import Sink, StreamFormat
+from streamer.sinks._disk import DiskFile
 
 SIZE = (64, 48)
 VIDEO = StreamFormat(*SIZE, 25.0, live=False, stills=False, title="clip")
@@ -112,16 +116,22 @@ class TestAPlantedLink:
         assert not (shared.parent / "nowhere").exists()
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.png"])
 @pytest.mark.parametrize("leads_to", ["victim", "nowhere"])
 def test_a_link_planted_after_every_check_is_refused(
-    shared: Path, leads_to: str, monkeypatch: pytest.MonkeyPatch
+    shared: Path, name: str, leads_to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the very moment at which the video is made. Pictures are moved into their place, over whatever is there."""
-    sink = opened(shared / "out.mp4")
-    monkeypatch.setattr("streamer.sinks.file.check_output", lambda path, force: path.symlink_to(Path("..") / leads_to))
-    with pytest.raises(SinkError, match=r"out\.mp4: cannot write \(File exists\)"):
-        write(sink, "out.mp4")
+    """At the very moment at which the file is made."""
+    sink = opened(shared / name)
+    kind = "file" if name == "out.mp4" else "images"
+    monkeypatch.setattr(
+        f"streamer.sinks.{kind}.check_output", lambda path, force: path.symlink_to(Path("..") / leads_to)
+    )
+    with pytest.raises(SinkError, match=rf"{name}: cannot write \(File exists\)"):
+        write(sink, name)
     sink.close()
+    assert (shared / name).is_symlink()
+    assert [path.name for path in shared.iterdir()] == [name]
     assert not (shared.parent / "nowhere").exists()
 
 
@@ -130,9 +140,55 @@ def test_a_link_in_the_folder_of_pictures_leads_nowhere(shared: Path, tmp_path: 
     (shared / "out").mkdir()
     (shared / "out" / "sub").symlink_to("../../elsewhere")
     sink = opened(shared / "out")
-    with pytest.raises(SinkError, match=r"sub leads out of .*out; take the link away, or choose another folder"):
-        sink.write(frame(0, "sub/a.png"))
+    for name in ("sub/a.png", "sub/deep/a.png"):
+        with pytest.raises(SinkError, match=r"sub\S* leads out of .*out; take the link away, or choose another folder"):
+            sink.write(frame(0, name))
     assert list((tmp_path / "elsewhere").iterdir()) == []
+    (shared / "out" / "round").symlink_to("round")
+    with pytest.raises(SinkError, match=r"round leads out of .*out; take the link away"):
+        sink.write(frame(0, "round/a.png"))
+
+
+def test_a_link_in_the_folder_of_videos_leads_nowhere(shared: Path, tmp_path: Path) -> None:
+    """Videos and pictures treat links alike, also between the output folder and the file."""
+    (tmp_path / "elsewhere").mkdir()
+    (shared / "in" / "sub").mkdir(parents=True)
+    written(shared / "in" / "sub" / "a.mp4")
+    (shared / "out").mkdir()
+    (shared / "out" / "sub").symlink_to("../../elsewhere")
+    weights("yunet")
+    asked = ["run", str(shared / "in"), "-o", f"{shared / 'out'}/"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 1
+    assert "sub leads out of" in result.output.replace("\n", " ")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    (shared / "out" / "sub").unlink()
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    assert (shared / "out" / "sub" / "a.mp4").is_file()
+
+
+def test_what_came_meanwhile_is_kept(shared: Path) -> None:
+    """Without leave to replace, the file that is there at the last moment counts, not the one looked for before."""
+    attendance = Attendance(shared / "list.csv")
+    (shared / "list.csv").write_bytes(b"theirs")
+    with pytest.raises(StreamerError, match=r"list\.csv could not be written: File exists"):
+        attendance.write()
+    assert (shared / "list.csv").read_bytes() == b"theirs"
+    (shared / "list.csv").unlink()
+    attendance.write()
+    attendance.write()
+    assert (shared / "list.csv").read_bytes().startswith(b"name,")
+
+
+def test_a_video_that_fails_takes_only_its_own_file_away(shared: Path) -> None:
+    """Another program may have moved its own there."""
+    file = DiskFile(shared / "a.mp4", replace=False)
+    file.write(b"begun")
+    write_whole(shared / "a.mp4", b"theirs")
+    file.failure = OSError(28, "No space left on device")
+    file.close()
+    assert (shared / "a.mp4").read_bytes() == b"theirs"
 
 
 def test_an_output_that_grows_takes_the_place_of_what_was_there(shared: Path) -> None:

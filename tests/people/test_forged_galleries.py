@@ -17,7 +17,7 @@ from support.confined import streamer
 
 from streamer.core.errors import GalleryError, StreamerError, UsageError
 from streamer.enrolment.transfer import export_to, import_from, read_pickled
-from streamer.people.container import EXPORT, Bounds, write_arrays
+from streamer.people.container import EXPORT, Bounds, read_arrays, write_arrays
 from streamer.people.content import Content
 from streamer.people.store import GalleryFile
 
@@ -225,6 +225,67 @@ def test_lists_of_people_that_are_none(people: bytes, tmp_path: Path) -> None:
         imported(path)
     path.write_bytes(archive({"people.json": listed("Ann"), **one}))
     assert imported(path) == (["Ann"], 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"model": "m\x1b[2J"}, "a model that no terminal should be told"),
+        ({"model": "m\nstreamer: error: forged"}, "a second line"),
+        ({"model": "m" * 201}, "a model without end"),
+        ({"model": ["m"]}, "no text"),
+        ({"consent": "\ud800"}, "half a character, which cannot be kept"),
+    ],
+)
+def test_text_that_cannot_be_kept_or_told(more: dict[str, Any], why: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    people = json.loads(listed("Ann"))
+    people["people"][0] |= {"consent": more["consent"]} if "consent" in more else {}
+    people |= {"model": more["model"]} if "model" in more else {}
+    one = {
+        "names.npy": npy("(1,)", "<U3", "Ann".encode("utf-32-le")),
+        "vectors.npy": npy("(1, 1)", "<f4", b"\0\0\x80?"),
+    }
+    path.write_bytes(archive({"people.json": json.dumps(people).encode(), **one}))
+    with pytest.raises(UsageError, match=r"bad\.npz is no export"):
+        imported(path)
+
+
+def test_numbers_that_would_grow_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte for each number becomes four, and a row of one number a hundred bytes of Python's."""
+    path = tmp_path / "grow.npz"
+    name = {"people.json": listed("Ann"), "names.npy": npy("(2,)", "<U3", "AnnAnn".encode("utf-32-le"))}
+    path.write_bytes(archive({**name, "vectors.npy": npy("(2, 1)", "|u1", b"\1\1")}))
+    with pytest.raises(UsageError, match=r"grow\.npz is no export"):
+        imported(path)
+    monkeypatch.setattr("streamer.enrolment.transfer._MOST_ROWS", 1)
+    path.write_bytes(archive({**name, "vectors.npy": npy("(2, 1)", "<f4", b"\0\0\x80?" * 2)}))
+    with pytest.raises(UsageError, match=r"grow\.npz is no export"):
+        imported(path)
+
+
+def test_an_archive_whose_entry_lies_beyond_everything(tmp_path: Path) -> None:
+    """Its place is a number of 64 bits in an extra field, larger than any file's."""
+    data = bytearray(archive({"people.json": listed("Ann")}))
+    at = data.index(b"PK\x01\x02")
+    name = data[at + 46 : at + 57]
+    extra = struct.pack("<HHQ", 1, 8, (1 << 64) - 1)
+    entry = data[at : at + 30] + struct.pack("<H", len(extra)) + data[at + 32 : at + 42] + b"\xff" * 4 + name + extra
+    end = data[data.index(b"PK\x05\x06") :]
+    end[12:16] = struct.pack("<I", len(entry))
+    (tmp_path / "far.npz").write_bytes(data[:at] + entry + end)
+    with pytest.raises(ValueError, match=r"int|large"):
+        read_arrays((tmp_path / "far.npz").read_bytes(), EXPORT)
+    with pytest.raises(UsageError, match=r"far\.npz is no export"):
+        imported(tmp_path / "far.npz")
+
+
+def test_a_pickle_that_names_without_end(tmp_path: Path) -> None:
+    name = b"X" + struct.pack("<I", 100_000) + b"a\nb!" * 25_000
+    with pytest.raises(UsageError) as caught:
+        read_pickled(b"\x80\x04" + name + name + b"\x93.", tmp_path / "x.npy")
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 300
 
 
 def test_archives_that_are_odd(tmp_path: Path) -> None:

@@ -349,3 +349,23 @@ def test_what_a_killed_writer_left_goes_whatever_the_file_is_called(tmp_path: Pa
     left.write_bytes(file.path.read_bytes())
     file.update(None, lambda content: content.without(["Ann"]))
     assert not left.exists()
+
+
+def test_more_than_can_be_encrypted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cipher takes two gigabytes; what holds more has no traceback for an answer."""
+
+    class Full:
+        def encrypt(self, *arguments: bytes) -> bytes:
+            raise OverflowError("Data or associated data too long. Max 2**31 - 1 bytes")
+
+        decrypt = encrypt
+
+    file = GalleryFile(tmp_path / "people.gallery", key=KEY)
+    enrol(file, "Ann", 1)
+    before = file.path.read_bytes()
+    monkeypatch.setattr("streamer.people.container._cipher", lambda key, salt: Full())
+    with pytest.raises(GalleryError, match=r"the key does not fit \S+people\.gallery, or the file is damaged"):
+        file.load()
+    with pytest.raises(GalleryError, match="an encrypted file holds at most 2 GB; put more people into a gallery of"):
+        enrol(GalleryFile(tmp_path / "other.gallery", key=KEY), "Ben", 2)
+    assert file.path.read_bytes() == before

@@ -116,6 +116,18 @@ def test_every_protocol(tmp_path: Path, protocol: int) -> None:
     assert np.allclose(found["Ann"], faces(1)[0])
 
 
+def test_names_out_of_an_array_are_names(tmp_path: Path) -> None:
+    """As `dict(zip(names, vectors))` of numpy's arrays has them."""
+    table = dict(zip(np.array(["Ann", "J\xf6rg"]), faces(1), strict=True))
+    for protocol in (2, 4):
+        found = read_pickled(pickle.dumps(table, protocol), tmp_path / "x.npy")
+        assert list(found) == ["Ann", "J\xf6rg"]
+        assert all(type(name) is str for name in found)
+    for wrong in ({np.float32(3): faces(1)}, {3: faces(1)}):
+        with pytest.raises(UsageError, match="its names are no text"):
+            read_pickled(pickle.dumps(wrong), tmp_path / "x.npy")
+
+
 def test_the_model_of_a_dictionary_has_to_be_named(tmp_path: Path) -> None:
     path = save(tmp_path / "known.npy", {"Ann": faces(1)[0]})
     with pytest.raises(UsageError, match="--model"):

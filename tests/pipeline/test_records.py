@@ -261,9 +261,10 @@ def test_attendance_and_audit_have_a_file_each(tmp_path: Path) -> None:
 def test_an_attendance_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = Attendance(tmp_path / "who.csv")
 
-    def full(self: Path, target: Path) -> Path:
+    def full(made: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr("os.link", full)
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StreamerError, match="No space left"):
         listed.write()

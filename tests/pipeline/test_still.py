@@ -25,11 +25,17 @@ def street() -> Picture:
 
 
 class Finds:
-    def __init__(self, *found: object) -> None:
+    """Finds this where the street is upright, as it is: the face is known by its samples."""
+
+    def __init__(self, *found: Detection) -> None:
         self._found = found
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
-        return [[one for one in self._found if isinstance(one, Detection)] for _ in pictures]
+        return [list(self._found) if self._upright(picture) else [] for picture in pictures]
+
+    @staticmethod
+    def _upright(picture: Picture) -> bool:
+        return np.array_equal(picture.planes[0][60:124, 100:164], face())
 
     def close(self) -> None:
         pass

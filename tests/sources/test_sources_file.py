@@ -396,3 +396,12 @@ def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
     finally:
         gc.enable()
     source.close()
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic", b"mif1"])
+def test_pictures_in_a_video_container_are_refused(brand: bytes, tmp_path: Path) -> None:
+    """Of their tiles one would be shown, and what their transparency hides."""
+    path = tmp_path / "a.avif"
+    path.write_bytes(b"\0\0\0\x20ftyp" + brand + bytes(100))
+    with pytest.raises(InputError, match=r"a\.avif is a picture \(AVIF or HEIC\) .*; save it as JPEG or PNG"):
+        opened(path)

@@ -22,7 +22,7 @@ from streamer.core.options import Context
 from streamer.core.types import Captured
 from streamer.sources import Source
 from streamer.sources._av import Decoder
-from streamer.sources.rtsp import Options, build
+from streamer.sources.rtsp import Options, build, claims
 
 SECRET = "s3cret/@:?#%"
 
@@ -126,6 +126,27 @@ def test_a_killed_server_is_a_lost_source(clip: Path) -> None:
                 pictures(source, 1000)
         finally:
             source.close()
+
+
+@pytest.mark.parametrize("url", ["rtsp://ann:s3 c/ret@10.0.0.7/live", "rtsp://ann:s3 \tc/ret@10.0.0.7:x/live"])
+def test_a_password_with_a_blank_is_not_repeated(url: str) -> None:
+    """In other text, an address ends at a blank."""
+    claim = claims(url)
+    assert claim is not None
+    assert claim.text.startswith("rtsp://***@10.0.0.7")
+    with pytest.raises(InputError) as caught:
+        build(Options(url=url, open_timeout_s=0.1), Context())
+    assert "s3" not in str(caught.value)
+    assert "ret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_pictures_beyond_the_bounds_are_not_decoded(
+    server: RtspServer, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.sources.rtsp.BOUNDS", {"max_pixels": "100"})
+    with pytest.raises(InputError, match=r"before the first picture|no whole picture|cannot be opened|no video"):
+        opened(server.url(), transport=transport, picture_timeout_s=2.0)
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])

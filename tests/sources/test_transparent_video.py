@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +16,9 @@ from typer.testing import CliRunner
 
 from streamer.cli.app import app
 from streamer.config.parts import build
-from streamer.core.errors import InputError
+from streamer.core.errors import InputError, SourceLost
 from streamer.core.options import Context
+from streamer.core.picture import Picture
 from streamer.core.transparency import NOTE
 from streamer.core.types import Captured
 from streamer.sources import Source, _av
@@ -45,15 +48,15 @@ def art(opacity: int = 0) -> NDArray[np.uint8]:
     return bgra
 
 
-def video(path: Path, codec: str, format: str, opacity: int = 0) -> Path:
+def video(path: Path, codec: str, format: str, opacity: int = 0, number: int = 5) -> Path:
     options = {"lossless": "1"} if codec == "libvpx-vp9" else {}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(25), options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, format
-        for number in range(5):
+        for pts in range(number):
             frame = av.VideoFrame.from_ndarray(art(opacity), format="bgra").reformat(format=format)
-            frame.pts = number
+            frame.pts = pts
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -113,3 +116,46 @@ def test_without_a_decoder_for_it_the_video_is_refused(tmp_path: Path, monkeypat
     monkeypatch.setitem(_av._WITH_ALPHA, "vp9", "libvpx-of-nobody")
     with pytest.raises(InputError, match=r"has no libvpx-of-nobody to see that; lay it on a colour first"):
         opened(path)
+
+
+def test_the_other_decoder_keeps_to_the_bounds_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = video(tmp_path / "a.webm", "libvpx-vp9", "yuva420p")
+    monkeypatch.setattr(_av, "BOUNDS", {"max_pixels": "100"})
+    with pytest.raises(InputError, match=r"a\.webm"):
+        opened(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads as Linux lists them")
+def test_frames_start_no_threads_of_their_own(tmp_path: Path) -> None:
+    """Every frame had a converter with threads, which lived until memory was tidied: hundreds, of a folder of films."""
+    path = tmp_path / "a.cdg"
+    path.write_bytes(b"\x89><Bas-1eNaNURL>a.mp4</BaseURL></Period></MPD>")  # to FFmpeg, graphics of a karaoke disc
+
+    def played() -> None:
+        with closing(opened(path)) as source:
+            while source.read() is not None:
+                pass
+
+    tasks = Path("/proc/self/task")
+    gc.collect()
+    gc.disable()
+    try:
+        played()
+        before = len(list(tasks.iterdir()))
+        for _ in range(30):
+            played()
+        assert len(list(tasks.iterdir())) <= before + 8
+    finally:
+        gc.enable()
+
+
+def test_a_conversion_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are no threads left, FFmpeg's word is an error of the system."""
+    source = opened(video(tmp_path / "a.mkv", "ffv1", "bgra"))
+
+    def fail(frame: av.VideoFrame, stream: av.VideoStream) -> Picture:
+        raise av.error.BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("streamer.sources.file.upright", fail)
+    with closing(source), pytest.raises(SourceLost, match=r"a\.mkv can no longer be read: Resource temporarily"):
+        source.read()

