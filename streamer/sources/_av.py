@@ -261,7 +261,10 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
 
     To the nearest quarter: 0, 90, 180 or 270.
     """
-    side_data: Any = frame.side_data  # PyAV's types know of one kind only
+    try:
+        side_data: Any = frame.side_data  # PyAV's types know of one kind only
+    except ValueError:  # PyAV lists no side data at all if it does not know a kind of it, for example EXIF
+        return False, round(frame.rotation / 90) % 4 * 90
     if "DISPLAYMATRIX" not in side_data:
         return False, 0
     a, b, _, c, d = struct.unpack("=5i", bytes(side_data["DISPLAYMATRIX"])[:20])

@@ -20,6 +20,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.types import Captured
+from streamer.sources._av import _orientation, shown_size
 from streamer.sources.file import FileSource, Options, build
 
 
@@ -149,6 +150,34 @@ def test_rotation_is_honoured(tmp_path: Path, clockwise: int, mirrored: bool, co
         assert luma_at(one.image, *corner) > 220
         others = {(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _BOTTOM)} - {corner}
         assert all(luma_at(one.image, *other) < 200 for other in others)
+
+
+class _UnknownSideData:
+    """A frame of which PyAV lists no side data, because it does not know a kind of it."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        self._frame = frame
+
+    def __getattr__(self, name: str) -> object:
+        if name == "side_data":
+            raise ValueError("31 is not a valid Type")
+        return getattr(self._frame, name)
+
+
+@pytest.mark.parametrize("clockwise", [0, 90, 180, 270])
+def test_rotation_is_honoured_beside_side_data_that_nobody_knows(tmp_path: Path, clockwise: int) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=1)
+    turn_clip(path, clockwise, mirrored=False)
+    with av.open(path) as file:
+        frame: Any = _UnknownSideData(next(file.decode(video=0)))
+        assert shown_size(frame, file.streams.video[0]) == ((160, 120) if clockwise % 180 == 0 else (120, 160))
+        assert _orientation(frame) == (False, -clockwise % 360)
+
+
+def test_a_camera_file_with_exif_in_its_frames_plays(media: Path) -> None:
+    source, pictures = played(media / "cases" / "mjpeg_exif.avi")
+    assert len(pictures) == 30
+    assert source.info.width == pictures[0].image.width
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
