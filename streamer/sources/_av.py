@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "pick_video", "shown_size", "upright"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "others", "pick_video", "shown_size", "upright"]
 
 BOUNDS = {"max_pixels": "100000000"}
 """For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
 _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
+_PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
+"""Codecs of single pictures: such a stream beside a video is its cover."""
 _SANE_ASPECT = (0.25, 4.0)
 """Shapes of pixels outside this range are mistakes of the program that wrote the file."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -239,14 +241,36 @@ class Timeline:
 
 
 def pick_video(container: InputContainer) -> VideoStream | None:
-    """The stream to show: the first that can be decoded and is not the cover picture of a piece of music."""
+    """The stream to show: the one marked as default, or else the first; a cover picture only where nothing else is.
+
+    Players choose so. Some files begin with a small preview, or with a cover picture that is not marked as one.
+    """
     from av.stream import Disposition
 
-    for stream in container.streams.video:
-        has_decoder = stream.codec_context is not None
-        if has_decoder and not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
+    def rank(stream: VideoStream) -> tuple[bool, bool]:
+        return stream.codec_context.name in _PICTURE_CODECS, not stream.disposition & Disposition.default
+
+    shown = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return min(
+        (stream for stream in shown if not stream.disposition & Disposition.attached_pic), key=rank, default=None
+    )
+
+
+def others(container: InputContainer, picked: VideoStream) -> str:
+    """For people: which stream is shown, and which are not; empty where there is one."""
+    from av.stream import Disposition
+
+    left = [
+        stream
+        for stream in container.streams.video
+        if stream is not picked and stream.codec_context is not None
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    return f"shows {_named(picked)} and leaves out {', '.join(map(_named, left))}" if left else ""
+
+
+def _named(stream: VideoStream) -> str:
+    return f"stream {stream.index} ({stream.codec_context.name} {stream.width}x{stream.height})"
 
 
 def _aspect(frame: av.VideoFrame, stream: VideoStream) -> float:

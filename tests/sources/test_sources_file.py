@@ -180,6 +180,21 @@ def test_a_camera_file_with_exif_in_its_frames_plays(media: Path) -> None:
     assert source.info.width == pictures[0].image.width
 
 
+@pytest.mark.parametrize(("name", "frames"), [("late_video.mkv", 75), ("midgop.ts", 50)])
+def test_a_file_that_begins_before_its_first_picture_is_not_cut_off(media: Path, name: str, frames: int) -> None:
+    source, pictures = played(media / "cases" / name)
+    assert len(pictures) == frames
+    assert not [one for one in source.warnings if "cut off" in one]
+
+
+@pytest.mark.parametrize("name", ["twostreams.mkv", "coverplain.mkv"])
+def test_the_stream_that_players_show_is_shown(media: Path, name: str) -> None:
+    source, pictures = played(media / "cases" / name)
+    assert len(pictures) == 75
+    assert pictures[0].image.size == (640, 360)
+    assert any("shows stream 1 (h264 640x360) and leaves out stream 0" in one for one in source.warnings)
+
+
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
     source, pictures = played(make_clip(tmp_path / "a.mp4", frames=2, aspect=Fraction(4, 3)))
     assert (source.info.width, source.info.height) == (214, 120)
