@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from streamer.core.errors import InputError
-from streamer.core.picture import Picture, even
 
 if TYPE_CHECKING:
     import av
@@ -18,14 +16,14 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["BOUNDS", "Decoder", "Timeline", "Upright", "describe", "pick_video", "shown_size"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "others", "pick_video"]
 
 BOUNDS = {"max_pixels": "100000000"}
 """For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
 _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
-_SANE_ASPECT = (0.25, 4.0)
-"""Shapes of pixels outside this range are mistakes of the program that wrote the file."""
+_PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
+"""Codecs of single pictures: such a stream beside a video is its cover."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _WAITED_S = 0.006
 """A packet that had to be waited for so long is of the present."""
@@ -256,79 +254,33 @@ class Timeline:
 
 
 def pick_video(container: InputContainer) -> VideoStream | None:
-    """The stream to show: the first that can be decoded and is not the cover picture of a piece of music."""
+    """The stream to show: the one marked as default, or else the first; a cover picture only where nothing else is.
+
+    Players choose so. Some files begin with a small preview, or with a cover picture that is not marked as one.
+    """
     from av.stream import Disposition
 
-    for stream in container.streams.video:
-        has_decoder = stream.codec_context is not None
-        if has_decoder and not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
+    def rank(stream: VideoStream) -> tuple[bool, bool]:
+        return stream.codec_context.name in _PICTURE_CODECS, not stream.disposition & Disposition.default
+
+    shown = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return min(
+        (stream for stream in shown if not stream.disposition & Disposition.attached_pic), key=rank, default=None
+    )
 
 
-def _aspect(frame: av.VideoFrame, stream: VideoStream) -> float:
-    """Width of a pixel over its height."""
-    shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    aspect = float(shape) if shape else 1.0
-    return aspect if _SANE_ASPECT[0] <= aspect <= _SANE_ASPECT[1] else 1.0
+def others(container: InputContainer, picked: VideoStream) -> str:
+    """For people: which stream is shown, and which are not; empty where there is one."""
+    from av.stream import Disposition
+
+    left = [
+        stream
+        for stream in container.streams.video
+        if stream is not picked and stream.codec_context is not None
+        if not stream.disposition & Disposition.attached_pic
+    ]
+    return f"shows {_named(picked)} and leaves out {', '.join(map(_named, left))}" if left else ""
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
-    """What the display matrix asks for: left and right swapped first; then so many degrees counter-clockwise.
-
-    To the nearest quarter: 0, 90, 180 or 270.
-    """
-    side_data: Any = frame.side_data  # PyAV's types know of one kind only
-    if "DISPLAYMATRIX" not in side_data:
-        return False, 0
-    a, b, _, c, d = struct.unpack("=5i", bytes(side_data["DISPLAYMATRIX"])[:20])
-    mirrored = a * d - b * c < 0
-    # The first column tells where the x axis goes; y points downwards, so a positive angle turns clockwise.
-    clockwise = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
-    return mirrored, round(-clockwise / 90) % 4 * 90
-
-
-def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """Width and height of the frame as a person should see it."""
-    width, height = frame.width, frame.height
-    aspect = _aspect(frame, stream)
-    if aspect != 1.0:
-        width = even(round(width * aspect))
-    return (height, width) if _orientation(frame)[1] % 180 else (width, height)
-
-
-class Upright:
-    """Frames of one stream as a person should see them: square pixels, turned as their metadata say.
-
-    PyAV frees a frame whose side data were looked at only when Python collects garbage. At 4K that came to a gigabyte.
-    So they are looked at where the angle is another than that of the frame before.
-    """
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._stream = stream
-        self._angle: int | None = None
-        self._turn = False, 0
-
-    def __call__(self, frame: av.VideoFrame) -> Picture:
-        """The frame as a picture."""
-        if frame.rotation != self._angle:
-            self._angle, self._turn = frame.rotation, _orientation(frame)
-        picture = Picture.from_av(frame)
-        aspect = _aspect(frame, self._stream)
-        if aspect != 1.0:
-            picture = picture.scaled(even(round(frame.width * aspect)), frame.height)
-        mirrored, quarter = self._turn
-        return (picture.mirrored() if mirrored else picture).rotated(quarter)
-
-
-def describe(frame: av.VideoFrame, stream: VideoStream) -> str:
-    """For people: codec, samples, and what is done to show it right."""
-    parts = [stream.codec_context.name, frame.format.name]
-    if (frame.width, frame.height) != shown_size(frame, stream):
-        parts.append(f"stored as {frame.width}x{frame.height}")
-    mirrored, quarter = _orientation(frame)
-    if mirrored:
-        parts.append("mirrored")
-    if quarter:
-        parts.append(f"turned by {quarter} degrees")
-    return ", ".join(parts)
+def _named(stream: VideoStream) -> str:
+    return f"stream {stream.index} ({stream.codec_context.name} {stream.width}x{stream.height})"

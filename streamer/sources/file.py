@@ -21,7 +21,8 @@ from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import BOUNDS, Decoder, Timeline, Upright, describe, pick_video, shown_size
+from streamer.sources._av import BOUNDS, Decoder, Timeline, others, pick_video
+from streamer.sources._upright import Upright, describe, shown_size
 
 if TYPE_CHECKING:
     import av
@@ -179,6 +180,8 @@ class FileSource:
         self.info = self._describe(self._first, live=realtime)
         if may_be_transparent(self._first.format):
             self.warnings.append(f"{path.name}: {NOTE}")
+        if note := others(self._container, self._stream):
+            self.warnings.append(f"{path.name} {note}")
 
     def _first_frame(self) -> av.VideoFrame:
         import av
@@ -282,7 +285,10 @@ class FileSource:
             return
         self._ended = True
         self._tell_damage()
-        played_s, stated_s = self._end_s - (self._start_s or 0.0), self.info.duration_s
+        begins_s, stated_s = self._start_s or 0.0, self.info.duration_s
+        if self._container.start_time is not None:  # sound, or pictures that lack others, may begin before
+            begins_s = min(begins_s, self._container.start_time / 1e6)
+        played_s = self._end_s - begins_s
         if self._container.format.name in _NO_LENGTH:
             return
         if stated_s is not None and played_s < stated_s - max(_SHORT_S, 2 * self._interval_s):

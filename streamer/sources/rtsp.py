@@ -17,9 +17,10 @@ from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import BOUNDS, Decoder, Timeline, Upright, describe, pick_video, shown_size
+from streamer.sources._av import BOUNDS, Decoder, Timeline, pick_video
 from streamer.sources._network import SCHEMES, Address, explain, knock, without_login
 from streamer.sources._unread import opened, unread_bytes
+from streamer.sources._upright import Upright, describe, shown_size
 
 if TYPE_CHECKING:
     import av

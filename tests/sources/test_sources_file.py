@@ -21,6 +21,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.types import Captured
+from streamer.sources._upright import _orientation, shown_size
 from streamer.sources.file import FileSource, Options, build
 
 
@@ -150,6 +151,49 @@ def test_rotation_is_honoured(tmp_path: Path, clockwise: int, mirrored: bool, co
         assert luma_at(one.image, *corner) > 220
         others = {(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _BOTTOM)} - {corner}
         assert all(luma_at(one.image, *other) < 200 for other in others)
+
+
+class _UnknownSideData:
+    """A frame of which PyAV lists no side data, because it does not know a kind of it."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        self._frame = frame
+
+    def __getattr__(self, name: str) -> object:
+        if name == "side_data":
+            raise ValueError("31 is not a valid Type")
+        return getattr(self._frame, name)
+
+
+@pytest.mark.parametrize("clockwise", [0, 90, 180, 270])
+def test_rotation_is_honoured_beside_side_data_that_nobody_knows(tmp_path: Path, clockwise: int) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=1)
+    turn_clip(path, clockwise, mirrored=False)
+    with av.open(path) as file:
+        frame: Any = _UnknownSideData(next(file.decode(video=0)))
+        assert shown_size(frame, file.streams.video[0]) == ((160, 120) if clockwise % 180 == 0 else (120, 160))
+        assert _orientation(frame) == (False, -clockwise % 360)
+
+
+def test_a_camera_file_with_exif_in_its_frames_plays(media: Path) -> None:
+    source, pictures = played(media / "cases" / "mjpeg_exif.avi")
+    assert len(pictures) == 30
+    assert source.info.width == pictures[0].image.width
+
+
+@pytest.mark.parametrize(("name", "frames"), [("late_video.mkv", 75), ("midgop.ts", 50)])
+def test_a_file_that_begins_before_its_first_picture_is_not_cut_off(media: Path, name: str, frames: int) -> None:
+    source, pictures = played(media / "cases" / name)
+    assert len(pictures) == frames
+    assert not [one for one in source.warnings if "cut off" in one]
+
+
+@pytest.mark.parametrize("name", ["twostreams.mkv", "coverplain.mkv"])
+def test_the_stream_that_players_show_is_shown(media: Path, name: str) -> None:
+    source, pictures = played(media / "cases" / name)
+    assert len(pictures) == 75
+    assert pictures[0].image.size == (640, 360)
+    assert any("shows stream 1 (h264 640x360) and leaves out stream 0" in one for one in source.warnings)
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
