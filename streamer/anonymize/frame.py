@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 
 from streamer.core.picture import Picture
+from streamer.core.reasons import CoverReason
 
 __all__ = ["AnonymizedFrame", "derive", "slate"]
 
@@ -33,26 +35,52 @@ class AnonymizedFrame:
     """True when the whole frame is hidden."""
     name: str | None = None
     """Stills: the picture's path relative to the input."""
+    why: CoverReason | None = None
+    """Why it is covered, where that is known."""
     gallery_version: int | None = None
     """On which a face in it may be seen; None when none is. An output covers it when the gallery is another by then."""
 
 
-def slate(seq: int, t: float, size: tuple[int, int], text: str = "", *, name: str | None = None) -> AnonymizedFrame:
-    """A covered frame: flat dark grey with `text` in the middle. size: width and height in pixels."""
+def slate(
+    seq: int,
+    t: float,
+    size: tuple[int, int],
+    text: str = "",
+    *,
+    below: str = "",
+    name: str | None = None,
+    why: CoverReason | None = None,
+) -> AnonymizedFrame:
+    """A covered frame: flat dark grey with `text` in the middle. size: width and height in pixels.
+
+    below: a line of smaller text. name: of the still that it stands for.
+    """
+    return AnonymizedFrame(seq, t, _slate_picture(size, text, below), covered=True, name=name, why=why)
+
+
+@lru_cache(maxsize=2)
+def _slate_picture(size: tuple[int, int], text: str, below: str) -> Picture:
+    """Drawn once: a slate is shown for long."""
     width, height = size
     image = Picture.blank(width, height, luma=_SLATE_LUMA)
-    if text and min(size) >= 32:
-        # Hershey capitals are about 21 px high at scale 1; the text takes at most 80 % of the width.
-        scale = max(0.2, height / 360)
-        (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        scale *= min(1.0, 0.8 * width / max(1, text_width))
-        (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        origin = ((width - text_width) // 2, (height + text_height) // 2)
-        thickness = max(1, round(height / 360))
-        cv2.putText(
-            image.planes[0], text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (_TEXT_LUMA,), thickness, cv2.LINE_AA
-        )
-    return AnonymizedFrame(seq, t, image.frozen(), covered=True, name=name)
+    if min(size) >= 32:
+        # Hershey capitals are about 21 px high at scale 1.
+        _write_on(image, text, height // 2, height / 360)
+        _write_on(image, below, height * 3 // 4, height / 720)
+    return image.frozen()
+
+
+def _write_on(image: Picture, text: str, middle: int, scale: float) -> None:
+    """One line, in the middle of the width, of which it takes at most 80 %."""
+    if not text:
+        return
+    scale = max(0.2, scale)
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    scale *= min(1.0, 0.8 * image.width / max(1, width))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    origin = ((image.width - width) // 2, middle + height // 2)
+    thickness = max(1, round(image.height / 360))
+    cv2.putText(image.planes[0], text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (_TEXT_LUMA,), thickness, cv2.LINE_AA)
 
 
 def derive(
@@ -69,5 +97,6 @@ def derive(
         picture.frozen(),
         covered=frame.covered,
         name=frame.name,
+        why=frame.why,
         gallery_version=frame.gallery_version,
     )

@@ -64,6 +64,7 @@ def seal(
     rules: Freshness,
     zones: ZoneOptions = NO_ZONES,
     revoked: bool = False,
+    without_plan: CoverReason = CoverReason.NO_PLAN,
     on_cover: Callable[[CoverReason], None] = lambda why: None,
     on_failure: Callable[[EffectError], None] = lambda error: None,
 ) -> AnonymizedFrame:
@@ -74,6 +75,7 @@ def seal(
     what is in them.
 
     revoked: something that was shown before may not be seen any more; the effect forgets what it learned.
+    without_plan: why there is none, where there is none.
     on_cover: told why, when the whole frame was covered. on_failure: told the error, when the effect failed.
     """
     why = objection(frame, plan, rules)
@@ -98,8 +100,9 @@ def seal(
         effect.forget()
     except Exception as error:
         on_failure(EffectError(f"the effect failed: {type(error).__name__}: {error}"))
-    on_cover(why or CoverReason.NO_PLAN)
-    return slate(frame.seq, frame.t, frame.image.size, name=frame.name)
+    why = without_plan if why is None or why is CoverReason.NO_PLAN else why
+    on_cover(why)
+    return slate(frame.seq, frame.t, frame.image.size, name=frame.name, why=why)
 
 
 def shown(tracks: Sequence[tuple[TrackBox, Verdict]], t: float, rules: Freshness) -> list[tuple[TrackBox, Reveal]]:

@@ -25,6 +25,7 @@ from rich.text import Text
 
 from streamer.core.errors import printable
 from streamer.core.logs import StreamLog
+from streamer.core.reasons import Emission
 from streamer.core.types import SourceInfo
 from streamer.inference.models.store import Store
 from streamer.pipeline.pipeline import Status
@@ -210,9 +211,10 @@ class View:
 def live_line(status: Status) -> str:
     """The status line of a live stream."""
     latency = "-" if status.latency_s is None else f"{1e3 * status.latency_s:.0f} ms"
+    camera = "" if status.camera_s is None else f" (from the camera {1e3 * status.camera_s:.0f} ms)"
     return (
         f"{status.info.name}  {status.elapsed_s:.0f} s  {status.fps:.1f} fps  dropped {status.drops}  "
-        f"latency {latency}  faces {status.faces}  covered {status.covered}"
+        f"latency {latency}{camera}  faces {status.faces}  covered {status.covered}"
     )
 
 
@@ -230,5 +232,13 @@ def summary_line(summary: dict[str, Any]) -> str:
     return (
         f"{summary['input']['name']}: {frames} {'frame' if frames == 1 else 'frames'} in {summary['wall_s']:.1f} s "
         f"({summary['fps']:.1f} fps), faces hidden {summary['faces_hidden']}, "
-        f"frames covered whole {summary['covered']['total']}, dropped {summary['dropped']['total']} -> {outputs}"
+        f"frames covered whole {summary['covered']['total']}, dropped {summary['dropped']['total']}"
+        f"{_filled(summary)} -> {outputs}"
     )
+
+
+def _filled(summary: dict[str, Any]) -> str:
+    """What outputs got in place of frames, where they did: a picture again, a slate."""
+    words = {Emission.REPEAT: "shown again", Emission.SLATE: "slates"}
+    numbers = {kind: sum(taken.get(kind, 0) for taken in summary["emitted"].values()) for kind in words}
+    return "".join(f", {words[kind]} {number}" for kind, number in numbers.items() if number)

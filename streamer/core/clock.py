@@ -18,8 +18,9 @@ to each other than they were taken.
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, replace
+
+from streamer.core.arrivals import Run, Wait
 
 __all__ = ["FileClock", "LiveClock", "Moment"]
 
@@ -29,20 +30,6 @@ _LEAP_S = 10.0
 """A step so much longer than the time that passed is a clock that was set, not a picture taken so much later."""
 _SLACK_S = 0.1
 """So much may steps be shortened in a row, as jitter needs it; this much per second is forgiven."""
-_WAITED_S, _WAITED_SHARE = 0.002, 0.1
-"""A reader that waited this long, and this share of the time since the picture before, had nothing else to read."""
-_RUN_S = 0.7
-"""Pictures that were waited for are looked at together over this time."""
-_PROVEN_RUN_S = 1.5
-"""Over this time where the rate has proved right before: jitter looks like another rate for shorter."""
-_RUN_LEAST_S = 0.3
-_RATE_OFF = 0.05
-"""A rate that differs by less is taken for the present one: differences so small are followed by moving the clock."""
-_RATE_OFF_S = 0.1
-"""So far must the clock have come to be wrong within the run."""
-_RATE_ERRORS = 4.0
-"""So many standard errors must the difference be."""
-_RATES = 1 / 50, 50.0
 _ON_TIME_S = 0.02
 _DRY_S = 0.5
 """A segmented source that was waited for, and is later than this, has run dry; fetching the next segment takes less."""
@@ -121,7 +108,7 @@ class LiveClock:
         """Early pictures are to be held, not passed over. It may become so: see `_PASS_OVER_S`."""
         self._last: _Anchor | None = None
         self._last_t = -math.inf
-        self._run = _Run()
+        self._run = Run()
         self._owed_s = 0.0
         """Steps were shortened by so much lately."""
         self._early_since: float | None = None
@@ -131,7 +118,7 @@ class LiveClock:
     def restart(self) -> None:
         """The source was opened again: its clock may be another."""
         self._last = self._late_since = self._early_since = None
-        self._run = _Run()
+        self._run = Run()
         self._owed_s = 0.0
 
     def read(self, source_t: float | None, now: float, waited_s: float | None = None) -> Moment:
@@ -143,24 +130,24 @@ class LiveClock:
         if last is None:
             return self._settled(source_t, max(now, self._last_t + _SAME_TIME_S), now)
         passed = max(0.0, now - last.now)
-        waited = None if waited_s is None else waited_s >= max(_WAITED_S, _WAITED_SHARE * passed)
-        moment = self._moment(source_t, now, last, passed, waited)
-        return replace(moment, ready=waited is False)
+        wait = Wait.of(waited_s, passed)
+        moment = self._moment(source_t, now, last, passed, wait)
+        return replace(moment, ready=wait.long is False)
 
     @property
     def rate(self) -> float:
         """Seconds that pass while the source's clock goes on by one."""
         return self._run.rate
 
-    def _moment(self, source_t: float | None, now: float, last: _Anchor, passed: float, waited: bool | None) -> Moment:
+    def _moment(self, source_t: float | None, now: float, last: _Anchor, passed: float, wait: Wait) -> Moment:
         step, back = self._source_step(source_t, last, passed)
         if step is None:
             return self._silent(source_t, now, passed, last, back=back)
         due = last.t + step
         if due > now:
-            return self._early(source_t, now, due, passed, waited)
+            return self._early(source_t, now, due, passed, wait)
         self._early_since = None
-        t, broke = self._late(source_t, now, due, passed, waited)
+        t, broke = self._late(source_t, now, due, passed, wait)
         return self._settled(source_t, t, now, broke=broke)
 
     def _source_step(self, source_t: float | None, last: _Anchor, passed: float) -> tuple[float | None, bool]:
@@ -193,14 +180,14 @@ class LiveClock:
         moment = self._settled(stamp, t, now, broke=back, silent_s=silent_s)
         return Moment(moment.t, back, back, early=self.paced and moment.t > now)
 
-    def _early(self, source_t: float | None, now: float, due: float, passed: float, waited: bool | None) -> Moment:
+    def _early(self, source_t: float | None, now: float, due: float, passed: float, wait: Wait) -> Moment:
         """By the source's clock this picture's time has not come yet."""
         self._late_since = None
         if self.paced:
             moment = self._settled(source_t, due, now)
             return Moment(moment.t, early=True)
         owed_s = max(0.0, self._owed_s - _SLACK_S * passed) + due - now
-        if waited is False and owed_s > _SLACK_S:
+        if wait.long is False and owed_s > _SLACK_S:
             self._early_since = now if self._early_since is None else self._early_since
             if now - self._early_since <= _PASS_OVER_S and due - now <= _LEAP_S:
                 return Moment(due, early=True)
@@ -210,30 +197,28 @@ class LiveClock:
         self._owed_s = 0.0 if broke else owed_s
         if due - now > _SLACK_S:
             self._run.clear()  # its clock leapt, or what came before was late
-        self._note_arrival(source_t, now, waited)
+        self._note_arrival(source_t, now, wait)
         self._run.adapt()
         return self._settled(source_t, now, now, broke=broke)
 
-    def _late(
-        self, source_t: float | None, now: float, due: float, passed: float, waited: bool | None
-    ) -> tuple[float, bool]:
+    def _late(self, source_t: float | None, now: float, due: float, passed: float, wait: Wait) -> tuple[float, bool]:
         """On time or late. Returns its time, and whether nothing is known about the step to it."""
         self._owed_s = max(0.0, self._owed_s - _SLACK_S * passed)
-        if waited is None:
+        if wait.long is None:
             more = self._late_for_good(now - due, now)
             return due + more, more > 0
-        self._note_arrival(source_t, now, waited)
+        self._note_arrival(source_t, now, wait)
         if self.paced:  # it ran dry: from here on it is shown so much later, and runs dry no more
-            return (now if waited and now - due > _DRY_S else due), False
+            return (now if wait.long and now - due > _DRY_S else due), False
         self._run.adapt()
         lag = self._run.least_lag(due)
         if lag <= _ON_TIME_S:
             return due, False
         return due + (lag if lag > _STEP_UP_S else min(lag, max(passed / 2, lag / 2))), False
 
-    def _note_arrival(self, source_t: float | None, now: float, waited: bool | None) -> None:
-        if waited is not None and source_t is not None:
-            self._run.add(source_t, now, waited=waited)
+    def _note_arrival(self, source_t: float | None, now: float, wait: Wait) -> None:
+        if wait.long is not None and source_t is not None:
+            self._run.add(source_t, now, wait)
 
     def _late_for_good(self, late: float, now: float) -> float:
         """By how much the clock has to be moved up, because all pictures have been late for long."""
@@ -255,81 +240,3 @@ class LiveClock:
         self._last_t = t = max(t, self._last_t + _SAME_TIME_S)
         self._last = _Anchor(source_t, t, now, silent_s)
         return Moment(t, broke, broke)
-
-
-class _Run:
-    """Pictures in a row that were waited for: source's time and arrival. Only they say how the two clocks differ."""
-
-    def __init__(self) -> None:
-        self.rate = 1.0
-        """Seconds that pass while the source's clock goes on by one."""
-        self._points: deque[tuple[float, float]] = deque(maxlen=256)
-        self._proven = False
-        """The rate has proved right over a whole run."""
-        self._ready = 0
-        """Pictures in a row that were there already: some cameras send two at a time."""
-
-    def clear(self) -> None:
-        """What comes next has nothing to do with what came."""
-        self._points.clear()
-
-    def add(self, source_t: float, now: float, *, waited: bool) -> None:
-        """A picture arrived. One that was not waited for belongs to the one before it; two are a backlog."""
-        self._ready = 0 if waited else self._ready + 1
-        if self._ready > 1:
-            self.clear()
-            return
-        self._points.append((source_t, now))
-        while len(self._points) > 3 and now - self._points[0][1] > _PROVEN_RUN_S:
-            self._points.popleft()
-
-    def adapt(self) -> None:
-        """Take the rate at which the pictures came, where it differs beyond doubt."""
-        points, span_s = self._points, self._span_s
-        if len(points) < 3 or (len(points) < 4 and span_s < _RUN_LEAST_S):
-            return
-        if self._proven and span_s < 0.9 * _PROVEN_RUN_S:
-            return
-        slope, error = _fitted(list(points))
-        off = slope - self.rate
-        ticked = points[-1][0] - points[0][0]
-        beyond_doubt = abs(off) > max(_RATE_OFF * self.rate, _RATE_ERRORS * error)
-        if beyond_doubt and abs(off) * ticked > _RATE_OFF_S and self._throughout(off):
-            self.rate = min(max(slope, _RATES[0]), _RATES[1])
-        elif span_s >= _RUN_S:
-            self._proven = True
-
-    def _throughout(self, off: float) -> bool:
-        """Whether the rate is off in every part of the run, not because of one picture that was late."""
-        points = list(self._points)
-        size = 2 if len(points) < 6 else (len(points) + 1) // 2
-        parts = [points[start : start + size] for start in range(len(points) - size + 1)]
-        return all((_fitted(part)[0] - self.rate) / off > 0.5 for part in parts)
-
-    @property
-    def _span_s(self) -> float:
-        return self._points[-1][1] - self._points[0][1] if self._points else 0.0
-
-    def least_lag(self, due: float) -> float:
-        """How late the least late of the pictures is, when the last one's time is `due`."""
-        if len(self._points) < 3 or self._span_s < _RUN_LEAST_S:
-            return 0.0
-        present, latest = self._points[-1]
-        least = math.inf
-        for source_t, now in reversed(self._points):
-            least = min(least, now - due - self.rate * (source_t - present))
-            if latest - now >= _RUN_S:
-                break
-        return max(0.0, least)
-
-
-def _fitted(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """Slope of the line through at least two points, and its standard error."""
-    n = len(points)
-    mean_x, mean_y = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
-    xx = sum((x - mean_x) ** 2 for x, _ in points)
-    if xx <= 0:
-        return 1.0, math.inf
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / xx
-    rest = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
-    return slope, math.sqrt(rest / max(1, n - 2) / xx)

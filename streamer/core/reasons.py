@@ -27,6 +27,11 @@ class CoverReason(StrEnum):
     SCENE_BEGAN = "scene just began"
     CHANGED_UNWATCHED = "a face came or went between rare detections"
 
+    @property
+    def overload(self) -> bool:
+        """Whether the frame was covered only because the detector did not get to it in time."""
+        return self in (CoverReason.NO_PASS_IN_TIME, CoverReason.CHANGED_UNWATCHED)
+
 
 class HideReason(StrEnum):
     """Why a face is hidden."""
@@ -59,7 +64,10 @@ class DropReason(StrEnum):
     TOO_SLOW = "too slow"
     """The output was."""
     SHOWN_TOO_LATE = "shown too late"
+    TOO_MANY = "too many waited to be shown"
     TIME_FILLED = "came after its time was filled"
+    NOT_EXAMINED = "not examined in time, the one before stood for it"
+    UNSTEADY = "came while a slate stayed, lest they flicker"
 
 
 class Emission(StrEnum):

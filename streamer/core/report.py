@@ -32,9 +32,12 @@ class Status:
     faces: int
     fps: float
     latency_s: float | None
+    """From capture to the output."""
     elapsed_s: float
     notes: tuple[Note, ...] = ()
     """All so far."""
+    camera_s: float | None = None
+    """From the camera to the output, estimated by the source's clock; live only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,12 @@ class RunReport(_Part):
     detector_passes: int = Field(description="frames that the detector examined")
     emitted: dict[str, dict[str, int]] = Field(description=f"per output, what it took: {_listed(Emission)}")
     latency_ms: dict[str, _Percentiles] = Field(
-        description="per output, the time from capture to output; live: from capture by the source's clock, as if the "
-        "least delayed picture had come at once"
+        description="per output, the time from capture to output: what this program took"
+    )
+    camera_ms: dict[str, _Percentiles] = Field(
+        {},
+        description="live: per output, the time from the camera to output, by the source's clock; what even the "
+        "least delayed picture took on its way here is not in it",
     )
     stage_ms: dict[str, _Stage] = Field(description="per step, its time")
     other: dict[str, int] = Field(

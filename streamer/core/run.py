@@ -17,6 +17,16 @@ def _never_stops() -> Callable[[float], bool]:
     return threading.Event().wait
 
 
+@dataclass(slots=True)
+class Signal:
+    """Whether the source sends: told by the thread that reads it, asked by those that show."""
+
+    at: float | None = None
+    """When its last picture came, on the run's clock; also of pictures that are left out."""
+    frozen: bool = False
+    """It sends the same picture again and again."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """One run of one stream. The defaults are for tests: real time, and nobody stops it."""
@@ -30,6 +40,11 @@ class RunContext:
     """The run ends after so many seconds of the input; None: with the input."""
     max_failures: int = 1
     """So many failures of one part in a row end the run."""
+    signal: Signal = field(default_factory=Signal)
+
+    def time_of_day(self, t: float) -> str:
+        """A moment of the run's clock as people here call it."""
+        return time.strftime("%H:%M:%S", time.localtime(time.time() + t - self.clock()))
 
     @property
     def log(self) -> StreamLog:

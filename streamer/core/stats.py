@@ -59,8 +59,10 @@ class Stats:
         self._covers: Counter[CoverReason] = Counter()
         self._stage_s: defaultdict[str, float] = defaultdict(float)
         self._stage_n: Counter[str] = Counter()
-        self._captured_at: dict[int, float] = {}
+        self._captured_at: dict[int, tuple[float, float | None]] = {}
+        """When a frame was read, and when it was taken."""
         self._latency_s: dict[str, deque[float]] = {}
+        self._camera_s: dict[str, deque[float]] = {}
         self._emitted: dict[str, Counter[Emission]] = {}
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._faces = 0
@@ -68,11 +70,11 @@ class Stats:
 
     # -- telling it ---------------------------------------------------------------------------------------------
 
-    def captured(self, seq: int, now: float) -> None:
-        """A frame was read from the source."""
+    def captured(self, seq: int, now: float, taken_at: float | None = None) -> None:
+        """A frame was read from the source. taken_at: live, when its camera took it, as far as can be estimated."""
         with self._lock:
             self._counts.captured += 1
-            self._captured_at[seq] = now
+            self._captured_at[seq] = now, taken_at
             if len(self._captured_at) > 4096:  # frames that no sink ever got; the dict keeps insertion order
                 del self._captured_at[next(iter(self._captured_at))]
 
@@ -125,10 +127,12 @@ class Stats:
         """A sink took a frame."""
         with self._lock:
             self._emitted.setdefault(sink, Counter())[kind] += 1
-            captured = self._captured_at.get(seq)
-            if kind.fresh and captured is not None:
-                self._latency_s.setdefault(sink, deque(maxlen=_LATENCIES)).append(now - captured)
+            captured_at, taken_at = self._captured_at.get(seq, (None, None))
+            if kind.fresh and captured_at is not None:
+                self._latency_s.setdefault(sink, deque(maxlen=_LATENCIES)).append(now - captured_at)
                 self._recent.append(now)
+            if kind.fresh and taken_at is not None:
+                self._camera_s.setdefault(sink, deque(maxlen=_LATENCIES)).append(now - taken_at)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -185,8 +189,15 @@ class Stats:
 
     def latency_s(self) -> float | None:
         """Median latency over the last frames, of the sink that waits longest."""
+        return self._lately(self._latency_s)
+
+    def camera_s(self) -> float | None:
+        """The same from the camera on; None where nobody knows."""
+        return self._lately(self._camera_s)
+
+    def _lately(self, every: dict[str, deque[float]]) -> float | None:
         with self._lock:
-            recent = [list(values)[-30:] for values in self._latency_s.values() if values]
+            recent = [list(values)[-30:] for values in every.values() if values]
         return max((float(np.median(values)) for values in recent), default=None)
 
     def summary(self) -> dict[str, Any]:
@@ -197,6 +208,7 @@ class Stats:
             covers = {why.value: number for why, number in self._covers.items()}
             emitted = {sink: {kind.value: n for kind, n in kinds.items()} for sink, kinds in self._emitted.items()}
             latency = {sink: list(values) for sink, values in self._latency_s.items()}
+            camera = {sink: list(values) for sink, values in self._camera_s.items()}
             stage = {name: (self._stage_s[name], self._stage_n[name]) for name in self._stage_n}
             notes = [note.text for note in self._notes]
         if counts.further_notes:
@@ -210,6 +222,7 @@ class Stats:
             "detector_passes": counts.passes,
             "emitted": emitted,
             "latency_ms": {sink: _percentiles_ms(values) for sink, values in latency.items() if values},
+            "camera_ms": {sink: _percentiles_ms(values) for sink, values in camera.items()},
             "stage_ms": {
                 name: {"mean": round(1e3 * total / number, 3), "calls": number}
                 for name, (total, number) in sorted(stage.items())

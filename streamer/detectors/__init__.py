@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -18,6 +18,7 @@ __all__ = [
     "DetectorOptions",
     "InputPx",
     "Scores",
+    "Stepwise",
     "StillScores",
     "Verification",
     "scores_of",
@@ -184,6 +185,14 @@ def scores_of(detector: Detector) -> Scores | None:
     """The measured scores of a detector, its attribute `scores`; None when nobody measured them."""
     scores: Scores | None = getattr(detector, "scores", None)
     return scores
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A detector that works in several steps, each of which is a sign of life on a slow machine."""
+
+    on_step: Callable[[], None]
+    """Called after every step."""
 
 
 class Detector(Protocol):

@@ -6,7 +6,7 @@ A detector of this family is a `Head`: how its network wants its input, and what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -127,6 +127,8 @@ class OnnxDetector:
         self, runtime: onnxruntime.InferenceSession, head: Head, options: OnnxOptions, scores: Scores | None = None
     ) -> None:
         self.scores = scores
+        self.on_step: Callable[[], None] = lambda: None
+        """See `Stepwise`."""
         self._session = runtime
         self._input_name = runtime.get_inputs()[0].name
         self._head = head
@@ -147,6 +149,7 @@ class OnnxDetector:
                 together = copies[start : start + self._batch]
                 for scaled, faces in zip(together, self._run(together, size), strict=True):
                     found[scaled.picture].append(faces)
+                self.on_step()
         return [self._detections(faces) for faces in found]
 
     def warm_up(self, size: tuple[int, int]) -> None:

@@ -8,7 +8,7 @@ detector finds gets lost.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from streamer.core.geometry import iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
 from streamer.core.view import View, Window
-from streamer.detectors import Detector, DetectorOptions, scores_of
+from streamer.detectors import Detector, DetectorOptions, Stepwise, scores_of
 
 __all__ = ["Views", "in_views"]
 
@@ -71,6 +71,16 @@ class Views:
         self._inner = inner
         self._options = options
         self.scores = scores_of(inner)
+
+    @property
+    def on_step(self) -> Callable[[], None]:
+        """See `Stepwise`: the steps are the inner detector's."""
+        return self._inner.on_step if isinstance(self._inner, Stepwise) else lambda: None
+
+    @on_step.setter
+    def on_step(self, told: Callable[[], None]) -> None:
+        if isinstance(self._inner, Stepwise):
+            self._inner.on_step = told
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Find every face in a batch of pictures; see `Detector.detect`."""

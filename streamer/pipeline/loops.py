@@ -11,7 +11,8 @@ from streamer.anonymize.gate import Freshness, MaskOptions, seal, shown
 from streamer.anonymize.zones import ZoneOptions, zoned_out
 from streamer.core.channel import Closed
 from streamer.core.errors import EffectError, StreamerError, StuckError, redact
-from streamer.core.reasons import FailingPart
+from streamer.core.patience import Patience
+from streamer.core.reasons import CoverReason, DropReason, FailingPart
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
 from streamer.core.types import Planned, Reveal, TrackBox, Verdict
@@ -72,10 +73,9 @@ class SchedulerLoop:
         self._stats = run.stats
         self._clock = run.clock
         self._failures = _Failures(FailingPart.DETECTOR, run)
-        self._pass_timeout_s = pass_timeout_s
         self._embedder_failures = _Failures(FailingPart.EMBEDDER, run)
-        self._asked_at: float | None = None
-        self._wished_at: float | None = None
+        self._detector = Patience(pass_timeout_s, channels.progress)
+        self._embedder = Patience(pass_timeout_s)
         self._finished = False
 
     def work(self) -> None:
@@ -131,6 +131,9 @@ class SchedulerLoop:
         if self._detected and (result := self._results.get(0)) is not None:
             return self._take_result(result, now)
         if self._captured and (frame := self._raw.get(0)) is not None:
+            if self._scheduler.too_many(frame):
+                self._stats.dropped("capture", DropReason.PIPELINE_BUSY)
+                return []
             return self._scheduler.offer(frame, now)
         if self._at_end:
             self._finished = True
@@ -138,7 +141,7 @@ class SchedulerLoop:
         return []
 
     def _take_answer(self, answer: Answer, now: float) -> list[Planned]:
-        self._wished_at = None
+        self._embedder.answered()
         if isinstance(answer, EmbedFailed):
             self._embedder_failures.failed(answer.error)
             return self._scheduler.identified(None, now)
@@ -146,7 +149,7 @@ class SchedulerLoop:
         return self._scheduler.identified(answer, now)
 
     def _take_result(self, result: DetectionOutcome, now: float) -> list[Planned]:
-        self._asked_at = None
+        self._detector.answered()
         if isinstance(result, DetectionFailed):
             self._failures.failed(result.error)
             return self._scheduler.failed(result.request, now)
@@ -158,15 +161,15 @@ class SchedulerLoop:
 
     def _ask(self, now: float) -> None:
         if (request := self._scheduler.next_request()) is not None:
-            self._asked_at = now
+            self._detector.asked(now)
             self._requests.put(request)
-        elif self._asked_at is not None and now - self._asked_at > self._pass_timeout_s:
-            raise StuckError(f"the detector did not answer for {self._pass_timeout_s:g} s")
+        elif self._detector.ended(now):
+            raise StuckError(f"the detector did not answer for {self._detector.limit_s:g} s")
         if self._identity is not None and (wish := self._scheduler.next_identity()) is not None:
-            self._wished_at = now
+            self._embedder.asked(now)
             self._identity.requests.put(wish)
-        elif self._wished_at is not None and now - self._wished_at > self._pass_timeout_s:
-            raise StuckError(f"the embedder did not answer for {self._pass_timeout_s:g} s")
+        elif self._embedder.ended(now):
+            raise StuckError(f"the embedder did not answer for {self._embedder.limit_s:g} s")
 
 
 class Observer(Protocol):
@@ -309,7 +312,8 @@ class Render:
                 rules=rules,
                 zones=self._hiding.zones,
                 revoked=revoked,
-                on_cover=lambda why: self._stats.covered(planned.why or why),
+                without_plan=planned.why or CoverReason.NO_PLAN,
+                on_cover=self._stats.covered,
                 on_failure=failed.append,
             )
         return sealed, failed[0] if failed else None

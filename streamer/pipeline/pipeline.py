@@ -36,7 +36,7 @@ from streamer.detectors import Detector
 from streamer.effects import Effect
 from streamer.effects._measured import weakness
 from streamer.pipeline.assembly import Parts, detector_options
-from streamer.pipeline.channels import Channels
+from streamer.pipeline.channels import Channels, most_held
 from streamer.pipeline.loops import Hiding, Render, SchedulerLoop, Settings
 from streamer.pipeline.recognition import Recogniser, Recognition
 from streamer.sinks import Sink, StreamFormat
@@ -210,6 +210,7 @@ class Pipeline:
             faces=stats.faces(),
             fps=stats.fps(now),
             latency_s=stats.latency_s(),
+            camera_s=stats.camera_s(),
             elapsed_s=(self._ended or time.monotonic()) - self._started,
             notes=stats.notes(),
         )
@@ -250,6 +251,7 @@ class Pipeline:
         """Channels, then threads, from the sinks upwards: each one that starts finds the next one running."""
         self._channels = channels = Channels.make(
             live=info.live,
+            size=(info.width, info.height),
             on_drop=lambda frame: self._stats.dropped("capture", DropReason.PIPELINE_BUSY),
             sinks=[runner.channel for runner in self._runners],
             connect=self._people.connect,
@@ -267,7 +269,8 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, channels.requests, channels.results, self._stats, scope))
+        detecting = detector, channels.requests, channels.results, self._stats, scope, channels.progress
+        spawn("detector", lambda: detect.work(*detecting))
         if channels.identity is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:
@@ -288,6 +291,7 @@ class Pipeline:
             self._people.identity,
             live=info.live,
             stills=info.stills,
+            most_held=most_held((info.width, info.height)),
             # Only of detectors that have such a key is it known what verifying a real face comes to.
             verify=getattr(config.detector.options, "confirm", False),
         )

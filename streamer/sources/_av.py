@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from streamer.core.errors import InputError
-from streamer.core.picture import Picture, even
 
 if TYPE_CHECKING:
     import av
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
-__all__ = ["BOUNDS", "Decoder", "Timeline", "describe", "others", "pick_video", "shown_size", "upright"]
+__all__ = ["BOUNDS", "Decoder", "Timeline", "others", "pick_video"]
 
 BOUNDS = {"max_pixels": "100000000"}
 """For FFmpeg, when it opens anything: larger pictures are not decoded, whatever they announce. 8K has 33 million."""
@@ -26,10 +24,8 @@ _READ_ERRORS_IN_A_ROW = 16
 """Reading goes on after this many failed reads in a row at most: a disk that is gone fails for ever."""
 _PICTURE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")
 """Codecs of single pictures: such a stream beside a video is its cover."""
-_SANE_ASPECT = (0.25, 4.0)
-"""Shapes of pixels outside this range are mistakes of the program that wrote the file."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_WAITED_S = 0.003
+_WAITED_S = 0.006
 """A packet that had to be waited for so long is of the present."""
 _KEYS_CLOSE_S = 0.1
 """Where key frames come more often than this, hardly anything is lost by going on with one."""
@@ -53,8 +49,14 @@ class Decoder:
         *,
         limit_s: float | None = None,
         resume_at_key: bool = False,
+        unread: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._own = _seeing_alpha(stream)
+        self._context = self._own or stream.codec_context
+        self._unread = unread
+        """Bytes that have come and were not read; None: not known."""
+        self._spares = False
+        """Frames that no other is built upon are left out."""
         self._resume_at_key = resume_at_key
         """After damage, leave out as well what is built upon it, until a picture stands by itself."""
         self._smeared = False
@@ -107,9 +109,11 @@ class Decoder:
             asked = time.monotonic()
             packet = self._packet()
             waited_s = time.monotonic() - asked
-            self.waited_s += waited_s
             if packet is None:
                 return None
+            if (self._unread() or 0) > packet.size:  # it had not to wait for the network, but for the processor
+                waited_s = self.waited_s = 0.0
+            self.waited_s += waited_s
             if packet.stream.index == self._stream.index:  # the empty packets of the end know no other number
                 if self._skips(packet, waited_s):
                     self.skipped += 1
@@ -123,26 +127,35 @@ class Decoder:
         """So much lies unread, by time stamps: decode nothing more before a key frame of the present.
 
         Nothing is skipped where key frames are rare, or were not seen to come again. patient: nor where they do not
-        follow each other closely.
+        follow each other closely; then only frames that no other is built upon.
         """
         step_s = self._keys.step_s
+        self._spare(True)
         if self._skip_to_s is None and step_s is not None and step_s <= (_KEYS_CLOSE_S if patient else _KEYS_SOON_S):
             # A group that is not quite of the present is taken as well: there would be nothing to show until the next.
             self._skip_to_s = self._last_s + behind_s - step_s
             self._patience_s = step_s
+
+    def _spare(self, spare: bool) -> None:
+        """Leave out frames that no other is built upon, or not any more."""
+        if spare != self._spares:
+            self._spares = spare
+            self._context.skip_frame = "NONREF" if spare else "DEFAULT"
 
     def _skips(self, packet: Packet[Any], waited_s: float) -> bool:
         """Whether this packet is left out."""
         at_s = None if packet.pts is None or packet.time_base is None else float(packet.pts * packet.time_base)
         if packet.is_keyframe:
             self._keys.saw(at_s)
+        if waited_s >= _WAITED_S:
+            self._spare(False)
         if self._skip_to_s is not None and packet.size:
             if waited_s >= _WAITED_S:  # nothing lies unread any more, whatever the stamps say
                 self._skip_to_s = -math.inf
             if not packet.is_keyframe or (at_s is not None and at_s < self._skip_to_s):
                 return True
             self._skip_to_s, self._patience_s = None, 0.0
-            (self._own or self._stream.codec_context).flush_buffers()
+            self._context.flush_buffers()
         self._last_s = self._last_s if at_s is None else at_s
         return False
 
@@ -170,9 +183,9 @@ class Decoder:
         elif packet.size:
             self.cut = False
         try:
-            self._ready.extend(
-                packet.decode() if self._own is None else self._own.decode(packet if packet.size else None)
-            )
+            frames = packet.decode() if self._own is None else self._own.decode(packet if packet.size else None)
+            self._ready.extend(frames)
+            self.skipped += self._spares and bool(packet.size) and not frames
         except av.error.EOFError:  # the decoder was already told that nothing follows
             return
         except av.error.FFmpegError:  # decoders know many words for "this packet is nonsense"
@@ -271,60 +284,3 @@ def others(container: InputContainer, picked: VideoStream) -> str:
 
 def _named(stream: VideoStream) -> str:
     return f"stream {stream.index} ({stream.codec_context.name} {stream.width}x{stream.height})"
-
-
-def _aspect(frame: av.VideoFrame, stream: VideoStream) -> float:
-    """Width of a pixel over its height."""
-    shape = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    aspect = float(shape) if shape else 1.0
-    return aspect if _SANE_ASPECT[0] <= aspect <= _SANE_ASPECT[1] else 1.0
-
-
-def _orientation(frame: av.VideoFrame) -> tuple[bool, int]:
-    """What the display matrix asks for: left and right swapped first; then so many degrees counter-clockwise.
-
-    To the nearest quarter: 0, 90, 180 or 270.
-    """
-    try:
-        side_data: Any = frame.side_data  # PyAV's types know of one kind only
-    except ValueError:  # PyAV lists no side data at all if it does not know a kind of it, for example EXIF
-        return False, round(frame.rotation / 90) % 4 * 90
-    if "DISPLAYMATRIX" not in side_data:
-        return False, 0
-    a, b, _, c, d = struct.unpack("=5i", bytes(side_data["DISPLAYMATRIX"])[:20])
-    mirrored = a * d - b * c < 0
-    # The first column tells where the x axis goes; y points downwards, so a positive angle turns clockwise.
-    clockwise = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
-    return mirrored, round(-clockwise / 90) % 4 * 90
-
-
-def shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """Width and height of the frame as a person should see it."""
-    width, height = frame.width, frame.height
-    aspect = _aspect(frame, stream)
-    if aspect != 1.0:
-        width = even(round(width * aspect))
-    return (height, width) if _orientation(frame)[1] % 180 else (width, height)
-
-
-def upright(frame: av.VideoFrame, stream: VideoStream) -> Picture:
-    """The frame as a person should see it: square pixels, turned as its metadata say."""
-    picture = Picture.from_av(frame)
-    if _aspect(frame, stream) != 1.0:
-        width = even(round(frame.width * _aspect(frame, stream)))
-        picture = picture.scaled(width, frame.height)
-    mirrored, quarter = _orientation(frame)
-    return (picture.mirrored() if mirrored else picture).rotated(quarter)
-
-
-def describe(frame: av.VideoFrame, stream: VideoStream) -> str:
-    """For people: codec, samples, and what is done to show it right."""
-    parts = [stream.codec_context.name, frame.format.name]
-    if (frame.width, frame.height) != shown_size(frame, stream):
-        parts.append(f"stored as {frame.width}x{frame.height}")
-    mirrored, quarter = _orientation(frame)
-    if mirrored:
-        parts.append("mirrored")
-    if quarter:
-        parts.append(f"turned by {quarter} degrees")
-    return ", ".join(parts)

@@ -21,7 +21,8 @@ from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, others, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, others, pick_video
+from streamer.sources._upright import Upright, describe, shown_size
 
 if TYPE_CHECKING:
     import av
@@ -164,6 +165,7 @@ class FileSource:
         self._path = path
         self._container = container
         self._stream = stream
+        self._turned = Upright(stream)
         self._decoder = Decoder(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         self._interval_s = 1 / float(rate) if rate else 1 / _DEFAULT_FPS
@@ -266,7 +268,7 @@ class FileSource:
         import av
 
         try:
-            return upright(frame, self._stream)
+            return self._turned(frame)
         except (av.error.FFmpegError, OSError) as error:  # no memory, or no threads, for the conversion of its colours
             raise self._lost(error) from None
 

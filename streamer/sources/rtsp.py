@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -16,8 +17,10 @@ from streamer.core.reasons import DropReason
 from streamer.core.transparency import NOTE, may_be_transparent
 from streamer.core.types import Captured, SourceInfo
 from streamer.sources import Source
-from streamer.sources._av import BOUNDS, Decoder, Timeline, describe, pick_video, shown_size, upright
+from streamer.sources._av import BOUNDS, Decoder, Timeline, pick_video
 from streamer.sources._network import SCHEMES, Address, explain, knock, without_login
+from streamer.sources._unread import opened, unread_bytes
+from streamer.sources._upright import Upright, describe, shown_size
 
 if TYPE_CHECKING:
     import av
@@ -79,7 +82,7 @@ def build(options: Options, ctx: Context) -> Source:
     """Connect, log in, wait for the first picture. Raises InputError saying which of it failed, without the login."""
     address = Address.of(options.url)
     knock(address, options.open_timeout_s)
-    container = _open(address, options)
+    container, connection = opened(lambda: _open(address, options))
     try:
         stream = pick_video(container)
         if stream is None:
@@ -92,7 +95,7 @@ def build(options: Options, ctx: Context) -> Source:
             # A lost packet is a hole that the decoder would paint over. Elsewhere nothing gets lost, and cameras whose
             # streams are a little wrong should not be refused.
             stream.codec_context.options = {**BOUNDS, "err_detect": "explode"}
-        return NetworkSource(address, container, stream, options)
+        return NetworkSource(address, container, stream, options, unread=lambda: unread_bytes(connection))
     except BaseException:
         container.close()
         raise
@@ -122,13 +125,22 @@ def _open(address: Address, options: Options) -> InputContainer:
 class NetworkSource:
     """The source. See `Source` for the contract."""
 
-    def __init__(self, address: Address, container: InputContainer, stream: VideoStream, options: Options) -> None:
+    def __init__(
+        self,
+        address: Address,
+        container: InputContainer,
+        stream: VideoStream,
+        options: Options,
+        *,
+        unread: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self.warnings: list[str] = []
         self._address = address
         self._container = container
         self._stream = stream
+        self._upright = Upright(stream)
         self._read_timeout_s = options.read_timeout_s
-        self._decoder = Decoder(container, stream, limit_s=options.picture_timeout_s, resume_at_key=True)
+        self._decoder = Decoder(container, stream, limit_s=options.picture_timeout_s, resume_at_key=True, unread=unread)
         self._ready = [self._first_frame(options)]
         self._decoder.damaged = 0  # what came before the first key frame was no damage
         self._decoder.limit_s = options.read_timeout_s
@@ -230,7 +242,7 @@ class NetworkSource:
             raise SourceLost(f"{self._address} broke off: the server closed the connection")
         stamp = frame.time if frame.pts is not None else None
         try:
-            picture = upright(frame, self._stream)
+            picture = self._upright(frame)
         except (av.error.FFmpegError, OSError) as error:  # no memory, or no threads, for the conversion of its colours
             raise SourceLost(f"{self._address} cannot be shown: {error.strerror or type(error).__name__}") from None
         if self.info.live:  # whether it stands still, jumps or runs backwards, is seen only in the stamps as they are

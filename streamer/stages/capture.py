@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from streamer.core.channel import Channel, Closed
@@ -18,8 +16,10 @@ from streamer.core.options import PartOptions
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
+from streamer.core.stillness import Stillness
 from streamer.core.types import Captured, Frame, SourceInfo
 from streamer.sources import Hurried, Source
+from streamer.tracking.cuts import Cuts
 from streamer.tracking.motion import CameraMotion
 
 __all__ = ["Capture", "CaptureOptions", "Framer"]
@@ -27,11 +27,12 @@ __all__ = ["Capture", "CaptureOptions", "Framer"]
 _SAME_TIME_S = 1e-4
 """Steps of time smaller than this are none."""
 _DEFAULT_STEP_S = 1 / 25
-_CUT_SAMPLES = 32, 18
-_CUT_DIFFERENCE = 18.0
-"""Mean difference of samples, in luma steps, below which it is the same scene."""
-_CUT_CORRELATION = 0.5
-"""Correlation of samples from which it is the same scene."""
+_FORGET = 1.01
+"""With every picture, the least time to make one counts as so much longer: it may have become so."""
+_SLOW_FOR_S = 10.0
+"""So long after a group was skipped the next one is skipped without waiting whether decoding catches up."""
+_READY_LATELY = 3
+"""One picture in so many that lay there already is enough: on a busy machine many a read takes long."""
 
 
 class CaptureOptions(PartOptions):
@@ -44,6 +45,13 @@ class CaptureOptions(PartOptions):
         ge=0.1,
         le=30,
         description="live: older pictures are left out, to be back at the present; one in so long is kept",
+    )
+    freeze_s: float | None = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        description="live: a picture that stays the same to the last sample for this long is marked as frozen; after "
+        "three times as long the source is opened again, once; null: off",
     )
     retry_for_s: float | None = Field(
         None, gt=0, description="give up when a lost source stays away this long; null tries for ever"
@@ -78,7 +86,7 @@ class _Scenes:
         self._stills = stills
         self._interrupted = False
         self._size: tuple[int, int] | None = None
-        self._cuts = _Cuts()
+        self._cuts = Cuts()
 
     def interrupt(self) -> None:
         """The next picture begins a scene, whatever is in it."""
@@ -129,7 +137,8 @@ class Framer:
         self._max_age_s = max_age_s if live and max_age_s is not None else math.inf
         self._kept_at = -math.inf
         self.behind_s = 0.0
-        """How old the last picture was, where it lay there already: about so much lies unread."""
+        """How old the last picture was, where pictures lie there already: about so much lies unread."""
+        self._lately_ready: deque[bool] = deque(maxlen=_READY_LATELY)
         self.left_out = DropReason.ABOVE_TARGET
         """Why the last frame was left out."""
 
@@ -158,8 +167,10 @@ class Framer:
         if moment.early and not self._paced:
             self.left_out = DropReason.OUT_OF_A_BURST
             return None
-        self.behind_s = max(0.0, now - moment.t) if moment.ready else 0.0
-        if self.behind_s > self._max_age_s and now - self._kept_at < self._max_age_s:
+        self._lately_ready.append(moment.ready)
+        age_s = max(0.0, now - moment.t)
+        self.behind_s = age_s if any(self._lately_ready) else 0.0
+        if moment.ready and age_s > self._max_age_s and now - self._kept_at < self._max_age_s:
             self.left_out = DropReason.TOO_OLD
             return None
         if self._thinner.leaves_out(moment.t):
@@ -184,28 +195,6 @@ class Framer:
         return isinstance(self._clock, LiveClock) and self._clock.paced
 
 
-class _Cuts:
-    """Notices when one picture has nothing to do with the one before it: both are reduced to a few blurred samples.
-
-    A cut that is missed makes the tracker connect faces of two scenes; one that is imagined costs two more detections.
-    """
-
-    def __init__(self) -> None:
-        self._last: NDArray[np.float32] | None = None
-
-    def is_cut(self, image: Picture) -> bool:
-        """Whether a new scene begins with this picture."""
-        luma = image.planes[0]
-        step = max(1, min(luma.shape) // (4 * _CUT_SAMPLES[1]))
-        samples = cv2.resize(luma[::step, ::step], _CUT_SAMPLES, interpolation=cv2.INTER_AREA).astype(np.float32)
-        last, self._last = self._last, samples
-        if last is None or float(np.abs(samples - last).mean()) < _CUT_DIFFERENCE:
-            return False
-        # A light that is switched on changes every sample and keeps the picture's pattern.
-        a, b = samples - samples.mean(), last - last.mean()
-        return float((a * b).mean()) < _CUT_CORRELATION * float(a.std() * b.std())
-
-
 class Capture:
     """The capture thread's work: read, frame, and put into `raw` until the source or the run ends.
 
@@ -228,10 +217,15 @@ class Capture:
         self._options = options
         self._stats = run.stats
         self._clock = run.clock
+        self._signal = run.signal
         self._wait = run.wait
         self._duration_s = run.duration_s
         self._ends_at: float | None = None
         self._first_t: float | None = None
+        self._least_work_s = 1.0
+        """So long it takes to make a picture of what came, if nothing else is to be done."""
+        self._stillness = Stillness(options.freeze_s)
+        self._hurried_at = -math.inf
         self._old_since: float | None = None
         """Since then every picture has been too old."""
 
@@ -252,21 +246,29 @@ class Capture:
         while not self._wait(0) and self._left_s() > 0:
             try:
                 with self._stats.timed("capture"):
-                    captured = self._source.read()
+                    captured = self._read()
+                if captured is None or not self._hand_on(captured):
+                    return
             except SourceLost as lost:
                 if not live:
                     raise
                 if not self._reconnect(lost):
                     return
-                continue
-            if captured is None or not self._hand_on(captured):
-                return
+
+    def _read(self) -> Captured | None:
+        asked = self._clock()
+        captured = self._source.read()
+        if captured is not None and captured.waited_s is not None:
+            work_s = max(0.0, self._clock() - asked - captured.waited_s)
+            self._least_work_s = min(work_s, self._least_work_s * _FORGET)
+        return captured
 
     def _hand_on(self, captured: Captured) -> bool:
         """Put one picture into `raw`, unless it is left out. False when the run's time is over."""
-        now = self._clock()
+        now = self._signal.at = self._clock()
         for why, number in captured.left_out:
             self._stats.dropped("capture", why, number)
+        self._look_for_freeze(captured.image, now)
         frame = self._framer.frame(captured, now)
         self._catch_up(now)
         if frame is None:
@@ -278,21 +280,39 @@ class Capture:
         # A hair's breadth less, so that 2 s of 25 frames/s are 50 frames whatever the timestamps' rounding.
         if self._duration_s is not None and frame.t - self._first_t >= self._duration_s - _SAME_TIME_S:
             return False
-        self._stats.captured(frame.seq, frame.t if self._source.info.live else now)
+        taken_at = frame.t - self._least_work_s if self._source.info.live else None
+        self._stats.captured(frame.seq, max(now, frame.t) if taken_at is not None else now, taken_at)
         self._raw.put(frame)
         return True
+
+    def _look_for_freeze(self, image: Picture, now: float) -> None:
+        """Tell of a picture that no longer changes. Raises SourceLost when that goes on."""
+        info = self._source.info
+        if not info.live or info.stills or info.frames is not None or info.duration_s is not None:
+            return  # what has an end may show what it likes
+        before = self._stillness.frozen
+        lost = self._stillness.look(image, now)
+        self._signal.frozen = self._stillness.frozen
+        if self._stillness.frozen and not before:
+            self._stats.note(
+                f"{info.name}: the picture has been the same for {self._options.freeze_s:g} s", stage="capture"
+            )
+        if lost:
+            raise SourceLost(f"{info.name} shows one and the same picture")
 
     def _catch_up(self, now: float) -> None:
         """Have the source skip where too much lies unread.
 
         A stream of groups only when that lasts: after a hiccup decoding alone catches up, and a group is much to lose.
+        A machine that was too slow once in the last seconds is, however, taken to be too slow still.
         """
         if self._framer.behind_s <= self._options.max_age_s or self._source.info.segmented:
             self._old_since = None
             return
         self._old_since = now if self._old_since is None else self._old_since
+        patient = now - self._old_since <= self._options.max_age_s and now - self._hurried_at > _SLOW_FOR_S
         if isinstance(self._source, Hurried):
-            patient = now - self._old_since <= self._options.max_age_s
+            self._hurried_at = self._hurried_at if patient else now
             self._source.hurry(self._framer.behind_by_source_s, patient=patient)
 
     def _close(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
 from streamer.core.channel import Channel, Closed
 from streamer.core.errors import DetectorError
+from streamer.core.patience import Progress
 from streamer.core.picture import Picture
 from streamer.core.stats import Stats
 from streamer.core.types import Detection, DetectionRequest, DetectionResult
@@ -23,7 +24,7 @@ from streamer.detection.boxes import alike, near
 from streamer.detection.redetection import redetected
 from streamer.detection.still import faces_of_still
 from streamer.detection.verification import verified
-from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, scores_of
+from streamer.detectors import CAREFUL, Detector, DetectorOptions, Scores, Stepwise, scores_of
 
 __all__ = ["EVERYTHING", "DetectionFailed", "DetectionOutcome", "Job", "Scope", "examine", "job", "warm_up", "work"]
 
@@ -154,8 +155,11 @@ def work(
     results: Channel[DetectionOutcome],
     stats: Stats,
     scope: Scope = EVERYTHING,
+    progress: Progress | None = None,
 ) -> None:
-    """The detector's thread; ends when `requests` is closed, and closes the detector."""
+    """The detector's thread; ends when `requests` is closed, and closes the detector. progress: told of every step."""
+    if progress is not None and isinstance(detector, Stepwise):
+        detector.on_step = progress.step
     for note in scope.notes():
         stats.note(note, warning=True)
     if scores_of(detector) is None:

@@ -71,7 +71,7 @@ class SchedulerOptions(PartOptions):
         1.0, gt=0, le=5, description="live: a frame that has waited this long for the detector leaves covered whole"
     )
     pass_timeout_s: float = Field(
-        20.0, gt=0, le=600, description="a detector that does not answer for this long has failed; the run ends"
+        20.0, gt=0, le=600, description="a detector without answer or progress for so long has failed; the run ends"
     )
 
 
@@ -107,6 +107,7 @@ class Scheduler:
 
     live: frames cannot wait for ever; a newer request replaces one that waits.
     stills: every frame is an epoch of its own, and no scene begins with it.
+    most_held: frames of a live source that may wait.
     verify: large, doubtful, new faces have to be seen twice; on stills every doubtful face.
     """
 
@@ -119,6 +120,7 @@ class Scheduler:
         live: bool,
         stills: bool = False,
         verify: bool = False,
+        most_held: int = 1000,
     ) -> None:
         self._options = options
         self._new_tracker = new_tracker
@@ -127,6 +129,7 @@ class Scheduler:
         self._cover_first_s = 0.0 if stills else options.cover_first_s
         self._verify = verify
         self._stills = stills
+        self._most_held = most_held
         back_s = options.look_back_s
         if back_s is None:
             back_s = 0.0 if live else _FILE_LOOK_BACK_S
@@ -146,6 +149,12 @@ class Scheduler:
     def full(self) -> bool:
         """Not live: enough frames are waiting; read no more until a detection has come back."""
         return not self._live and len(self._wanted) >= _QUEUE_FOR_FILES
+
+    def too_many(self, frame: Frame) -> bool:
+        """Live: whether so many frames wait for the detector that this one is left out. Every second one first."""
+        held, busy = len(self._held), self._in_flight is not None or bool(self._wanted)
+        crowded = held >= self._most_held or (held >= self._most_held / 2 and frame.seq % 2 == 1)
+        return self._live and busy and crowded
 
     @property
     def waits_for_identity(self) -> bool:

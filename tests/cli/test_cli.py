@@ -22,7 +22,7 @@ from streamer import __version__
 from streamer.__main__ import command
 from streamer.cli import discover
 from streamer.cli import run as run_verb
-from streamer.cli.terminal import Notes, Terminal, expected_frames, live_line
+from streamer.cli.terminal import Notes, Terminal, expected_frames, live_line, summary_line
 from streamer.config.endpoints import parse_input
 from streamer.config.schema import Config
 from streamer.core.report import Note
@@ -490,6 +490,25 @@ def test_the_status_line_of_a_live_stream() -> None:
         elapsed_s=8.2,
     )  # fmt: skip
     assert live_line(status) == ("rtsp://***@host/live  8 s  25.0 fps  dropped 7  latency 123 ms  faces 2  covered 3")
+
+
+def test_the_status_line_tells_how_old_a_live_picture_is() -> None:
+    info = SourceInfo("yard", 1280, 720, live=True, fps=25.0)
+    status = Status(
+        running=True, info=info, captured=200, sealed=190, covered=3, drops=7, faces=2, fps=24.96, latency_s=0.1234,
+        camera_s=1.25, elapsed_s=8.2,
+    )  # fmt: skip
+    assert "latency 123 ms (from the camera 1250 ms)" in live_line(status)
+
+
+def test_the_last_line_tells_what_stood_for_frames() -> None:
+    summary = {
+        "input": {"name": "yard"}, "sealed": 90, "wall_s": 4.0, "fps": 22.5, "faces_hidden": 7, "outputs": ["window"],
+        "covered": {"total": 3}, "dropped": {"total": 2}, "emitted": {"window": {"frame": 80, "repeat": 5, "slate": 4}},
+    }  # fmt: skip
+    assert summary_line(summary).endswith("covered whole 3, dropped 2, shown again 5, slates 4 -> window")
+    summary["emitted"] = {"window": {"frame": 80}}
+    assert summary_line(summary).endswith("covered whole 3, dropped 2 -> window")
 
 
 def test_how_many_frames_there_will_be() -> None:

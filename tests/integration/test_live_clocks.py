@@ -90,10 +90,10 @@ class Recorded:
         while pipeline.poll(0.1).running:
             pass
         summary = pipeline.join().summary
-        kinds = "emitted", "dropped", "covered", "latency_ms"
+        kinds = "emitted", "dropped", "covered", "latency_ms", "camera_ms"
         sys.stdout.write("".join(f"\n  {kind}: {summary[kind]}" for kind in kinds))
         busy = summary["dropped"]["where"].get(f"capture: {DropReason.PIPELINE_BUSY}", 0)
-        latency_s = summary["latency_ms"]["record"]["p50"] / 1000
+        latency_s = summary["camera_ms"]["record"]["p50"] / 1000
         return cls(sink.frames, Counter(summary["emitted"]["record"]), busy, latency_s)
 
     def shown(self) -> int:

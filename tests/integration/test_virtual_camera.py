@@ -152,7 +152,7 @@ def test_an_unplugged_webcam_is_a_slate_then_back_then_an_error(exchange: Path, 
     assert report["other"]["lost"] == 2
     assert report["other"]["reconnected"] == 1
     recorded = report["emitted"][str(Path("/mnt/exchange/unplugged.mp4"))]
-    assert recorded["slate"] > 40  # two times at least six seconds, at ten a second
+    assert recorded["slate"] >= 10  # two times at least six seconds, one a second
     read = read_video(exchange / "unplugged.mp4")
     shown = [picture.planes[0].std() > 30 for picture in read.pictures]  # colour bars, or the flat slate
     assert shown[0]
@@ -160,4 +160,4 @@ def test_an_unplugged_webcam_is_a_slate_then_back_then_an_error(exchange: Path, 
     assert any(shown[away:]), "it came back"
     assert not shown[-1]
     assert len(read.pictures) == sum(recorded.values())
-    assert np.diff(read.times).max() < 1.0  # no hole in the record
+    assert np.diff(read.times).max() < 1.1  # no hole in the record: a slate a second

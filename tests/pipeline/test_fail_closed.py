@@ -293,8 +293,11 @@ def test_source_hangs() -> None:
     assert error is None
     assert scene.leaks() == []
     emitted = report.summary["emitted"]
-    assert emitted["live"]["slate"] > 10
-    assert emitted["record"]["slate"] > 5
+    assert emitted["live"]["slate"] >= 3  # two a second
+    assert scene.live_sink.frames[-1].seq == -1
+    assert emitted["record"]["slate"] >= 1
+    assert scene.sink.frames[-1].seq == -1
+    assert scene.sink.frames[-1].t - scene.sink.frames[0].t > 2.5
 
 
 def test_sink_raises() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.types import Captured
-from streamer.sources._av import _orientation, shown_size
+from streamer.sources._upright import _orientation, shown_size
 from streamer.sources.file import FileSource, Options, build
 
 
@@ -423,6 +424,22 @@ def test_close_ends_a_waiting_read(tmp_path: Path) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert source.read() is None
+
+
+def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    """At 4K, those that wait for it took a gigabyte."""
+    import av
+
+    source = opened(make_clip(tmp_path / "a.mp4", frames=30))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(25):
+            assert source.read() is not None
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) <= 4
+    finally:
+        gc.enable()
+    source.close()
 
 
 @pytest.mark.parametrize("brand", [b"avif", b"heic", b"mif1"])

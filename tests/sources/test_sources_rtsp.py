@@ -346,6 +346,32 @@ def test_what_is_built_upon_damage_is_left_out_too(tmp_path: Path, resume_at_key
         assert decoder.damaged == len(missing)
 
 
+@pytest.fixture
+def never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a file on a busy machine looks like waiting for a network."""
+    monkeypatch.setattr("streamer.sources._av._WAITED_S", float("inf"))
+
+
+@pytest.mark.usefixtures("never_waits")
+def test_leaves_out_what_no_frame_is_built_upon(tmp_path: Path) -> None:
+    import av
+
+    options = {"preset": "veryfast", "x264-params": "bframes=2:b-adapt=0:b-pyramid=none:keyint=250:scenecut=0"}
+    path = make_clip(tmp_path / "a.mp4", size=(320, 240), frames=100, codec_options=options)
+    with av.open(str(path)) as container:
+        decoder = Decoder(container, container.streams.video[0], resume_at_key=True)
+        numbers: list[int] = []
+        while (frame := decoder.frame()) is not None:
+            numbers.append(round(frame.time * 25))
+            if numbers[-1] == 33:
+                decoder.skip_to_present(1.0, patient=True)
+        assert numbers[:34] == [*range(34)]
+        assert len(numbers) == pytest.approx(34 + 66 / 3, abs=4)
+        assert decoder.skipped == pytest.approx(100 - len(numbers), abs=4)
+        assert decoder.damaged == 0
+
+
+@pytest.mark.usefixtures("never_waits")
 def test_goes_on_with_a_key_frame_of_the_present(tmp_path: Path) -> None:
     import av
 

@@ -17,7 +17,7 @@ from streamer.core.picture import Picture
 from streamer.core.reasons import DropReason
 from streamer.core.run import RunContext
 from streamer.core.stats import Stats
-from streamer.core.types import Captured, Frame
+from streamer.core.types import Captured, Frame, SourceInfo
 from streamer.stages.capture import Capture, CaptureOptions, Framer
 
 SMALL, LARGE = Picture.blank(64, 48).frozen(), Picture.blank(96, 64).frozen()
@@ -239,3 +239,45 @@ def test_duration(duration_s: float, expected: int) -> None:
     source = MovingFace(frames=20)
     Capture(source, lambda: source, framer(), raw, CaptureOptions(), RunContext(duration_s=duration_s)).work()
     assert len(raw) == expected
+
+
+class Frozen:
+    """A camera that shows the same picture from its tenth on; opened again, it still does."""
+
+    def __init__(self) -> None:
+        self.info = SourceInfo("yard", 64, 48, live=True, fps=25)
+        self.warnings: list[str] = []
+        self.n = 0
+
+    def read(self) -> Captured:
+        self.n += 1
+        return Captured(None, Picture.blank(64, 48, luma=50 + min(self.n, 10)).frozen())
+
+    def close(self) -> None:
+        return
+
+
+def test_a_frozen_picture_is_told_of_and_its_source_opened_again_once() -> None:
+    now, opened = [100.0], [0]
+
+    def reopen() -> Frozen:
+        opened[0] += 1
+        again = Frozen()
+        again.n = 9
+        return again
+
+    def wait(seconds: float) -> bool:
+        now[0] += max(seconds, 0.04)
+        return now[0] > 200
+
+    run = RunContext(Stats(), clock=lambda: now[0], wait=wait)
+    frames: Channel[Frame] = Channel(1, Full.DROP_OLDEST)
+    capture = Capture(Frozen(), reopen, framer(), frames, CaptureOptions(freeze_s=5), run)
+    capture.work()
+    assert opened == [1]
+    notes = [note.text for note in run.stats.notes()]
+    assert notes == [
+        "yard: the picture has been the same for 5 s",
+        "lost: yard shows one and the same picture",
+    ]
+    assert run.signal.frozen

@@ -21,10 +21,14 @@ def frame(seq: int, t: float | None = None, epoch: int = 0) -> Frame:
     return Frame(seq, epoch, seq / 25 if t is None else t, IMAGE)
 
 
-def scheduler(*, live: bool = False, **options: object) -> Scheduler:
+def scheduler(*, live: bool = False, most_held: int = 1000, **options: object) -> Scheduler:
     options = {"look_back_s": 0.0, **options}
     return Scheduler(
-        SchedulerOptions.model_validate(options), lambda: Tracker(TrackOptions(), 0.4), hide_everyone, live=live
+        SchedulerOptions.model_validate(options),
+        lambda: Tracker(TrackOptions(), 0.4),
+        hide_everyone,
+        live=live,
+        most_held=most_held,
     )
 
 
@@ -396,3 +400,24 @@ def test_any_order_of_events(
         assert planned.plan.tracks
         if live:
             assert when <= arrived[f.seq] + options.max_hold_s + max(steps) + 1e-6
+
+
+def test_of_large_pictures_few_wait() -> None:
+    """While the detector is busy: from half of them on every second frame is left out, then all. A file waits."""
+    machine = scheduler(live=True, most_held=8)
+    taken, requests = [], []
+    for n in range(40):
+        if not machine.too_many(frame(n)):
+            machine.offer(frame(n), 0.0)
+            taken.append(n)
+            requests.append(machine.next_request())
+    assert taken == [0, 1, 2, 3, 4, 6, 8, 10]
+    assert machine.held == 8
+    assert requests[0] is not None
+    machine.detected(seen(requests[0]), 0.1)
+    assert machine.held == 7
+    last = machine.next_request()
+    assert last is not None
+    machine.detected(seen(last), 0.2)
+    assert not machine.too_many(frame(41))
+    assert not any(scheduler(most_held=0).too_many(frame(n)) for n in range(3))
