@@ -99,6 +99,10 @@ class SchedulerLoop:
                 self._identity.requests.close()
             self._decided.close()
 
+    def detector_answers(self) -> None:
+        """Called by the detector's thread within a request: it takes long, and is not stuck."""
+        self._asked_at = self._clock()
+
     # -- what happened ------------------------------------------------------------------------------------------
 
     @property

@@ -267,7 +267,9 @@ class Pipeline:
             if not runner.sink.main_thread:
                 spawn(runner.name, runner.run)
         spawn("render", render.work)
-        spawn("detector", lambda: detect.work(detector, channels.requests, channels.results, self._stats, scope))
+        asked = channels.requests, channels.results
+        alive = scheduling.detector_answers
+        spawn("detector", lambda: detect.work(detector, *asked, self._stats, scope, on_answer=alive))
         if channels.identity is not None:
             spawn("embedder", self._people.work)
         if self._people.keeps_records:

@@ -8,7 +8,7 @@ several together.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
@@ -100,13 +100,23 @@ def _seen_in(image: Picture, request: DetectionRequest, scope: Scope, scores: Sc
     return [*found, *(yield from redetected(image, found, request, scores))]
 
 
-def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
-    """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
+def examine(
+    detector: Detector,
+    request: DetectionRequest,
+    scope: Scope = EVERYTHING,
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+) -> DetectionOutcome:
+    """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector.
+
+    on_answer: told whenever the detector has answered; a large photograph takes many answers.
+    """
     steps = job(request, scope, scores_of(detector) or CAREFUL)
     try:
         pictures = next(steps)
         while True:
             found = _detect(detector, pictures)
+            on_answer()
             try:
                 pictures = steps.send(found)
             except StopIteration as end:
@@ -154,8 +164,10 @@ def work(
     results: Channel[DetectionOutcome],
     stats: Stats,
     scope: Scope = EVERYTHING,
+    *,
+    on_answer: Callable[[], None] = lambda: None,
 ) -> None:
-    """The detector's thread; ends when `requests` is closed, and closes the detector."""
+    """The detector's thread; ends when `requests` is closed, and closes the detector. on_answer: see `examine()`."""
     for note in scope.notes():
         stats.note(note, warning=True)
     if scores_of(detector) is None:
@@ -165,7 +177,7 @@ def work(
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = examine(detector, request, scope)
+                    result = examine(detector, request, scope, on_answer=on_answer)
                 results.put(result)
     except Closed:
         return
