@@ -181,11 +181,12 @@ def _look(
     ]
     answers = yield [view.image for _, view in views]
     boxes = [one.face.box for one in candidates]
-    # One face may be two candidates, found upright and turned: neither takes from the other what is seen.
+    # One face may be two candidates, found upright and turned: neither takes from the other what is seen. Nor does a
+    # worse one from a better one: it may turn out to be none, and then the face would be lost with it.
     same = iou(stack(boxes), stack(boxes)) >= _SAME_IOU
     for (number, view), faces in zip(views, answers, strict=True):
         place = view.square(boxes[number])
-        others = [view.square(box) for other, box in enumerate(boxes) if not same[number, other]]
+        others = [view.square(box) for other, box in enumerate(boxes[:number]) if not same[number, other]]
         there = [face for face in faces if is_face(face.box, place, others)]
         best = max(there, key=lambda face: face.score, default=None)
         seen[number].add(view.turns, None if best is None else view.back(best))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from support.weights import weights
 
 from streamer.config.schema import Config
-from streamer.core.geometry import iou, stack
+from streamer.core.geometry import iou, shifted, stack
 from streamer.core.options import Context
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
@@ -139,6 +139,25 @@ def test_a_detector_whose_scores_nobody_measured_is_believed() -> None:
 def test_a_face_found_at_several_angles_is_one() -> None:
     oracle = Oracle({0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.9})
     assert len(found(oracle, oracle.image)) == 1
+
+
+def test_what_is_seen_of_a_face_counts_for_no_worse_candidate_alone() -> None:
+    """A detector's box may lie beside the face. Something weak that lies better may be no face in the end."""
+
+    class Beside(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0].append(Detection((300, 172, 340, 222), 0.25))
+            return answers
+
+        def _in(self, picture: Picture) -> list[Detection]:
+            up = 20 * (160 / 150 if picture.size[0] == 160 else 224 / 250)
+            return [replace(one, box=shifted(one.box, 0, -up)) for one in super()._in(picture)]
+
+    oracle = Beside({0: 0.72}, {0: 0.6})
+    places = stack([one.box for one in found(oracle, oracle.image)])
+    assert (iou(places, stack([PLACE])) > 0.7).any()
 
 
 def test_any_angle_can_be_switched_off() -> None:
