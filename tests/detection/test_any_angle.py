@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from support.weights import weights
 from streamer.config.schema import Config
 from streamer.core.geometry import iou, shifted, stack
 from streamer.core.options import Context
-from streamer.core.picture import Picture
+from streamer.core.picture import Format, Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.core.view import View
 from streamer.detection.condition import condition_of
@@ -207,6 +208,18 @@ def test_spoiled_pictures_are_examined_once_more(state: str, passes: int) -> Non
     assert len(condition.passes) >= passes
     assert condition.overexposed == (state == "overexposed")
     assert condition.moved == (state == "blurred by motion")
+
+
+@pytest.mark.parametrize("format", ["bgrp", "i420"])
+def test_a_large_photograph_is_judged_in_bytes(format: Format) -> None:
+    green = np.asarray(cv2.resize(CHANGES["in green light"](scene()), (2000, 1500)), np.uint8)
+    picture = Picture.from_bgr(green, format=format)
+    tracemalloc.start()
+    passes = condition_of(picture).passes
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(passes) == 2
+    assert peak < 20 * 2000 * 1500
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (16, 16), (17, 40), (700, 2)])
