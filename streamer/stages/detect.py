@@ -79,11 +79,18 @@ def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = C
     frame = request.frame
     found: list[Detection] = []
     for image in frame.image.looks():
-        seen = yield from _seen_in(image, request, scope, scores)
-        found += [
-            face for face in seen if not any(near(face.box, one.box) and alike(face.box, one.box) for one in found)
-        ]
+        found = _better_of(found, (yield from _seen_in(image, request, scope, scores)))
     return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+
+
+def _better_of(found: list[Detection], seen: list[Detection]) -> list[Detection]:
+    """What was found on one ground, and seen on another: of the same face, the better detection."""
+    more = [face for face in seen if not any(_is_same(face, one) and one.score >= face.score for one in found)]
+    return [one for one in found if not any(_is_same(one, face) for face in more)] + more
+
+
+def _is_same(a: Detection, b: Detection) -> bool:
+    return near(a.box, b.box) and alike(a.box, b.box)
 
 
 def _seen_in(image: Picture, request: DetectionRequest, scope: Scope, scores: Scores) -> Step:
