@@ -77,6 +77,13 @@ class _Seen:
         """Mean of the views in the best orientation: what is no face is seen in one view, and not in the next."""
         return self._mean(self.turns)
 
+    def only(self, turns: int) -> _Seen:
+        """The same of one orientation alone."""
+        own = _Seen()
+        own.scores[turns] = self.scores.get(turns, [0.0])
+        own.best = {turns: self.best[turns]} if turns in self.best else {}
+        return own
+
     def _mean(self, turns: int) -> float:
         scores = self.scores.get(turns, [0.0])
         return sum(scores) / len(scores)
@@ -100,7 +107,7 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
         if number not in seen:
             faces.append(one.face)
             continue
-        face = _judged(one, seen[number], _least(one, seen[number], usual, known))
+        face = _judged(one, _settled(one, seen[number], usual, known), usual, known)
         if face is None and not one.turns:
             face = _doubted(one.face, condition, known, verify=verify)
         faces += [face] if face is not None else []
@@ -198,10 +205,16 @@ def _enlarged(one: _Candidate) -> list[View]:
     return [View.of(one.picture, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
 
 
-def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
-    """The face that a candidate is; None when it is none. least: mean score from which on it is one."""
+def _settled(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> _Seen:
+    """What was seen in the orientation in which it was found, where that suffices: to look on must not undo it."""
+    own = seen.only(one.turns)
+    return own if own.score >= _least(one, own, usual, known) else seen
+
+
+def _judged(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> Detection | None:
+    """The face that a candidate is; None when it is none."""
     face, best = one.face, seen.best.get(seen.turns)
-    if seen.score < least:
+    if seen.score < _least(one, seen, usual, known):
         return None
     # What was found upright of a head that lies may be beside the face.
     if best is not None and (seen.turns != one.turns or _iou(best.box, face.box) >= _SAME_PLACE_IOU):
