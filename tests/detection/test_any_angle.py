@@ -111,6 +111,8 @@ def test_a_sure_face_at_any_angle_counts_at_once(turns: int) -> None:
         ({0: 0.5}, {0: 0.3}, False),
         ({0: 0.5}, {}, False),
         ({0: 0.7}, {0: 0.6, 2: 0.65}, True),  # what suffices upright is not undone by another orientation
+        ({0: 0.7, 3: 0.7}, {}, True),  # at a slant
+        ({0: 0.7, 3: 0.6}, {}, False),
         ({0: 0.3}, {0: 0.8}, True),  # weak in the whole picture, and beyond doubt near by
         ({0: 0.3}, {0: 0.6}, False),
         ({1: 0.5}, {1: 0.8}, True),
