@@ -13,6 +13,9 @@ from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer.core.geometry import hull, iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
@@ -104,16 +107,19 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
         return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
     seen = yield from _seen_again(candidates, known)
     usual = {0, *(one.turns for one in candidates if one.face.score >= known.sure)}
-    faces = []
+    faces, upright = [], []
     for number, one in enumerate(candidates):
         if number not in seen:
             faces.append(one.face)
+            upright.append(not one.turns)
             continue
         face = _judged(one, _settled(one, seen[number], usual, known), usual, known)
         if face is None and not one.turns:
             face = _doubted(one, condition, known, verify=verify)
-        faces += [face] if face is not None else []
-    return [faces[number] for number in _best(faces)]
+        if face is not None:
+            faces.append(face)
+            upright.append(not one.turns)
+    return [faces[number] for number in _best(faces, np.logical_and.outer(upright, upright))]
 
 
 def _candidates(
@@ -141,10 +147,13 @@ def _with_others(one: _Candidate, found: list[_Candidate]) -> _Candidate:
     return replace(one, otherwise=max(scores, default=0.0))
 
 
-def _best(faces: list[Detection]) -> list[int]:
-    """The numbers of the best of those that overlap, the best first."""
+def _best(faces: list[Detection], apart: NDArray[np.bool_] | None = None) -> list[int]:
+    """The numbers of the best of those that overlap, the best first.
+
+    apart: pairs that are two faces however much they overlap: both were found upright, before their boxes grew.
+    """
     boxes = stack([face.box for face in faces])
-    overlaps = iou(boxes, boxes)
+    overlaps = iou(boxes, boxes) if apart is None else np.where(apart, 0, iou(boxes, boxes))
     left: list[int] = []
     for number in sorted(range(len(faces)), key=lambda number: -faces[number].score):
         if not any(overlaps[number, other] >= _SAME_IOU for other in left):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from support.weights import weights
 
 from streamer.config.schema import Config
-from streamer.core.geometry import iou, shifted, stack
+from streamer.core.geometry import grown, iou, shifted, stack
 from streamer.core.options import Context
 from streamer.core.picture import Format, Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
@@ -162,6 +162,22 @@ def test_what_is_seen_of_a_face_counts_for_no_worse_candidate_alone() -> None:
     oracle = Beside({0: 0.72}, {0: 0.6})
     places = stack([one.box for one in found(oracle, oracle.image)])
     assert (iou(places, stack([PLACE])) > 0.7).any()
+
+
+def test_two_faces_side_by_side_stay_two_although_their_boxes_grow() -> None:
+    class Couple(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0] = [Detection(PLACE, 0.7), Detection(shifted(PLACE, 26, 0), 0.7)]
+            return answers
+
+        def _in(self, picture: Picture) -> list[Detection]:
+            by_px = 5 * (160 / 150 if picture.size[0] == 160 else 224 / 250)
+            return [replace(one, box=grown(one.box, by_px)) for one in super()._in(picture)]
+
+    oracle = Couple({}, {0: 0.8})
+    assert len(found(oracle, oracle.image)) == 2
 
 
 def test_any_angle_can_be_switched_off() -> None:
