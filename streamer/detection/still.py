@@ -102,7 +102,7 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
     """
     known = scores.still
     condition = condition_of(image)
-    candidates = yield from _candidates(condition.passes, window)
+    candidates = yield from _candidates(condition.passes, window, believed=known is None)
     if known is None:
         return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
     seen = yield from _seen_again(candidates, known)
@@ -119,13 +119,17 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
         if face is not None:
             faces.append(face)
             upright.append(not one.turns)
+    # What was found upright was told apart before the boxes grew.
     return [faces[number] for number in _best(faces, np.logical_and.outer(upright, upright))]
 
 
 def _candidates(
-    passes: Sequence[tuple[Picture, float]], window: Window | None
+    passes: Sequence[tuple[Picture, float]], window: Window | None, *, believed: bool
 ) -> Generator[list[Picture], Found, list[_Candidate]]:
-    """What was found in four orientations, the best first; of what overlaps, the best."""
+    """What was found in four orientations, the best first; of what overlaps, the best.
+
+    believed: what the detector itself told apart upright in one picture is two faces.
+    """
     found = []
     for picture, scale in passes:
         for turns in _TURNS:
@@ -134,7 +138,9 @@ def _candidates(
             found += [_Candidate(view.back(face), turns, picture, scale) for face in faces]
     upright = [one for one in found if not one.turns]
     # What passes for a face upright is not given up for something turned: that may turn out to be none.
-    apart = _best([one.face for one in upright]), _best([one.face for one in found])
+    looks = np.array([(id(one.picture), one.scale) for one in upright]).reshape(-1, 2)
+    told = (looks[:, None] == looks[None]).all(axis=2) if believed else None
+    apart = _best([one.face for one in upright], told), _best([one.face for one in found])
     kept = [_with_others(upright[number], found) for number in apart[0]]
     kept += [found[number] for number in apart[1] if found[number].turns]
     return sorted(kept, key=lambda one: -one.face.score)
@@ -150,7 +156,7 @@ def _with_others(one: _Candidate, found: list[_Candidate]) -> _Candidate:
 def _best(faces: list[Detection], apart: NDArray[np.bool_] | None = None) -> list[int]:
     """The numbers of the best of those that overlap, the best first.
 
-    apart: pairs that are two faces however much they overlap: both were found upright, before their boxes grew.
+    apart: pairs that are two faces however much they overlap.
     """
     boxes = stack([face.box for face in faces])
     overlaps = iou(boxes, boxes) if apart is None else np.where(apart, 0, iou(boxes, boxes))

@@ -140,6 +140,17 @@ def test_a_detector_whose_scores_nobody_measured_is_believed() -> None:
     assert found(Oracle({1: 0.4}, {}, plain), noise()) == []
 
 
+def test_what_such_a_detector_tells_apart_is_two_faces() -> None:
+    class Couple(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0] = [Detection(PLACE, 0.7), Detection(shifted(PLACE, 18, 0), 0.6)]
+            return answers
+
+    assert len(found(Couple({}, {}, replace(SCORES, still=None)), noise())) == 2
+
+
 def test_a_face_found_at_several_angles_is_one() -> None:
     oracle = Oracle({0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.9})
     assert len(found(oracle, oracle.image)) == 1
