@@ -42,7 +42,7 @@ def enroll(asked: Enroll) -> None:
     ctx = terminal.store().context(config.run.device)
     with FaceReader.of(config, ctx) as reader:
         file.read(reader.embedder.model)
-        found = [*examined(items, reader, rules)]
+        found = [*examined(items, reader.for_stills(config), rules)]
         for endpoint in streams:
             found += _watched(str(asked.name), endpoint, reader, rules, config, terminal, ctx)
         content, outcomes = enrol(found, reader, file, terms)

@@ -95,10 +95,13 @@ def _equalized(image: Picture) -> Picture:
 def _balanced(image: Picture) -> Picture | None:
     """In white light, as far as a scene is grey on average (Buchsbaum, 1980); None when it is already."""
     bgr = image.bgr()
-    means = np.maximum(bgr.reshape(-1, 3).mean(axis=0), 1.0)
+    means = np.maximum(cv2.mean(bgr)[:3], 1.0)
     if means.max() < _TINT * means.min():
         return None
-    return _like(image, np.clip(bgr * (means.mean() / means), 0, 255).astype(np.uint8))
+    # One colour after the other, in bytes: as floating-point numbers, a large photograph would take gigabytes.
+    for color, gain in enumerate(means.mean() / means):
+        bgr[..., color] = np.minimum(np.arange(256) * gain, 255).astype(np.uint8)[bgr[..., color]]
+    return _like(image, bgr)
 
 
 def _like(image: Picture, bgr: NDArray[np.generic]) -> Picture:

@@ -13,6 +13,9 @@ from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer.core.geometry import hull, iou, side, stack
 from streamer.core.picture import Picture
 from streamer.core.types import Box, Detection
@@ -51,6 +54,8 @@ class _Candidate:
     picture: Picture
     """In which it was found: the picture itself, or mended."""
     scale: float
+    otherwise: float = 0.0
+    """Found upright: the best score of what was found in its place in another orientation."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,13 @@ class _Seen:
         """Mean of the views in the best orientation: what is no face is seen in one view, and not in the next."""
         return self._mean(self.turns)
 
+    def only(self, turns: int) -> _Seen:
+        """The same of one orientation alone."""
+        own = _Seen()
+        own.scores[turns] = self.scores.get(turns, [0.0])
+        own.best = {turns: self.best[turns]} if turns in self.best else {}
+        return own
+
     def _mean(self, turns: int) -> float:
         scores = self.scores.get(turns, [0.0])
         return sum(scores) / len(scores)
@@ -90,27 +102,34 @@ def faces_of_still(image: Picture, window: Window | None, scores: Scores, *, ver
     """
     known = scores.still
     condition = condition_of(image)
-    candidates = yield from _candidates(condition.passes, window)
+    candidates = yield from _candidates(condition.passes, window, believed=known is None)
     if known is None:
         return [one.face for one in candidates if not one.turns or one.face.score >= scores.sure]
     seen = yield from _seen_again(candidates, known)
     usual = {0, *(one.turns for one in candidates if one.face.score >= known.sure)}
-    faces = []
+    faces, upright = [], []
     for number, one in enumerate(candidates):
         if number not in seen:
             faces.append(one.face)
+            upright.append(not one.turns)
             continue
-        face = _judged(one, seen[number], _least(one, seen[number], usual, known))
+        face = _judged(one, _settled(one, seen[number], usual, known), usual, known)
         if face is None and not one.turns:
-            face = _doubted(one.face, condition, known, verify=verify)
-        faces += [face] if face is not None else []
-    return [faces[number] for number in _best(faces)]
+            face = _doubted(one, condition, known, verify=verify)
+        if face is not None:
+            faces.append(face)
+            upright.append(not one.turns)
+    # What was found upright was told apart before the boxes grew.
+    return [faces[number] for number in _best(faces, np.logical_and.outer(upright, upright))]
 
 
 def _candidates(
-    passes: Sequence[tuple[Picture, float]], window: Window | None
+    passes: Sequence[tuple[Picture, float]], window: Window | None, *, believed: bool
 ) -> Generator[list[Picture], Found, list[_Candidate]]:
-    """What was found in four orientations, the best first; of what overlaps, the best."""
+    """What was found in four orientations, the best first; of what overlaps, the best.
+
+    believed: what the detector itself told apart upright in one picture is two faces.
+    """
     found = []
     for picture, scale in passes:
         for turns in _TURNS:
@@ -119,15 +138,28 @@ def _candidates(
             found += [_Candidate(view.back(face), turns, picture, scale) for face in faces]
     upright = [one for one in found if not one.turns]
     # What passes for a face upright is not given up for something turned: that may turn out to be none.
-    apart = _best([one.face for one in upright]), _best([one.face for one in found])
-    kept = [upright[number] for number in apart[0]] + [found[number] for number in apart[1] if found[number].turns]
+    looks = np.array([(id(one.picture), one.scale) for one in upright]).reshape(-1, 2)
+    told = (looks[:, None] == looks[None]).all(axis=2) if believed else None
+    apart = _best([one.face for one in upright], told), _best([one.face for one in found])
+    kept = [_with_others(upright[number], found) for number in apart[0]]
+    kept += [found[number] for number in apart[1] if found[number].turns]
     return sorted(kept, key=lambda one: -one.face.score)
 
 
-def _best(faces: list[Detection]) -> list[int]:
-    """The numbers of the best of those that overlap, the best first."""
+def _with_others(one: _Candidate, found: list[_Candidate]) -> _Candidate:
+    turned = [other for other in found if other.turns]
+    overlaps = iou(stack([one.face.box]), stack([other.face.box for other in turned]))[0]
+    scores = [other.face.score for other, same in zip(turned, overlaps, strict=True) if same >= _SAME_IOU]
+    return replace(one, otherwise=max(scores, default=0.0))
+
+
+def _best(faces: list[Detection], apart: NDArray[np.bool_] | None = None) -> list[int]:
+    """The numbers of the best of those that overlap, the best first.
+
+    apart: pairs that are two faces however much they overlap.
+    """
     boxes = stack([face.box for face in faces])
-    overlaps = iou(boxes, boxes)
+    overlaps = iou(boxes, boxes) if apart is None else np.where(apart, 0, iou(boxes, boxes))
     left: list[int] = []
     for number in sorted(range(len(faces)), key=lambda number: -faces[number].score):
         if not any(overlaps[number, other] >= _SAME_IOU for other in left):
@@ -181,11 +213,12 @@ def _look(
     ]
     answers = yield [view.image for _, view in views]
     boxes = [one.face.box for one in candidates]
-    # One face may be two candidates, found upright and turned: neither takes from the other what is seen.
+    # One face may be two candidates, found upright and turned: neither takes from the other what is seen. Nor does a
+    # worse one from a better one: it may turn out to be none, and then the face would be lost with it.
     same = iou(stack(boxes), stack(boxes)) >= _SAME_IOU
     for (number, view), faces in zip(views, answers, strict=True):
         place = view.square(boxes[number])
-        others = [view.square(box) for other, box in enumerate(boxes) if not same[number, other]]
+        others = [view.square(box) for other, box in enumerate(boxes[:number]) if not same[number, other]]
         there = [face for face in faces if is_face(face.box, place, others)]
         best = max(there, key=lambda face: face.score, default=None)
         seen[number].add(view.turns, None if best is None else view.back(best))
@@ -197,10 +230,16 @@ def _enlarged(one: _Candidate) -> list[View]:
     return [View.of(one.picture, window, longer_px=px, full_color=True) for window, px in windows if window is not None]
 
 
-def _judged(one: _Candidate, seen: _Seen, least: float) -> Detection | None:
-    """The face that a candidate is; None when it is none. least: mean score from which on it is one."""
+def _settled(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> _Seen:
+    """What was seen in the orientation in which it was found, where that suffices: to look on must not undo it."""
+    own = seen.only(one.turns)
+    return own if own.score >= _least(one, own, usual, known) else seen
+
+
+def _judged(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) -> Detection | None:
+    """The face that a candidate is; None when it is none."""
     face, best = one.face, seen.best.get(seen.turns)
-    if seen.score < least:
+    if seen.score < _least(one, seen, usual, known):
         return None
     # What was found upright of a head that lies may be beside the face.
     if best is not None and (seen.turns != one.turns or _iou(best.box, face.box) >= _SAME_PLACE_IOU):
@@ -225,8 +264,13 @@ def _least(one: _Candidate, seen: _Seen, usual: set[int], known: StillScores) ->
     return known.kept - _KEPT_SLOPE * (one.face.score - known.least)
 
 
-def _doubted(face: Detection, condition: Condition, known: StillScores, *, verify: bool) -> Detection | None:
+def _doubted(one: _Candidate, condition: Condition, known: StillScores, *, verify: bool) -> Detection | None:
     """What to make of a face that was found upright and was not seen again; None: it is none."""
+    face = one.face
+    # A head at a slant is found in two orientations, and not for sure in either. In pictures without a face, what
+    # scored as much in one scored 0.59 at most in another.
+    if min(face.score, one.otherwise) >= known.lifted:
+        return face
     overexposed = condition.overexposed and face.score >= known.overexposed
     if overexposed or (condition.moved and face.score >= known.moved):
         return replace(face, score=max(face.score, known.least))

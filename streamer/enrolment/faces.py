@@ -77,9 +77,18 @@ class FaceReader:
         except BaseException:
             detector.close()
             raise
+        reader = cls(detector, embedder, threshold=max(_COUNTS_FROM, detector_options(config).threshold))
+        return reader.for_stills(config) if stills else reader
+
+    def for_stills(self, config: Config) -> FaceReader:
+        """The same detector and embedder for pictures that stand alone, with faces at any angle. Closed with this one.
+
+        Read upright, a face that is upside down has its eyes where the mouth is, and is like nobody, or like another
+        that is upside down.
+        """
         options = detector_options(config)
-        scope, verify = Scope.of(NO_ZONES, options) if stills else None, getattr(options, "confirm", False)
-        return cls(detector, embedder, threshold=max(_COUNTS_FROM, options.threshold), stills=scope, verify=verify)
+        scope, verify = Scope.of(NO_ZONES, options), getattr(options, "confirm", False)
+        return FaceReader(self._detector, self.embedder, threshold=self._threshold, stills=scope, verify=verify)
 
     def __enter__(self) -> Self:
         return self

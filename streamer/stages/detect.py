@@ -8,7 +8,7 @@ several together.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from streamer.anonymize.zones import NO_ZONES, ZoneOptions, search_window
@@ -80,11 +80,18 @@ def job(request: DetectionRequest, scope: Scope = EVERYTHING, scores: Scores = C
     frame = request.frame
     found: list[Detection] = []
     for image in frame.image.looks():
-        seen = yield from _seen_in(image, request, scope, scores)
-        found += [
-            face for face in seen if not any(near(face.box, one.box) and alike(face.box, one.box) for one in found)
-        ]
+        found = _better_of(found, (yield from _seen_in(image, request, scope, scores)))
     return DetectionResult(frame.seq, frame.epoch, frame.t, tuple(face for face in found if scope.holds(face)))
+
+
+def _better_of(found: list[Detection], seen: list[Detection]) -> list[Detection]:
+    """What was found on one ground, and seen on another: of the same face, the better detection."""
+    more = [face for face in seen if not any(_is_same(face, one) and one.score >= face.score for one in found)]
+    return [one for one in found if not any(_is_same(one, face) for face in more)] + more
+
+
+def _is_same(a: Detection, b: Detection) -> bool:
+    return near(a.box, b.box) and alike(a.box, b.box)
 
 
 def _seen_in(image: Picture, request: DetectionRequest, scope: Scope, scores: Scores) -> Step:
@@ -101,13 +108,23 @@ def _seen_in(image: Picture, request: DetectionRequest, scope: Scope, scores: Sc
     return [*found, *(yield from redetected(image, found, request, scores))]
 
 
-def examine(detector: Detector, request: DetectionRequest, scope: Scope = EVERYTHING) -> DetectionOutcome:
-    """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector."""
+def examine(
+    detector: Detector,
+    request: DetectionRequest,
+    scope: Scope = EVERYTHING,
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+) -> DetectionOutcome:
+    """Do a whole job. Whatever goes wrong, and whatever is no list of faces, is a failure of the detector.
+
+    on_answer: told whenever the detector has answered; a large photograph takes many answers.
+    """
     steps = job(request, scope, scores_of(detector) or CAREFUL)
     try:
         pictures = next(steps)
         while True:
             found = _detect(detector, pictures)
+            on_answer()
             try:
                 pictures = steps.send(found)
             except StopIteration as end:
@@ -158,8 +175,9 @@ def work(
     progress: Progress | None = None,
 ) -> None:
     """The detector's thread; ends when `requests` is closed, and closes the detector. progress: told of every step."""
-    if progress is not None and isinstance(detector, Stepwise):
-        detector.on_step = progress.step
+    told = Progress() if progress is None else progress
+    if isinstance(detector, Stepwise):
+        detector.on_step = told.step
     for note in scope.notes():
         stats.note(note, warning=True)
     if scores_of(detector) is None:
@@ -169,7 +187,7 @@ def work(
             request = requests.get()
             if request is not None:
                 with stats.timed("detect"):
-                    result = examine(detector, request, scope)
+                    result = examine(detector, request, scope, on_answer=told.step)
                 results.put(result)
     except Closed:
         return

@@ -65,6 +65,20 @@ def first_vector(path: Path) -> NDArray[np.float32]:
     return np.asarray(content.gallery.vectors[0], np.float32)
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_picture_is_enrolled_as_the_face_that_it_shows(run: Run, tmp_path: Path, quarters: int) -> None:
+    upright = drawn(tmp_path / "upright.png", 3)
+    turned = tmp_path / "turned.png"
+    assert cv2.imwrite(str(turned), np.rot90(np.asarray(cv2.imread(str(upright)), np.uint8), quarters))
+    vectors = []
+    for path in (upright, turned):
+        kept = tmp_path / f"{path.stem}.gallery"
+        code, _, err = run("enroll", "Ann", path, "--gallery", kept)
+        assert code == 0, err
+        vectors.append(first_vector(kept))
+    assert float(vectors[0] @ vectors[1]) > 0.8
+
+
 def test_one_person_from_pictures_to_oblivion(run: Run, tmp_path: Path) -> None:
     ann = drawn(tmp_path / "ann.png", 3)
     code, out, err = run("enroll", "Zoë", ann, "--consent", "signed", "--expires", "90d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from support.weights import weights
 
 from streamer.config.schema import Config
-from streamer.core.geometry import iou, stack
+from streamer.core.geometry import grown, iou, shifted, stack
 from streamer.core.options import Context
-from streamer.core.picture import Picture
+from streamer.core.picture import Format, Picture
 from streamer.core.types import Box, Detection, DetectionRequest, DetectionResult, Frame
 from streamer.core.view import View
 from streamer.detection.condition import condition_of
@@ -109,6 +110,9 @@ def test_a_sure_face_at_any_angle_counts_at_once(turns: int) -> None:
         ({0: 0.5}, {0: 0.8}, True),
         ({0: 0.5}, {0: 0.3}, False),
         ({0: 0.5}, {}, False),
+        ({0: 0.7}, {0: 0.6, 2: 0.65}, True),  # what suffices upright is not undone by another orientation
+        ({0: 0.7, 3: 0.7}, {}, True),  # at a slant
+        ({0: 0.7, 3: 0.6}, {}, False),
         ({0: 0.3}, {0: 0.8}, True),  # weak in the whole picture, and beyond doubt near by
         ({0: 0.3}, {0: 0.6}, False),
         ({1: 0.5}, {1: 0.8}, True),
@@ -136,9 +140,55 @@ def test_a_detector_whose_scores_nobody_measured_is_believed() -> None:
     assert found(Oracle({1: 0.4}, {}, plain), noise()) == []
 
 
+def test_what_such_a_detector_tells_apart_is_two_faces() -> None:
+    class Couple(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0] = [Detection(PLACE, 0.7), Detection(shifted(PLACE, 18, 0), 0.6)]
+            return answers
+
+    assert len(found(Couple({}, {}, replace(SCORES, still=None)), noise())) == 2
+
+
 def test_a_face_found_at_several_angles_is_one() -> None:
     oracle = Oracle({0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.9})
     assert len(found(oracle, oracle.image)) == 1
+
+
+def test_what_is_seen_of_a_face_counts_for_no_worse_candidate_alone() -> None:
+    """A detector's box may lie beside the face. Something weak that lies better may be no face in the end."""
+
+    class Beside(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0].append(Detection((300, 172, 340, 222), 0.25))
+            return answers
+
+        def _in(self, picture: Picture) -> list[Detection]:
+            up = 20 * (160 / 150 if picture.size[0] == 160 else 224 / 250)
+            return [replace(one, box=shifted(one.box, 0, -up)) for one in super()._in(picture)]
+
+    oracle = Beside({0: 0.72}, {0: 0.6})
+    places = stack([one.box for one in found(oracle, oracle.image)])
+    assert (iou(places, stack([PLACE])) > 0.7).any()
+
+
+def test_two_faces_side_by_side_stay_two_although_their_boxes_grow() -> None:
+    class Couple(Oracle):
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            answers = super().detect(pictures)
+            if pictures[0].size == SIZE and self._calls == 1:
+                answers[0] = [Detection(PLACE, 0.7), Detection(shifted(PLACE, 26, 0), 0.7)]
+            return answers
+
+        def _in(self, picture: Picture) -> list[Detection]:
+            by_px = 5 * (160 / 150 if picture.size[0] == 160 else 224 / 250)
+            return [replace(one, box=grown(one.box, by_px)) for one in super()._in(picture)]
+
+    oracle = Couple({}, {0: 0.8})
+    assert len(found(oracle, oracle.image)) == 2
 
 
 def test_any_angle_can_be_switched_off() -> None:
@@ -188,6 +238,18 @@ def test_spoiled_pictures_are_examined_once_more(state: str, passes: int) -> Non
     assert len(condition.passes) >= passes
     assert condition.overexposed == (state == "overexposed")
     assert condition.moved == (state == "blurred by motion")
+
+
+@pytest.mark.parametrize("format", ["bgrp", "i420"])
+def test_a_large_photograph_is_judged_in_bytes(format: Format) -> None:
+    green = np.asarray(cv2.resize(CHANGES["in green light"](scene()), (2000, 1500)), np.uint8)
+    picture = Picture.from_bgr(green, format=format)
+    tracemalloc.start()
+    passes = condition_of(picture).passes
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(passes) == 2
+    assert peak < 20 * 2000 * 1500
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (16, 16), (17, 40), (700, 2)])

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -210,6 +210,26 @@ def test_hanging_detector_ends_the_run() -> None:
     assert "did not answer" in str(error)
     assert scene.ended_by_itself
     assert scene.leaks() == []
+
+
+def test_a_photograph_may_take_longer_than_the_detector_may_for_one_answer() -> None:
+    def photograph() -> MovingFace:
+        source = MovingFace(frames=1)
+        source.info = replace(source.info, stills=True)
+        return source
+
+    def slowly(look: int) -> None:
+        time.sleep(0.4)
+
+    scene = Scene(
+        source=photograph,
+        detector=lambda: Oracle(slowly),
+        settings={"detect.pass_timeout_s": 0.8},
+    )
+    _, error = scene.run()
+    assert error is None
+    assert scene.leaks() == []
+    assert not scene.sink.frames[0].covered
 
 
 def test_a_stop_ends_the_run_although_a_sink_blocks_for_ever() -> None:

@@ -300,3 +300,23 @@ def test_jobs_may_be_driven_together() -> None:
             except StopIteration as end:
                 results[number] = end.value
     assert [results[number] for number in (0, 1)] == [examine(detector, request) for request in requests]
+
+
+@pytest.mark.parametrize("ground", [0, 1, 2])
+def test_of_a_transparent_picture_the_ground_counts_on_which_a_face_shows_best(ground: int) -> None:
+    class Looks:
+        looks = 0
+
+        def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+            if pictures[0].size != (200, 200):
+                return [[] for _ in pictures]
+            self.looks += 1
+            return [[Detection((40, 40, 90, 100), 0.9 if self.looks == ground + 1 else 0.2)]]
+
+        def close(self) -> None:
+            """Nothing to free."""
+
+    picture = Picture.from_bgra(np.full((200, 200, 4), 100, np.uint8))
+    result = examine(Looks(), DetectionRequest(Frame(0, 0, 0.0, picture)))
+    assert isinstance(result, DetectionResult)
+    assert [face.score for face in result.detections] == [0.9]
