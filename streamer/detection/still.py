@@ -272,6 +272,7 @@ def _doubted(one: _Candidate, condition: Condition, known: StillScores, *, verif
     if min(face.score, one.otherwise) >= known.lifted:
         return face
     overexposed = condition.overexposed and face.score >= known.overexposed
-    if overexposed or (condition.moved and face.score >= known.moved):
+    noisy = condition.noisy and face.score >= known.noisy
+    if overexposed or noisy or (condition.moved and face.score >= known.moved):
         return replace(face, score=max(face.score, known.least))
     return None if verify else face

@@ -160,7 +160,8 @@ class StillScores:
     """The same for what is turned in a picture in which no face beyond doubt is turned so."""
     overexposed: float
     moved: float
-    """In a picture that is overexposed, or blurred by motion, what scores this much upright is a face."""
+    noisy: float
+    """In a picture that is overexposed, blurred by motion, or noisy, what scores this much upright is a face."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ SCORES = Scores(
         turned=0.7,
         overexposed=0.2,
         moved=0.3,
+        noisy=0.5,
     ),
 )
 """Faces had 0.36 and more in upright views, or 0.77 and more turned when they lie on their side; bottles and hands that

@@ -37,10 +37,12 @@ GROUPS = Path(__file__).parents[1] / "data" / "group_photos.csv"
 
 
 def noise(size: tuple[int, int] = SIZE) -> Picture:
-    """Large shapes, so that windows can be compared, and detail everywhere."""
+    """Large shapes, so that windows can be compared, and fine detail in every other square."""
     chance = np.random.default_rng(3)
     shapes = cv2.resize(chance.uniform(0, 255, (9, 12)), size, interpolation=cv2.INTER_CUBIC)[..., None]
-    bgr = np.clip(shapes + chance.normal(0, 15, (*shapes.shape[:2], 3)), 0, 220).astype(np.uint8)
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]] // 32
+    detail = chance.normal(0, 15, (*shapes.shape[:2], 3)) * ((rows + columns) % 2)[..., None]
+    bgr = np.clip(shapes + detail, 0, 220).astype(np.uint8)
     return Picture.from_bgr(bgr, format="bgrp").frozen()
 
 
@@ -250,6 +252,25 @@ def test_a_large_photograph_is_judged_in_bytes(format: Format) -> None:
     tracemalloc.stop()
     assert len(passes) == 2
     assert peak < 20 * 2000 * 1500
+
+
+def test_a_noisy_picture_is_told_from_one_with_fine_detail() -> None:
+    chance = np.random.default_rng(2)
+    plain = scene()
+    noisy = np.clip(plain + chance.normal(0, 20, plain.shape), 0, 255).astype(np.uint8)
+    assert not condition_of(Picture.from_bgr(plain, format="bgrp")).noisy
+    assert condition_of(Picture.from_bgr(noisy, format="bgrp")).noisy
+
+
+@pytest.mark.parametrize(("noise_levels", "counts"), [(0, False), (25, True)])
+def test_in_noise_what_is_found_upright_is_believed(noise_levels: int, counts: bool) -> None:
+    """Enlarged views show the noise above all."""
+    smooth = np.asarray(cv2.GaussianBlur(noise().bgr(), (0, 0), 3), np.float64)
+    grain = np.random.default_rng(4).normal(0, noise_levels, smooth.shape)
+    image = Picture.from_bgr(np.clip(smooth + grain, 0, 255).astype(np.uint8), format="bgrp").frozen()
+    oracle = Oracle({0: 0.6}, {})
+    oracle.image = image
+    assert len(found(oracle, image)) == counts
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (16, 16), (17, 40), (700, 2)])
