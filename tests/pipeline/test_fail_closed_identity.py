@@ -277,7 +277,7 @@ def test_an_attendance_that_cannot_be_written_meanwhile_is_told_once_and_fails_a
     monkeypatch.setattr(recognition, "_LIST_EVERY", 1)
     tried: list[str] = []
 
-    def full(path: Path, data: bytes, *, mode: int) -> None:
+    def full(path: Path, data: bytes, *, mode: int, replace: bool) -> None:
         tried.append(threading.current_thread().name)
         raise OSError(28, "No space left on device")
 

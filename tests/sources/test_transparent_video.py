@@ -22,6 +22,7 @@ from streamer.core.picture import Picture
 from streamer.core.transparency import NOTE
 from streamer.core.types import Captured
 from streamer.sources import Source, _av
+from streamer.sources._upright import Upright
 
 FORMATS = [
     ("a.mov", "qtrle", "argb"),
@@ -153,9 +154,9 @@ def test_a_conversion_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     """Where there are no threads left, FFmpeg's word is an error of the system."""
     source = opened(video(tmp_path / "a.mkv", "ffv1", "bgra"))
 
-    def fail(frame: av.VideoFrame, stream: av.VideoStream) -> Picture:
+    def fail(turned: Upright, frame: av.VideoFrame) -> Picture:
         raise av.error.BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("streamer.sources.file.upright", fail)
+    monkeypatch.setattr(Upright, "__call__", fail)
     with closing(source), pytest.raises(SourceLost, match=r"a\.mkv can no longer be read: Resource temporarily"):
         source.read()
