@@ -99,7 +99,7 @@ class LiveClock:
     """The clock of a live source.
 
     step_s: between two pictures, where neither clock nor arrival says. paced: the source sends in segments; its early
-    pictures are held until their time, by whoever asks.
+    pictures are held until their time, by the caller.
     """
 
     def __init__(self, *, step_s: float, paced: bool = False) -> None:
@@ -202,7 +202,7 @@ class LiveClock:
         return self._settled(source_t, now, now, broke=broke)
 
     def _late(self, source_t: float | None, now: float, due: float, passed: float, wait: Wait) -> tuple[float, bool]:
-        """On time or late. Returns its time, and whether nothing is known about the step to it."""
+        """A picture that came on time or late. Returns its time, and whether the step to it is unknown."""
         self._owed_s = max(0.0, self._owed_s - _SLACK_S * passed)
         if wait.long is None:
             more = self._late_for_good(now - due, now)

@@ -50,7 +50,6 @@ class HideReason(StrEnum):
     CROWDED = "crowded"
     JUMPED = "jumped"
     CHANGED = "changed"
-    UNRECOGNISED = "not recognised"
 
 
 class DropReason(StrEnum):

@@ -46,7 +46,7 @@ def _unsure_places(found: list[Detection], sure: list[Box], watch: Sequence[Box]
 def _regions(image: Picture, places: list[Box], most: int) -> list[tuple[Box, Window]]:
     """The windows around small faces, at most so many.
 
-    A crowd asks for more than there may be: the larger a face, the more of it can be recognised.
+    In a crowd, more regions are wanted than may be examined. The largest come first: most can be recognised of them.
     """
     small = [box for box in places if side(box) < SMALL_FACE_PX]
     windows = [(box, window) for box in small if (window := window_around(box, image)) is not None]

@@ -77,7 +77,7 @@ class StillIdentity:
 
     def observe(self, frame: Frame, result: DetectionResult, went: Went, tracks: Sequence[TrackBox]) -> None:
         """See `Identity.observe`. Every face is asked about at once: there is no later picture to wait for."""
-        picture = self._pictures[frame.epoch] = _Picture({number: found.box for number, found in went.items()})
+        self._pictures[frame.epoch] = _Picture({number: found.box for number, found in went.items()})
         asked = [
             Candidate(number, 0, found)
             for number, found in went.items()
@@ -88,7 +88,6 @@ class StillIdentity:
         self._wish = IdentityRequest(frame, tuple(asked)) if asked else None
         while len(self._pictures) > _KEPT:
             del self._pictures[next(iter(self._pictures))]
-        picture.likenesses.clear()
 
     def next_request(self) -> IdentityRequest | None:
         """See `Identity.next_request`."""

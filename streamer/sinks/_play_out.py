@@ -65,7 +65,7 @@ class Words:
 
     @classmethod
     def of(cls, title: str, time_of_day: Callable[[float], str]) -> Words:
-        """title: the source's name. Of an address, whoever looks at the output is told the last part only."""
+        """title: the source's name. Of an address, the output shows the last part only."""
         return cls(title.rsplit("/", 1)[-1] if "://" in title else title, time_of_day)
 
     def no_signal(self, since: float | None) -> str:

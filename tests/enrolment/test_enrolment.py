@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -455,7 +455,9 @@ def test_rows_of_a_roster_have_results_of_their_own(tmp_path: Path, web: str, fi
 
 
 def test_reading_needs_a_real_picture(tmp_path: Path) -> None:
-    make: Callable[[], list[Item]] = lambda: items_of_folder(tmp_path)  # noqa: E731
+    def make() -> list[Item]:
+        return items_of_folder(tmp_path)
+
     drawn(tmp_path / "Ann" / "1.png")
     (tmp_path / "Ann" / "2.png").write_bytes(b"no picture")
     good, bad = make()

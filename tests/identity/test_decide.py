@@ -262,7 +262,9 @@ def test_a_cut_to_another_at_the_same_place(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("every", [2, 7])
 def test_frames_are_dropped(mode: str, every: int) -> None:
-    drop: Callable[[int], bool] = lambda n: n % every != 0 or 40 < n % 100 < 52  # noqa: E731
+    def drop(n: int) -> bool:
+        return n % every != 0 or 40 < n % 100 < 52
+
     assert rehearse(crossing(100, EVE), 800, mode, drop=drop).false_reveals() == []
 
 
@@ -293,9 +295,9 @@ def test_who_is_removed_is_hidden_from_that_moment(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["file", "live, no lookahead"])
-def test_who_is_not_confirmed_expires(mode: str) -> None:
+def test_who_is_not_confirmed_expires(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done = Rehearsal(Street([standing(ADA, 200)], frames=200, live="live" in mode), **_without_live(mode))
-    done.cache._urgency = _only_before(done, 1.0)  # type: ignore[method-assign]
+    monkeypatch.setattr(done.cache, "_urgency", _only_before(done, 1.0))
     done.run()
     shown = done.shown(ADA)
     assert shown

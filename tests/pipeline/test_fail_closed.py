@@ -287,7 +287,11 @@ def test_effect_raises_later_and_recovers() -> None:
 
 
 def test_scheduler_is_late() -> None:
-    class Slow(type(hide_everyone)):  # type: ignore[misc]
+    class Slow:
+        waiting = False
+        observe, next_request = staticmethod(hide_everyone.observe), staticmethod(hide_everyone.next_request)
+        identified = staticmethod(hide_everyone.identified)
+
         def decide(self, frame: Frame, tracks: Sequence[TrackBox]) -> tuple[tuple[TrackBox, Verdict], ...]:
             time.sleep(0.2 if frame.seq % 10 == 0 else 0)
             return hide_everyone.decide(frame, tracks)
