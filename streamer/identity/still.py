@@ -121,11 +121,14 @@ class StillIdentity:
             return Cover(HideReason.GALLERY)
         if any(other is not track and overlap(box, other.box) for other in tracks):
             return Cover(HideReason.CROWDED)
-        likeness = picture.likenesses.get(track.track_id)
+        likenesses = picture.likenesses
+        likeness = likenesses.get(track.track_id)
         if likeness is None:
             return Cover(HideReason.UNDECIDED)
         name = self._rules.speaks_for(likeness)
         if name is None:
             return Cover(HideReason.NOBODY)
+        if name and sum(one is not None and self._rules.speaks_for(one) == name for one in likenesses.values()) > 1:
+            return Cover(HideReason.ELSEWHERE)  # nobody is there twice, so one of them is somebody else
         self.counts.reveals += 1
         return Reveal(name, frame.t, frame.t + self._options.reveal_s, picture.gallery_version, likeness.score)

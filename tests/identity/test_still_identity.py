@@ -27,7 +27,7 @@ from streamer.identity.still import StillIdentity
 MARKS = ((10.0, 10.0), (20.0, 10.0), (15.0, 15.0), (11.0, 20.0), (19.0, 20.0))
 ADA: Box = (10, 10, 60, 70)
 EVE: Box = (100, 10, 150, 70)
-SURE = Likeness("Ada", 0.8, 0.1, 2)
+SURE, OTHER = Likeness("Ada", 0.8, 0.1, 2), Likeness("Bea", 0.8, 0.1, 2)
 
 
 class Photo:
@@ -69,7 +69,8 @@ def test_one_clear_view_shows_a_face_of_that_picture_alone() -> None:
 def test_every_face_is_asked_about_at_once() -> None:
     photo = Photo(*((60.0 * n, 0.0, 60.0 * n + 50, 60.0) for n in range(40)), budget=1)
     assert photo.identity.waiting
-    assert all(isinstance(one, Reveal) for one in photo.answer(*[SURE] * 40))
+    everybody = [Likeness(f"person {number}", 0.8, 0.1, 40) for number in range(40)]
+    assert all(isinstance(one, Reveal) for one in photo.answer(*everybody))
     assert not photo.identity.waiting
 
 
@@ -87,6 +88,13 @@ def test_in_doubt_a_face_is_hidden(likeness: Likeness | None) -> None:
     assert all(isinstance(one, Cover) for one in Photo(ADA).answer(likeness))
 
 
+def test_two_faces_that_are_both_like_one_person_are_hidden() -> None:
+    assert Photo(ADA, EVE).answer(SURE, SURE) == [Cover(HideReason.ELSEWHERE)] * 2
+    hidden, shown = Photo(ADA, EVE).answer(Likeness("Ada", 0.55, 0.1, 2), SURE)
+    assert isinstance(hidden, Cover)
+    assert isinstance(shown, Reveal)
+
+
 def test_without_an_answer_everybody_is_hidden() -> None:
     photo = Photo(ADA, EVE)
     assert all(isinstance(one, Cover) for one in photo.verdicts())
@@ -96,8 +104,8 @@ def test_without_an_answer_everybody_is_hidden() -> None:
 
 
 def test_faces_that_overlap_are_hidden_and_neighbours_are_not() -> None:
-    assert all(isinstance(one, Reveal) for one in Photo(ADA, (61, 10, 111, 70)).answer(SURE, SURE))
-    assert Photo(ADA, (55, 10, 105, 70)).answer(SURE, SURE) == [Cover(HideReason.CROWDED)] * 2
+    assert all(isinstance(one, Reveal) for one in Photo(ADA, (61, 10, 111, 70)).answer(SURE, OTHER))
+    assert Photo(ADA, (55, 10, 105, 70)).answer(SURE, OTHER) == [Cover(HideReason.CROWDED)] * 2
 
 
 def test_a_track_that_is_not_the_face_that_was_asked_about_is_hidden() -> None:
